@@ -1,0 +1,42 @@
+/**
+ * What a local sink is to the outbox's delivery loop (DESIGN.md §6.4).
+ *
+ * Rows come in order, each at least once. After `deliver` resolves, the loop commits
+ * `{ mark: last seq, state }` for the sink's lane; a crash in between delivers the rows again,
+ * unless the sink can undo what it did beyond its committed state (the file sink truncates to its
+ * committed length and so is exactly-once).
+ */
+import type { Logger } from 'pino';
+import type { Clock } from '@runnel/shared/clock.ts';
+import type { Output } from '@runnel/shared/engine/record.ts';
+
+export interface DeliveryRow {
+  /** `<agent>-<epoch>-<lane>-<seq>`: stable over redelivery, for receivers that deduplicate. */
+  readonly id: string;
+  readonly seq: number;
+  readonly job: string;
+  readonly version: number;
+  readonly output: Output;
+}
+
+export interface SinkContext {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Directory that relative paths are under; policy has been checked before. */
+  readonly dataDir: string;
+  /** What the last `deliver` returned and was committed, or null. */
+  readonly state: unknown;
+}
+
+export interface Sink {
+  readonly kind: string;
+  /** Opens and brings the target back to the committed state. Errors: retried with backoff. */
+  open(context: SinkContext): Promise<void>;
+  /**
+   * Delivers all rows or throws a `RunnelError`: `retry: 'never'` sends the rows to the dead
+   * letters, anything else is tried again with backoff behind the circuit breaker.
+   * Returns the state to commit with the mark.
+   */
+  deliver(rows: readonly DeliveryRow[]): Promise<unknown>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,178 @@
+/**
+ * The store's tables, for SQLite (libsql) and PostgreSQL. Portable on purpose: text, integers,
+ * JSON as text; times are epoch milliseconds; booleans are 0 or 1.
+ *
+ * Invariants held here: `results (agent, epoch, lane, seq)` is unique and `marks` moves only by an
+ * update conditional on the value read, in the transaction that inserts the rows (I2);
+ * `job_versions` are never updated (immutable, by content hash).
+ */
+import type { Generated } from 'kysely';
+
+export interface AgentsTable {
+  id: string;
+  name: string;
+  public_key: string;
+  labels: string;
+  /** `approved`, `pending` (waits for a person), `revoked`. */
+  status: string;
+  /** Labels that the join token fixed: keys as a JSON list. */
+  fixed_labels: string;
+  platform: string;
+  agent_version: string;
+  enrolled_at: number;
+  credentials_expire_at: number | null;
+  /** Written in batches, at most every 30 s. */
+  last_seen_at: number | null;
+  /** The last heartbeat, written with last_seen_at, so that a restart shows what was known. */
+  last_heartbeat: string | null;
+  revoked_at: number | null;
+}
+
+export interface JoinTokensTable {
+  id: string;
+  /** SHA-256 of the secret, hex. */
+  secret_hash: string;
+  labels: string;
+  uses_max: number | null;
+  uses: number;
+  expires_at: number | null;
+  created_at: number;
+  created_by: string;
+  revoked_at: number | null;
+}
+
+/** Bearer tokens of people and programs. */
+export interface ApiTokensTable {
+  id: string;
+  secret_hash: string;
+  /** `viewer`, `operator`, `admin`. */
+  role: string;
+  name: string;
+  expires_at: number | null;
+  created_at: number;
+  created_by: string;
+  revoked_at: number | null;
+}
+
+/** One-time sign-in links and browser sessions; both hashed. */
+export interface SessionsTable {
+  id: string;
+  /** `link` or `session`. */
+  kind: string;
+  secret_hash: string;
+  role: string;
+  token_id: string | null;
+  expires_at: number;
+  used_at: number | null;
+  created_at: number;
+}
+
+export interface JobsTable {
+  name: string;
+  /** `StreamJob`, `BatchJob`. */
+  kind: string;
+  /** The version that is to run. */
+  version: number;
+  generation: number;
+  created_at: number;
+  updated_at: number;
+  /** Set when deleted; versions stay. */
+  deleted_at: number | null;
+}
+
+export interface JobVersionsTable {
+  job: string;
+  version: number;
+  /** SHA-256 of the canonical JSON, hex; unique per job. */
+  hash: string;
+  /** Canonical JSON of the document. */
+  document: string;
+  /** The text as it was submitted. */
+  source: string;
+  created_at: number;
+  created_by: string;
+}
+
+export interface DesiredTable {
+  agent: string;
+  revision: number;
+  /** SHA-256 hex of the payload without revision and time: what changes are judged by. */
+  content_hash: string;
+  /** Signed document (JSON of `signedDesired`). */
+  signed: string;
+  updated_at: number;
+}
+
+export interface MarksTable {
+  agent: string;
+  epoch: string;
+  lane: string;
+  mark: number;
+  lost: number;
+  updated_at: number;
+}
+
+export interface ResultsTable {
+  /** Insertion order: what cursors are made of. */
+  id: Generated<number>;
+  agent: string;
+  epoch: string;
+  lane: string;
+  seq: number;
+  kind: string;
+  job: string;
+  version: number;
+  step: string;
+  dataset: string;
+  /** Canonical JSON. */
+  key: string;
+  window_start: number | null;
+  window_end: number | null;
+  time: number;
+  revision: number;
+  value: string;
+  made_at: number;
+  received_at: number;
+}
+
+/** What happened to agents, jobs and connections: transitions, not heartbeats. */
+export interface EventsTable {
+  id: Generated<number>;
+  at: number;
+  agent: string | null;
+  job: string | null;
+  /** `connection`, `condition`, `job`, `enrolment`, `desired`, … */
+  type: string;
+  severity: string;
+  message: string;
+  data: string;
+}
+
+export interface AuditTable {
+  id: Generated<number>;
+  at: number;
+  actor: string;
+  action: string;
+  subject: string;
+  data: string;
+}
+
+export interface SettingsTable {
+  name: string;
+  value: string;
+}
+
+export interface Schema {
+  agents: AgentsTable;
+  join_tokens: JoinTokensTable;
+  api_tokens: ApiTokensTable;
+  sessions: SessionsTable;
+  jobs: JobsTable;
+  job_versions: JobVersionsTable;
+  desired: DesiredTable;
+  marks: MarksTable;
+  results: ResultsTable;
+  events: EventsTable;
+  audit: AuditTable;
+  settings: SettingsTable;
+}

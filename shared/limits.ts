@@ -1,0 +1,45 @@
+/**
+ * Every bound that is not in a job document, in one place. Each names its policy when it is met.
+ */
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+export const limits = {
+  /** One MQTT payload or file line; larger: dropped, counted as `payload_too_large`. */
+  payloadBytesMax: 1 * MiB,
+  /** One LMDB value of a journal block; a larger block is cut into parts. */
+  journalPartBytesMax: 64 * KiB,
+  /** Journal retention by default: oldest blocks go first (DESIGN.md §6.3). */
+  journalBytesMax: 256 * MiB,
+  journalAgeMsMax: 24 * 3_600_000,
+  /** LMDB's map, which is the agent's disk budget; a full map is the condition `storage`. */
+  storeBytesMax: 1024 * MiB,
+  /** Records gathered and not yet committed; beyond it sources are paused. */
+  gatherRecordsMax: 8192,
+  gatherBytesMax: 8 * MiB,
+  /** MQTT 5 receive maximum that we announce; the broker stops at it. */
+  receiveMaximum: 1024,
+  /** Outbox bound by default; policy drop-oldest of results, never of rows in flight. */
+  outboxBytesMax: 128 * MiB,
+  /** Rows of dead letters kept; oldest go first, counted. */
+  deadLettersMax: 10_000,
+  /** One block of results on the wire, before compression; `cp.<agent>.results`. */
+  resultBlockBytesMax: 256 * KiB,
+  resultBlockRowsMax: 2000,
+  /** One NATS message; the embedded server's `max_payload`. */
+  natsPayloadBytesMax: 4 * MiB,
+  /** Keys of one step; a new key beyond it is dropped, counted as `keys_max`. */
+  keysPerStepMax: 100_000,
+  /** Open windows of one key; a record that would open more is dropped, `windows_max`. */
+  windowsPerKeyMax: 1000,
+  /** One job document as text. */
+  definitionBytesMax: 256 * KiB,
+  /** Expression text, nodes and cost per evaluation (expressions/). */
+  expressionCharsMax: 4096,
+  expressionNodesMax: 500,
+  expressionCostMax: 20_000,
+  /** Heartbeats: late after 2 missed, offline after 5 (DESIGN.md §11). */
+  heartbeatIntervalMs: 10_000,
+  /** HTTP request bodies of the API. */
+  httpBodyBytesMax: 1 * MiB,
+} as const;
