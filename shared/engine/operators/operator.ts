@@ -108,5 +108,5 @@ export function defineOperator<const Shape extends Readonly<Record<string, z.Zod
     ): CompiledOperator;
   },
 ): AnyOperator {
-  return spec as unknown as AnyOperator;
+  return spec;
 }
