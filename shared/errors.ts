@@ -33,7 +33,9 @@ export class RunnelError extends Error {
   }
 }
 
-/** One thing wrong in a document: where (`steps[2].filter`, line, column), what, and how to mend it. */
+/**
+ * One thing wrong in a document: where (`steps[2].filter`, line, column), what, and how to mend it.
+ */
 export interface DefinitionIssue {
   readonly path: string;
   readonly message: string;
