@@ -133,6 +133,16 @@ async function recordTables(db: Kysely<unknown>, dialect: Dialect): Promise<void
     .columns(['kind', 'dataset', 'id'])
     .execute();
   await db.schema
+    .createIndex('results_dataset_agent')
+    .on('results')
+    .columns(['agent', 'kind', 'dataset', 'id'])
+    .execute();
+  await db.schema
+    .createIndex('results_time')
+    .on('results')
+    .columns(['kind', 'dataset', 'time', 'id'])
+    .execute();
+  await db.schema
     .createIndex('results_window')
     .on('results')
     .columns(['dataset', 'agent', 'step', 'key', 'window_start', 'window_end', 'revision'])

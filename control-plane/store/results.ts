@@ -1,0 +1,179 @@
+/**
+ * Reads of results and alerts in insertion order, by cursor.
+ *
+ * A page walks forward from `after` in steps of `SCAN_ROWS` ids, so that a filter that matches
+ * little never holds the (synchronous) database for long. `next` is the last id looked at; an
+ * empty page means that the walk reached the end, never that it gave up.
+ *
+ * `latest` keeps of each window (agent, job, step, key, windowStart, windowEnd) the row with the
+ * highest revision (the later one on a tie), and nothing at all when that row is a retraction.
+ * Rows without a window have no revisions and all stay. Judged against the whole dataset, not the
+ * page, so that a walk over a store at rest gives each window exactly once. A walk that goes on
+ * while results come in sees a window again when a higher revision arrives, and never hears of
+ * retractions: who follows a dataset and needs those reads without `latest`.
+ */
+import { type ExpressionBuilder, type Kysely, sql } from 'kysely';
+import type { ResultsTable, Schema } from './schema.ts';
+
+/** Ids per step of a walk: about 10 ms of database time at most. */
+const SCAN_ROWS = 5000;
+
+export interface ResultRecord {
+  readonly id: number;
+  readonly agent: string;
+  readonly epoch: string;
+  readonly lane: string;
+  readonly seq: number;
+  readonly job: string;
+  readonly version: number;
+  readonly step: string;
+  readonly dataset: string;
+  readonly key: unknown;
+  readonly windowStart: number | null;
+  readonly windowEnd: number | null;
+  readonly time: number;
+  readonly revision: number;
+  readonly value: unknown;
+  readonly receivedAt: number;
+}
+
+export interface ResultPage {
+  readonly kind: 'result' | 'alert';
+  readonly dataset?: string;
+  readonly agent?: string;
+  readonly job?: string;
+  /** Only ids above this; 0 is the beginning. */
+  readonly after: number;
+  readonly limit: number;
+  /** Only rows whose event time is at or after this. */
+  readonly since?: number;
+  readonly latest?: boolean;
+}
+
+export interface ResultSlice {
+  readonly items: readonly ResultRecord[];
+  readonly next: number;
+}
+
+/** `pause` is called between the steps of a long walk, to let other work run. */
+export async function pageResults(
+  db: Kysely<Schema>,
+  page: ResultPage,
+  pause: () => Promise<void>,
+): Promise<ResultSlice> {
+  const end = await newestResultId(db);
+  let at = Math.max(page.after, await firstIdSince(db, page));
+  const items: ResultRecord[] = [];
+  while (at < end && items.length < page.limit) {
+    if (items.length > 0 || at > page.after) await pause();
+    const to = Math.min(end, await stepEnd(db, page, at));
+    const rows = await matching(db, page, at, to, page.limit - items.length);
+    items.push(...rows);
+    // A full step may hold more rows behind the last one that was taken.
+    at = items.length >= page.limit ? items[items.length - 1]!.id : to;
+  }
+  // A cursor ahead of the store (restored from a backup) comes back to what there is.
+  return { items, next: Math.min(at, Math.max(end, 0)) };
+}
+
+/** The newest id of any row; 0 when there is none. */
+export async function newestResultId(db: Kysely<Schema>): Promise<number> {
+  const row = await db
+    .selectFrom('results')
+    .select((e) => e.fn.max('id').as('id'))
+    .executeTakeFirst();
+  return row?.id ?? 0;
+}
+
+/** The id before the first row at or after `since`, from an index; 0 without `since`. */
+async function firstIdSince(db: Kysely<Schema>, page: ResultPage): Promise<number> {
+  if (page.since === undefined || page.dataset === undefined) return 0;
+  const row = await db
+    .selectFrom('results')
+    .select((e) => e.fn.min('id').as('id'))
+    .where('kind', '=', page.kind)
+    .where('dataset', '=', page.dataset)
+    .where('time', '>=', page.since)
+    .executeTakeFirst();
+  return row?.id === undefined || row.id === null ? Number.MAX_SAFE_INTEGER : row.id - 1;
+}
+
+/** Where a step of `SCAN_ROWS` rows of this dataset or agent ends, by index alone. */
+async function stepEnd(db: Kysely<Schema>, page: ResultPage, after: number): Promise<number> {
+  let query = db
+    .selectFrom('results')
+    .select('id')
+    .where('kind', '=', page.kind)
+    .where('id', '>', after)
+    .orderBy('id')
+    .offset(SCAN_ROWS - 1)
+    .limit(1);
+  if (page.agent !== undefined) query = query.where('agent', '=', page.agent);
+  if (page.dataset !== undefined) query = query.where('dataset', '=', page.dataset);
+  const row = await query.executeTakeFirst();
+  return row?.id ?? Number.MAX_SAFE_INTEGER;
+}
+
+async function matching(
+  db: Kysely<Schema>,
+  page: ResultPage,
+  after: number,
+  to: number,
+  limit: number,
+): Promise<ResultRecord[]> {
+  let query = db
+    .selectFrom('results as r')
+    .selectAll('r')
+    .where('r.kind', '=', page.kind)
+    .where('r.id', '>', after)
+    .where('r.id', '<=', to)
+    .orderBy('r.id')
+    .limit(limit);
+  if (page.agent !== undefined) query = query.where('r.agent', '=', page.agent);
+  if (page.dataset !== undefined) query = query.where('r.dataset', '=', page.dataset);
+  if (page.job !== undefined) query = query.where('r.job', '=', page.job);
+  if (page.since !== undefined) query = query.where('r.time', '>=', page.since);
+  if (page.latest === true) query = query.where((e) => isLatest(e));
+  const rows = await query.execute();
+  return rows.map((row) => ({
+    id: row.id,
+    agent: row.agent,
+    epoch: row.epoch,
+    lane: row.lane,
+    seq: row.seq,
+    job: row.job,
+    version: row.version,
+    step: row.step,
+    dataset: row.dataset,
+    key: JSON.parse(row.key) as unknown,
+    windowStart: row.window_start,
+    windowEnd: row.window_end,
+    time: row.time,
+    revision: row.revision,
+    value: JSON.parse(row.value) as unknown,
+    receivedAt: row.received_at,
+  }));
+}
+
+type WithR = Schema & { r: ResultsTable };
+
+function isLatest(e: ExpressionBuilder<WithR, 'r'>) {
+  const better = e
+    .selectFrom('results as b')
+    .select(sql`1`.as('one'))
+    .whereRef('b.dataset', '=', 'r.dataset')
+    .whereRef('b.agent', '=', 'r.agent')
+    .whereRef('b.step', '=', 'r.step')
+    .whereRef('b.key', '=', 'r.key')
+    .whereRef('b.window_start', '=', 'r.window_start')
+    .whereRef('b.window_end', '=', 'r.window_end')
+    .whereRef('b.job', '=', 'r.job')
+    .whereRef('b.kind', '=', 'r.kind')
+    .where((b) =>
+      b.or([
+        b('b.revision', '>', b.ref('r.revision')),
+        b.and([b('b.revision', '=', b.ref('r.revision')), b('b.id', '>', b.ref('r.id'))]),
+      ]),
+    );
+  return e.and([e('r.value', '<>', 'null'), e.not(e.exists(better))]);
+}
