@@ -34,6 +34,13 @@ export interface SourceContext {
   readonly checkpoint: SourceCheckpoint;
   /** Connection state changed; journaled as a control entry. `error` is for people. */
   connected(connected: boolean, error?: string): void;
+  /**
+   * Asks for a commit although this source offered nothing new: the cycle answers soon with
+   * `prepareCommit(0)` and, once that is on disk, `committed(0)`. A source that must clear its
+   * ring before it opens a new session (a stale ring would recognise messages that were never
+   * processed), or whose offset moved past bytes that held no record, needs it.
+   */
+  requestCommit(): void;
   /** Counts a dropped record by reason (`payload_too_large`, …). */
   dropped(reason: string, count?: number): void;
 }
@@ -51,7 +58,10 @@ export interface SourceCommit {
   readonly offset?: unknown;
   /** One chunk for the redelivery ring: the ids that this commit will acknowledge. */
   readonly ringChunk?: Uint8Array;
-  /** Chunks to keep, newest first counted; older ones are deleted. 0 clears the ring. */
+  /**
+   * Chunks to keep, newest first counted, this commit's own chunk included; older ones are deleted.
+   * 0 (only ever without `ringChunk`) clears the ring; absent: nothing is deleted.
+   */
   readonly ringChunksKept?: number;
 }
 
@@ -61,7 +71,10 @@ export interface Source {
   readonly kind: string;
   /** Connects in the background and keeps reconnecting; throws only on a wrong configuration. */
   start(context: SourceContext): Promise<void>;
-  /** What goes into the commit of the oldest `count` offered, not yet committed records. */
+  /**
+   * What goes into the commit of the oldest `count` offered, not yet committed records. One commit
+   * at a time: the next `prepareCommit` comes after `committed` or `discarded`.
+   */
   prepareCommit(count: number): SourceCommit;
   /** That commit is on disk: acknowledge its records. */
   committed(count: number): void;
