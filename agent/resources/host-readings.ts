@@ -87,7 +87,7 @@ export class HostSampler {
   }
 
   async #readTemperature(): Promise<number | null> {
-    this.#thermalPath ??= await findThermalZone();
+    if (this.#thermalPath === undefined) this.#thermalPath = await findThermalZone();
     if (this.#thermalPath === null) return null;
     const text = await readText(this.#thermalPath);
     const milli = text === null ? Number.NaN : Number.parseInt(text, 10);
