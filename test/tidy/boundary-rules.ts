@@ -14,7 +14,7 @@ const ENTRIES = [
   /^control-plane\/(server-cli|cli\/main)\.ts$/,
   /^control-plane\/dashboard\/(vite\.config|main)\.tsx?$/,
   /^vitest(\.\w+)?\.config\.ts$/,
-  /^test\/.*\.test\.ts$/,
+  /^test\/.*\.(test|soak)\.ts$/,
   /^test\/(bench|e2e|simulation|soak)\//,
   /^test\/support\/open-handles\.ts$/,
   /\.d\.ts$/,

@@ -47,8 +47,9 @@ function isSuite(parents: readonly Node[]): boolean {
   const call = parents.at(-1);
   if (call?.type !== 'CallExpression') return false;
   const callee = call.callee as Node;
-  const name = String(callee.name ?? (callee.object as Node | undefined)?.name ?? '');
-  return /^describe/.test(name) || /Contract$/.test(name);
+  const inner = callee.type === 'MemberExpression' ? (callee.object as Node) : callee;
+  const name = typeof inner.name === 'string' ? inner.name : '';
+  return name.startsWith('describe') || name.endsWith('Contract');
 }
 
 const functionLength = perFile('function-length', (file) => {

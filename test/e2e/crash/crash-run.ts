@@ -1,0 +1,158 @@
+/**
+ * One crash run: publish a seeded workload while the agent, nats-server and the control plane are
+ * SIGKILLed at seeded instants and connections are cut between flush and PUBACK; then audit.
+ *
+ *   publish ──────x───────x──c────x─────────x──c──x──▶ closing record ▶ wait for the rows ▶ audit
+ *                kill    kill cut kill      kill cut kill
+ */
+import { seededRandom } from '@runnel/shared/random.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import { type StoredResult, audit, readAll } from './audit.ts';
+import { CutProxy } from './cut-proxy.ts';
+import { Publisher } from './publisher.ts';
+import { Site, type SiteOptions } from './site.ts';
+import { crashJob, makeWorkload } from './workload.ts';
+
+export interface CrashPlan extends SiteOptions {
+  readonly seed: number;
+  readonly messages: number;
+  readonly perSecond: number;
+  /** How often each of agent, nats-server and control plane is killed. */
+  readonly kills: number;
+  /** How often a connection is cut with PUBACKs in the air (mosquitto only). */
+  readonly cuts: number;
+  /** How long the rows may take to arrive after the last message. */
+  readonly settleMs?: number;
+}
+
+export interface CrashReport {
+  readonly wrong: readonly string[];
+  readonly rows: number;
+  readonly acknowledged: number;
+  readonly kills: Site['kills'];
+  readonly cuts: number;
+  /** Records that the ring recognised as already committed. */
+  readonly redelivered: number;
+  /** Rows that the control plane had already and did not store again. */
+  readonly resent: number;
+}
+
+type Strike = 'agent' | 'nats' | 'control' | 'cut';
+
+/** When what is struck, by how many messages have been given. */
+function strikes(plan: CrashPlan): Map<number, Strike> {
+  const random = seededRandom(plan.seed);
+  const kinds: Strike[] = [];
+  for (let round = 0; round < plan.kills; round += 1) kinds.push('agent', 'nats', 'control');
+  for (let round = 0; round < plan.cuts; round += 1) kinds.push('cut');
+  for (let index = kinds.length - 1; index > 0; index -= 1) {
+    const other = Math.floor(random.next() * (index + 1));
+    [kinds[index], kinds[other]] = [kinds[other] as Strike, kinds[index] as Strike];
+  }
+  const at = new Map<number, Strike>();
+  const share = plan.messages / (kinds.length + 1);
+  for (const [index, kind] of kinds.entries()) {
+    at.set(Math.floor(share * (index + 0.5 + random.next())), kind);
+  }
+  return at;
+}
+
+export async function crashRun(plan: CrashPlan, startMs: number): Promise<CrashReport> {
+  const workload = makeWorkload(plan.seed, plan.messages, startMs);
+  const site = await Site.start(plan);
+  const proxy = new CutProxy(site.brokerPort);
+  const proxyPort = await proxy.listen();
+  const embedded = plan.broker === 'embedded';
+  const publisher = new Publisher(site.brokerPort);
+  const tally = new Tally();
+  try {
+    await site.apply(crashJob(embedded ? undefined : `mqtt://127.0.0.1:${proxyPort}`));
+    await site.running('crash');
+    const due = strikes(plan);
+    const struck: Promise<void>[] = [];
+    await publisher.publish(workload.messages, plan.perSecond, (given) => {
+      const kind = due.get(given);
+      if (kind !== undefined) struck.push(strike(site, proxy, tally, kind));
+    });
+    await Promise.all(struck);
+    await publisher.publish([workload.closing], plan.perSecond, () => undefined);
+    const rows = await settled(site, workload.expected.size, plan.settleMs ?? 60_000);
+    await tally.collect(site);
+    return {
+      wrong: audit(rows, workload),
+      rows: rows.length,
+      acknowledged: publisher.acknowledged,
+      kills: site.kills,
+      cuts: proxy.cuts,
+      redelivered: tally.redelivered,
+      resent: tally.resent,
+    };
+  } catch (error) {
+    throw new Error(`the crash run broke\n${site.logs()}`, { cause: error });
+  } finally {
+    await publisher.end();
+    await site.stop();
+    await proxy.close();
+  }
+}
+
+async function strike(site: Site, proxy: CutProxy, tally: Tally, kind: Strike): Promise<void> {
+  if (kind === 'cut') {
+    proxy.arm();
+  } else if (kind === 'nats') {
+    site.killNats();
+  } else if (kind === 'agent') {
+    await site.killAgent();
+    site.startAgent();
+  } else {
+    await tally.collect(site);
+    await site.killControl();
+    await site.startControl();
+  }
+}
+
+/** All rows, once no more come: as many as expected, and the same count twice. */
+async function settled(site: Site, expected: number, deadlineMs: number): Promise<StoredResult[]> {
+  let before = -1;
+  let rows: StoredResult[] = [];
+  try {
+    await waitFor(
+      `${expected} rows`,
+      async () => {
+        rows = await readAll(site.api, 'totals');
+        const same = rows.length === before && rows.length >= expected;
+        before = rows.length;
+        return same;
+      },
+      deadlineMs,
+    );
+  } catch {
+    // Too few rows is a finding, and the auditor says which are missing.
+    return rows;
+  }
+  return rows;
+}
+
+/** Adds up counters over the lives of processes that were killed. */
+class Tally {
+  #resent = 0;
+  #resentNow = 0;
+  redelivered = 0;
+
+  get resent(): number {
+    return this.#resent + this.#resentNow;
+  }
+
+  async collect(site: Site): Promise<void> {
+    const response = await fetch(`${site.api.url}/metrics`, {
+      headers: { authorization: `Bearer ${site.api.token}` },
+    });
+    const text = await response.text();
+    const value = Number(/^runnel_intake_rows_resent_total(?:\{[^}]*\})? (\d+)/m.exec(text)?.[1]);
+    if (Number.isNaN(value)) throw new Error(`no counter of resent rows in /metrics:\n${text}`);
+    if (value < this.#resentNow) this.#resent += this.#resentNow;
+    this.#resentNow = value;
+    const log = site.logs();
+    this.redelivered = [...log.matchAll(/"redelivered":(\d+)/g)].length;
+  }
+}
