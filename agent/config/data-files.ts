@@ -1,0 +1,46 @@
+/**
+ * The agent's own files in its data directory (DESIGN.md §6.6). Nothing a job names may reach
+ * them: `OWN_NAMES` is what policy refuses whatever else it allows.
+ */
+import { join } from 'node:path';
+
+export interface DataFiles {
+  readonly dataDir: string;
+  /** Written by `enroll`, read and edited by people. */
+  readonly agentYaml: string;
+  /** Written by people only. */
+  readonly policyYaml: string;
+  /** Key, credentials and trust; readable by the agent's user alone. */
+  readonly identityDir: string;
+  readonly seed: string;
+  readonly credentials: string;
+  readonly trust: string;
+  /** The signed document that was accepted last. */
+  readonly desired: string;
+  /** `status` asks here. */
+  readonly socket: string;
+}
+
+export function dataFiles(dataDir: string): DataFiles {
+  const identityDir = join(dataDir, 'identity');
+  return {
+    dataDir,
+    agentYaml: join(dataDir, 'agent.yaml'),
+    policyYaml: join(dataDir, 'policy.yaml'),
+    identityDir,
+    seed: join(identityDir, 'device.seed'),
+    credentials: join(identityDir, 'credentials.json'),
+    trust: join(identityDir, 'trust.json'),
+    desired: join(identityDir, 'desired.json'),
+    socket: join(dataDir, 'agent.sock'),
+  };
+}
+
+/** First segments, below the data directory, of everything that is the agent's own. */
+export const OWN_NAMES: readonly RegExp[] = [
+  /^agent\.(yaml|sock|lock|pid)/,
+  /^policy\.yaml/,
+  /^identity$/,
+  /^store/,
+  /^\./,
+];
