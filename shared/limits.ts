@@ -38,6 +38,9 @@ export const limits = {
   expressionCharsMax: 4096,
   expressionNodesMax: 500,
   expressionCostMax: 20_000,
+  /** A text made by an expression, and a regular expression's compiled size. */
+  expressionTextCharsMax: 1_000_000,
+  expressionPatternSizeMax: 2000,
   /** Heartbeats: late after 2 missed, offline after 5 (DESIGN.md §11). */
   heartbeatIntervalMs: 10_000,
   /** HTTP request bodies of the API. */

@@ -39,11 +39,36 @@ export interface Subject {
 export interface Expression {
   readonly source: string;
   readonly type: ValueType;
+  /** Set when the value depends on no record: literals, parameters and what is made of them. */
+  readonly constant?: { readonly value: unknown };
   /**
    * Pure and total but for `ExpressionError`. Numbers come out as JavaScript numbers, never BigInt.
    */
   evaluate(subject: Subject): unknown;
 }
+
+/** Why an expression gave no value. Stable words: dead letters are counted by them. */
+export const EXPRESSION_REASONS = [
+  /** A map has no such key. */
+  'missing_key',
+  /** Null where a value is needed: arithmetic, comparison, a function's argument. */
+  'null_value',
+  /** A value of another type than the operation takes. */
+  'wrong_type',
+  /** Division or remainder by zero. */
+  'divide_by_zero',
+  /** A number beyond the range of a double, or not a number. */
+  'not_finite',
+  /** An index outside of a list or text, or the minimum of an empty list. */
+  'out_of_range',
+  /** Text that is no number, time, duration or pattern. */
+  'bad_format',
+  /** A text or list beyond its bound. */
+  'too_large',
+  /** The cost bound of one evaluation was reached. */
+  'cost_exceeded',
+] as const;
+export type ExpressionReason = (typeof EXPRESSION_REASONS)[number];
 
 /** Why an expression gave no value on a record; `reason` is what dead letters are counted by. */
 export class ExpressionError extends RunnelError {
@@ -53,5 +78,25 @@ export class ExpressionError extends RunnelError {
     super(`expression_${reason}`, message);
     this.name = 'ExpressionError';
     this.reason = reason;
+  }
+}
+
+/** An expression that does not compile; `start` and `end` are characters of its text. */
+export class ExpressionSyntaxError extends RunnelError {
+  readonly start: number;
+  readonly end: number;
+
+  constructor(
+    message: string,
+    at: { readonly start: number; readonly end: number },
+    hint?: string,
+  ) {
+    super('expression_invalid', message, {
+      fields: { start: at.start, end: at.end },
+      ...(hint === undefined ? {} : { hint }),
+    });
+    this.name = 'ExpressionSyntaxError';
+    this.start = at.start;
+    this.end = at.end;
   }
 }
