@@ -23,7 +23,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const PING_INTERVAL_MS = 20_000;
 const DRAIN_MS_MAX = 2000;
 
-/** Connects once; a failure is a `LinkError` that carries its `Trouble`. */
+/** Connects once. Errors: `link_connect`, with the `Trouble` in `fields.trouble`. */
 export async function connectLink(options: LinkOptions): Promise<Link> {
   const { agent, credentials, seed } = options;
   const tls = tlsOptions(credentials);
@@ -64,13 +64,8 @@ function tlsOptions(credentials: Credentials): { ca?: string } | null {
   return credentials.natsUrls.some((url) => url.startsWith('tls://')) ? {} : null;
 }
 
-/** The trouble carried by an error of `connectLink`, or a network trouble for any other. */
-export function troubleOf(error: unknown): Trouble {
+function troubleOf(error: unknown): Trouble {
   const message = messageOf(error);
-  if (error instanceof RunnelError) {
-    const { trouble } = error.fields as { trouble?: Trouble };
-    if (trouble !== undefined) return trouble;
-  }
   if (error instanceof errors.UserAuthenticationExpiredError) return { kind: 'expired', message };
   if (error instanceof errors.AuthorizationError) return { kind: 'refused', message };
   return { kind: 'network', message };
