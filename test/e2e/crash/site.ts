@@ -16,6 +16,8 @@ export interface SiteOptions {
   readonly broker: 'mosquitto' | 'embedded';
   /** Other entries than the committed launchers: planted bugs, put in by composition. */
   readonly agentScript?: string;
+  /** A whole command that runs the agent, `run` and its options are added: strace before node. */
+  readonly agentCommand?: readonly string[];
   readonly controlScript?: string;
 }
 
@@ -92,9 +94,12 @@ export class Site {
   }
 
   startAgent(): void {
-    this.#agent = start(
+    const [program, ...before] = this.#options.agentCommand ?? [
       this.#options.agentScript ?? bins.agent,
-      ['run', '--data', this.agentDir],
+    ];
+    this.#agent = start(
+      program as string,
+      [...before, 'run', '--data', this.agentDir],
       join(this.dir, 'agent.log'),
     );
   }
