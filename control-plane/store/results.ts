@@ -48,6 +48,11 @@ export interface ResultPage {
   /** Only rows whose event time is at or after this. */
   readonly since?: number;
   readonly latest?: boolean;
+  /**
+   * The newest `limit` rows, still in insertion order, instead of a walk from `after`: where a
+   * chart begins. `next` is where to go on from.
+   */
+  readonly newest?: boolean;
 }
 
 export interface ResultSlice {
@@ -62,6 +67,10 @@ export async function pageResults(
   pause: () => Promise<void>,
 ): Promise<ResultSlice> {
   const end = await newestResultId(db);
+  if (page.newest === true) {
+    const rows = await matching(db, page, 0, end, page.limit);
+    return { items: rows.toReversed(), next: end };
+  }
   let at = Math.max(page.after, await firstIdSince(db, page));
   const items: ResultRecord[] = [];
   while (at < end && items.length < page.limit) {
@@ -127,7 +136,7 @@ async function matching(
     .where('r.kind', '=', page.kind)
     .where('r.id', '>', after)
     .where('r.id', '<=', to)
-    .orderBy('r.id')
+    .orderBy('r.id', page.newest === true ? 'desc' : 'asc')
     .limit(limit);
   if (page.agent !== undefined) query = query.where('r.agent', '=', page.agent);
   if (page.dataset !== undefined) query = query.where('r.dataset', '=', page.dataset);
