@@ -1,0 +1,140 @@
+/**
+ * The page's requests to `/api/v1`, on the session's cookie. Errors are the server's own words
+ * (problem+json); 401 anywhere means that the session is over, and is told once to the page.
+ */
+import type { AgentDetail, HostPoint, JobDetail, ResultItem } from '../../http/live-messages.ts';
+import type { EventItem, MeItem, TokenItem, VersionItem } from './api-items.ts';
+
+export class ApiError extends Error {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ApiError';
+    this.status = status;
+    this.code = code;
+  }
+}
+
+interface Page<T> {
+  readonly items: readonly T[];
+}
+
+export interface TokenRequest {
+  readonly role: 'agent';
+  readonly labels: Readonly<Record<string, string>>;
+  readonly uses: number;
+  readonly expiresMs: number;
+}
+
+export class ApiClient {
+  readonly #onSignedOut: () => void;
+
+  constructor(onSignedOut: () => void) {
+    this.#onSignedOut = onSignedOut;
+  }
+
+  me(): Promise<MeItem> {
+    return this.#get('/me');
+  }
+
+  agent(id: string): Promise<AgentDetail> {
+    return this.#get(`/agents/${part(id)}`);
+  }
+
+  async agentEvents(id: string): Promise<readonly EventItem[]> {
+    return (await this.#get<Page<EventItem>>(`/agents/${part(id)}/events?limit=100`)).items;
+  }
+
+  async agentHost(id: string): Promise<readonly HostPoint[]> {
+    return (await this.#get<Page<HostPoint>>(`/agents/${part(id)}/host`)).items;
+  }
+
+  approve(id: string): Promise<unknown> {
+    return this.#request('POST', `/agents/${part(id)}/approve`);
+  }
+
+  revoke(id: string): Promise<unknown> {
+    return this.#request('POST', `/agents/${part(id)}/revoke`);
+  }
+
+  job(name: string): Promise<JobDetail> {
+    return this.#get(`/jobs/${part(name)}`);
+  }
+
+  async jobVersions(name: string): Promise<readonly VersionItem[]> {
+    return (await this.#get<Page<VersionItem>>(`/jobs/${part(name)}/versions`)).items;
+  }
+
+  /** The newest results, in insertion order. */
+  async newestResults(dataset: string): Promise<readonly ResultItem[]> {
+    const path = `/datasets/${part(dataset)}/results?newest=true&limit=1000`;
+    return (await this.#get<Page<ResultItem>>(path)).items;
+  }
+
+  async events(): Promise<readonly EventItem[]> {
+    return (await this.#get<Page<EventItem>>('/events?limit=200')).items;
+  }
+
+  createToken(request: TokenRequest): Promise<TokenItem> {
+    return this.#request('POST', '/tokens', request);
+  }
+
+  signOut(): Promise<unknown> {
+    return this.#request('POST', '/sign-out');
+  }
+
+  /** False only when the server says so; a server that cannot be reached says nothing. */
+  async isSignedIn(): Promise<boolean> {
+    try {
+      await this.me();
+      return true;
+    } catch (error) {
+      return !(error instanceof ApiError && error.status === 401);
+    }
+  }
+
+  #get<T>(path: string): Promise<T> {
+    return this.#request('GET', path);
+  }
+
+  async #request<T>(method: string, path: string, body?: unknown): Promise<T> {
+    let response: Response;
+    try {
+      response = await fetch(`/api/v1${path}`, {
+        method,
+        credentials: 'same-origin',
+        headers: { accept: 'application/json', ...(body === undefined ? {} : JSON_TYPE) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    } catch (error) {
+      throw new ApiError(0, 'no_contact', 'The control plane cannot be reached.', { cause: error });
+    }
+    const text = await response.text();
+    if (response.ok) return (text === '' ? undefined : JSON.parse(text)) as T;
+    const problem = readProblem(text);
+    if (response.status === 401) this.#onSignedOut();
+    throw new ApiError(
+      response.status,
+      problem.code ?? String(response.status),
+      problem.detail ?? problem.title ?? `The control plane answered ${response.status}.`,
+    );
+  }
+}
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+function part(value: string): string {
+  return encodeURIComponent(value);
+}
+
+/** problem+json, or nothing when a proxy in between answered with a page of its own. */
+function readProblem(text: string): { code?: string; title?: string; detail?: string } {
+  try {
+    const problem: unknown = JSON.parse(text);
+    return typeof problem === 'object' && problem !== null ? problem : {};
+  } catch {
+    return { title: text.slice(0, 200) };
+  }
+}

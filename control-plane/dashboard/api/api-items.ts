@@ -1,0 +1,35 @@
+/**
+ * Shapes of the smaller resources of the API that only the page's REST calls read. Agents, jobs and
+ * results have theirs in `http/live-messages.ts`, since the websocket carries them too.
+ */
+import type { Severity } from '../../http/live-messages.ts';
+
+export interface MeItem {
+  readonly role: 'viewer' | 'operator' | 'admin';
+}
+
+/** Something that happened: a transition, not a measurement. */
+export interface EventItem {
+  readonly id: number;
+  readonly at: number;
+  /** The agent's id. */
+  readonly agent: string | null;
+  readonly job: string | null;
+  readonly type: string;
+  readonly severity: Severity;
+  readonly message: string;
+}
+
+export interface VersionItem {
+  readonly version: number;
+  readonly hash: string;
+  readonly createdAt: number;
+  readonly createdBy: string;
+}
+
+export interface TokenItem {
+  readonly id: string;
+  readonly token: string;
+  readonly enrollCommand: string;
+  readonly expiresAt: number | null;
+}

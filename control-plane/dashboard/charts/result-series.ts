@@ -1,0 +1,143 @@
+/**
+ * From result rows to lines of a chart. Pure.
+ *
+ * A window counts once, with its highest revision; a retraction (`value: null`) removes it. Series
+ * are drawn per key (and per device, when there is more than one); at most `SERIES_MAX` at a time,
+ * because a chart with fifty lines says nothing: the page says how many there are and lets the
+ * reader narrow them.
+ */
+import type { ResultItem } from '../../http/live-messages.ts';
+
+export const SERIES_MAX = 8;
+/** Results held by the page; the oldest go first. */
+export const RESULTS_MAX = 5000;
+
+export interface Series {
+  readonly label: string;
+  readonly points: readonly (readonly [at: number, value: number])[];
+}
+
+export interface SeriesSet {
+  /** At most `SERIES_MAX`, in natural order of their labels. */
+  readonly shown: readonly Series[];
+  /** How many match in all. */
+  readonly total: number;
+}
+
+function identity(item: ResultItem): string {
+  const { agent, job, step, key, windowStart, windowEnd } = item;
+  // A result without a window is a record of its own, not a revision of another.
+  const own = windowStart === null ? `${item.epoch}/${item.lane}/${item.seq}` : '';
+  return JSON.stringify([agent, job, step, key, windowStart, windowEnd, own]);
+}
+
+/**
+ * Adds `incoming` to `known`, both in insertion order: the same row twice counts once, and of a
+ * window only the newest revision stays. The newest `RESULTS_MAX` rows are kept.
+ */
+export function mergeResults(
+  known: readonly ResultItem[],
+  incoming: readonly ResultItem[],
+): readonly ResultItem[] {
+  if (incoming.length === 0) return known;
+  const byWindow = new Map<string, ResultItem>();
+  for (const item of [...known, ...incoming]) {
+    const id = identity(item);
+    const before = byWindow.get(id);
+    if (before !== undefined && before.revision > item.revision) continue;
+    // Deleted first so that the newer revision takes its place at the end.
+    byWindow.delete(id);
+    byWindow.set(id, item);
+  }
+  return [...byWindow.values()].slice(-RESULTS_MAX);
+}
+
+/** What a table or chart shows: retractions are gone, newest event time first. */
+export function latestResults(items: readonly ResultItem[], max: number): ResultItem[] {
+  return items
+    .filter((item) => item.value !== null)
+    .sort((a, b) => b.time - a.time || b.seq - a.seq)
+    .slice(0, max);
+}
+
+/** The columns that hold numbers in any of the rows; `value` stands for a bare number. */
+export function numericColumns(items: readonly ResultItem[]): string[] {
+  return columnsOf(items, (value) => typeof value === 'number');
+}
+
+/** Every column of the rows' values, in the order in which they first appear. */
+export function allColumns(items: readonly ResultItem[]): string[] {
+  return columnsOf(items, () => true);
+}
+
+function columnsOf(items: readonly ResultItem[], accept: (value: unknown) => boolean): string[] {
+  const columns = new Set<string>();
+  for (const { value } of items) {
+    if (value === null) continue;
+    if (!isObject(value)) {
+      if (accept(value)) columns.add('value');
+      continue;
+    }
+    for (const [name, field] of Object.entries(value)) if (accept(field)) columns.add(name);
+  }
+  return [...columns];
+}
+
+export function columnValue(item: ResultItem, column: string): unknown {
+  if (isObject(item.value)) return item.value[column];
+  return column === 'value' ? item.value : undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export function keyLabel(key: unknown): string {
+  if (key === null || key === undefined) return 'all';
+  return typeof key === 'string' ? key : JSON.stringify(key);
+}
+
+const collator = new Intl.Collator('en', { numeric: true });
+
+export function seriesOf(
+  items: readonly ResultItem[],
+  column: string,
+  options: { readonly search?: string; readonly agentName: (id: string) => string },
+): SeriesSet {
+  const agents = new Set(items.map((item) => item.agent));
+  const wanted = (options.search ?? '').trim().toLowerCase();
+  const points = new Map<string, [number, number][]>();
+  for (const item of items) {
+    const value = columnValue(item, column);
+    if (typeof value !== 'number' || !Number.isFinite(value)) continue;
+    const key = keyLabel(item.key);
+    const label = agents.size > 1 ? `${key} · ${options.agentName(item.agent)}` : key;
+    if (!label.toLowerCase().includes(wanted)) continue;
+    const line = points.get(label) ?? [];
+    line.push([item.windowEnd ?? item.time, value]);
+    points.set(label, line);
+  }
+  const labels = [...points.keys()].sort((a, b) => collator.compare(a, b));
+  const shown = labels.slice(0, SERIES_MAX).map((label) => ({
+    label,
+    points: (points.get(label) ?? []).sort(([a], [b]) => a - b),
+  }));
+  return { shown, total: labels.length };
+}
+
+/** Series over one common, ascending time axis, gaps as null: the shape uPlot draws. */
+export function alignSeries(series: readonly Series[]): {
+  readonly times: number[];
+  readonly values: (number | null)[][];
+} {
+  const times = [...new Set(series.flatMap(({ points }) => points.map(([at]) => at)))].sort(
+    (a, b) => a - b,
+  );
+  const position = new Map(times.map((at, index) => [at, index]));
+  const values = series.map(({ points }) => {
+    const line: (number | null)[] = times.map(() => null);
+    for (const [at, value] of points) line[position.get(at) ?? 0] = value;
+    return line;
+  });
+  return { times, values };
+}

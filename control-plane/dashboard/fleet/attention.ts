@@ -1,0 +1,85 @@
+/**
+ * What needs a person first. One rule for the fleet list, the device page and the counts: the worst
+ * of connection, conditions and jobs wins, and its cause is said in words.
+ */
+import type { AgentItem, AgentJobItem, Severity } from '../../http/live-messages.ts';
+
+/** Worst first when sorted downwards. Revoked devices need nobody and go last. */
+export const LEVELS = { error: 4, pending: 3, warning: 2, info: 1, ok: 0, revoked: -1 } as const;
+export type Level = keyof typeof LEVELS;
+
+export interface Cause {
+  readonly severity: Severity;
+  readonly text: string;
+  /** Null where no moment is known. */
+  readonly since: number | null;
+}
+
+export interface Attention {
+  readonly level: Level;
+  /** Worst first; empty when all is well. */
+  readonly causes: readonly Cause[];
+}
+
+const SEVERITY_RANK: Readonly<Record<Severity, number>> = { error: 3, warning: 2, info: 1, ok: 0 };
+
+/** Phases in which a job does not do its work although it should. */
+export const BROKEN_PHASES: readonly string[] = ['failed', 'refused', 'backoff'];
+
+export function attentionOf(agent: AgentItem): Attention {
+  if (agent.status === 'revoked') return { level: 'revoked', causes: [] };
+  if (agent.status === 'pending') {
+    const text = 'Waits for approval: the same name with another key';
+    return { level: 'pending', causes: [{ severity: 'warning', text, since: agent.enrolledAt }] };
+  }
+  const causes = [...connectionCauses(agent), ...conditionCauses(agent), ...jobCauses(agent)].sort(
+    (a, b) => SEVERITY_RANK[b.severity] - SEVERITY_RANK[a.severity],
+  );
+  return { level: causes[0]?.severity ?? 'ok', causes };
+}
+
+function connectionCauses(agent: AgentItem): Cause[] {
+  const said = agent.conditions.some(
+    (condition) => condition.axis === 'connection' && condition.severity !== 'ok',
+  );
+  if (said) return [];
+  const since = agent.lastSeenAt;
+  switch (agent.connection) {
+    case 'online':
+      return [];
+    case 'late':
+      return [{ severity: 'warning', text: 'Heartbeats are late', since }];
+    case 'offline':
+      return [{ severity: 'error', text: 'No contact', since }];
+    case 'never':
+      return [{ severity: 'info', text: 'Enrolled, never connected', since: agent.enrolledAt }];
+  }
+}
+
+function conditionCauses(agent: AgentItem): Cause[] {
+  return agent.conditions
+    .filter((condition) => condition.severity !== 'ok')
+    .map(({ severity, reason, message, since }) => ({ severity, text: message || reason, since }));
+}
+
+function jobCauses(agent: AgentItem): Cause[] {
+  const reported = new Set(
+    agent.conditions
+      .filter((condition) => condition.severity !== 'ok')
+      .map((condition) => condition.type),
+  );
+  return agent.jobs
+    .filter((job) => isBroken(job) && !reported.has(`jobs/${job.name}`))
+    .map((job) => ({
+      severity: job.phase === 'backoff' ? 'warning' : 'error',
+      text: `${job.name}: ${job.attempted?.reason || job.phase}`,
+      since: job.attempted?.at ?? null,
+    }));
+}
+
+/** The job fails, or a newer version of it was tried and failed while an older one runs on. */
+export function isBroken(job: AgentJobItem): boolean {
+  if (BROKEN_PHASES.includes(job.phase)) return true;
+  const tried = job.attempted;
+  return tried !== null && tried.version !== job.version && BROKEN_PHASES.includes(tried.phase);
+}

@@ -1,0 +1,160 @@
+/** One device: what is wrong with it, what it runs, what it measures, what happened to it. */
+import type { JSX } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import type { AgentDetail } from '../../http/live-messages.ts';
+import { ApiError } from '../api/api-client.ts';
+import { useApp, useLoaded, useMayOperate, useRefresh } from '../hooks.ts';
+import { ConditionList } from '../parts/condition-list.tsx';
+import { ConfirmDialog } from '../parts/confirm-dialog.tsx';
+import { DeviceFacts } from '../parts/device-facts.tsx';
+import { DeviceJobs } from '../parts/device-jobs.tsx';
+import { EventList } from '../parts/event-list.tsx';
+import { HostCharts } from '../parts/host-charts.tsx';
+import { Labels } from '../parts/labels.tsx';
+import { ErrorNote, Loading, Panel } from '../parts/panel.tsx';
+import { Ago } from '../parts/relative-time.tsx';
+import { DeviceSources } from '../parts/device-sources.tsx';
+import { ConnectionState } from '../parts/state-mark.tsx';
+import { paths } from '../router.ts';
+
+export function DevicePage({ id }: { id: string }): JSX.Element {
+  const app = useApp();
+  const loaded = useLoaded(`agent/${id}`, () => app.api.agent(id));
+  const [live, setLive] = useState<AgentDetail | null>(null);
+  // The address may carry a name; the live view knows ids alone.
+  const agentId = loaded.status === 'ready' ? loaded.value.id : null;
+  useEffect(
+    () => (agentId === null ? undefined : app.followAgent(agentId, setLive)),
+    [app, agentId],
+  );
+  if (loaded.status === 'loading') return <Loading what="the device" />;
+  if (loaded.status === 'failed')
+    return <Missing id={id} error={loaded.error} retry={loaded.reload} />;
+  return <Device agent={live ?? loaded.value} reload={loaded.reload} />;
+}
+
+function Missing({
+  id,
+  error,
+  retry,
+}: {
+  id: string;
+  error: Error;
+  retry: () => void;
+}): JSX.Element {
+  if (error instanceof ApiError && error.status === 404) {
+    return (
+      <div class="blank">
+        <h1>No such device</h1>
+        <p>
+          <span class="mono">{id}</span> is not, or no longer, part of this fleet.
+        </p>
+        <a class="button" href={paths.fleet}>
+          To the fleet
+        </a>
+      </div>
+    );
+  }
+  return <ErrorNote error={error} retry={retry} />;
+}
+
+function Device({ agent, reload }: { agent: AgentDetail; reload: () => void }): JSX.Element {
+  return (
+    <div class="page">
+      <nav class="crumbs" aria-label="Where this is">
+        <a href={paths.fleet}>Fleet</a>
+      </nav>
+      <header class="page-head device-head">
+        <div>
+          <h1>{agent.name}</h1>
+          <p class="lede">
+            <ConnectionState status={agent.status} connection={agent.connection} />
+            <span>
+              Last seen <Ago at={agent.lastSeenAt} />
+            </span>
+            <Labels labels={agent.labels} fixed={agent.fixedLabels} />
+          </p>
+        </div>
+        <DeviceActions agent={agent} onDone={reload} />
+      </header>
+      <div class="columns">
+        <div class="column-main">
+          <ConditionList agent={agent} />
+          <DeviceJobs agent={agent} />
+          <HostCharts id={agent.id} newest={agent.host} />
+          <DeviceSources sources={agent.sources} />
+        </div>
+        <div class="column-side">
+          <DeviceFacts agent={agent} />
+          <DeviceEvents id={agent.id} />
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function DeviceEvents({ id }: { id: string }): JSX.Element {
+  const app = useApp();
+  const events = useLoaded(`events/${id}`, () => app.api.agentEvents(id));
+  useRefresh(events);
+  return (
+    <Panel title="Events">
+      {events.status === 'loading' ? <Loading what="events" /> : null}
+      {events.status === 'failed' ? <ErrorNote error={events.error} retry={events.reload} /> : null}
+      {events.status === 'ready' ? <EventList events={events.value} /> : null}
+    </Panel>
+  );
+}
+
+function DeviceActions({
+  agent,
+  onDone,
+}: {
+  agent: AgentDetail;
+  onDone: () => void;
+}): JSX.Element | null {
+  const app = useApp();
+  const mayOperate = useMayOperate();
+  const [asking, setAsking] = useState<'approve' | 'revoke' | null>(null);
+  if (!mayOperate || agent.status === 'revoked') return null;
+  const act = async (what: 'approve' | 'revoke'): Promise<void> => {
+    await (what === 'approve' ? app.api.approve(agent.id) : app.api.revoke(agent.id));
+    onDone();
+  };
+  return (
+    <div class="actions">
+      {agent.status === 'pending' ? (
+        <button type="button" class="button primary" onClick={() => setAsking('approve')}>
+          Approve…
+        </button>
+      ) : null}
+      <button type="button" class="button" onClick={() => setAsking('revoke')}>
+        Revoke…
+      </button>
+      {asking === 'approve' ? (
+        <ConfirmDialog
+          title={`Approve ${agent.name}?`}
+          confirm="Approve"
+          kind="primary"
+          onConfirm={() => act('approve')}
+          onClose={() => setAsking(null)}
+        >
+          Another device of this name was enrolled with another key. Approve only if you know that
+          this device was set up anew, or is a different one.
+        </ConfirmDialog>
+      ) : null}
+      {asking === 'revoke' ? (
+        <ConfirmDialog
+          title={`Revoke ${agent.name}?`}
+          confirm="Revoke"
+          kind="danger"
+          onConfirm={() => act('revoke')}
+          onClose={() => setAsking(null)}
+        >
+          Its connection is cut at once and its credentials never work again. What it has not sent
+          yet stays on the device. To return, it must enrol again with a new token.
+        </ConfirmDialog>
+      ) : null}
+    </div>
+  );
+}

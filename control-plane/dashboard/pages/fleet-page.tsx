@@ -1,0 +1,109 @@
+/**
+ * The fleet: what needs a person first. The filter lives in the address, so that a view can be
+ * bookmarked and sent to a colleague.
+ */
+import type { JSX } from 'preact';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { readFilter, writeFilter } from '../fleet/filter-query.ts';
+import { countFleet, type FleetFilter, noFilter, selectRows } from '../fleet/fleet-view.ts';
+import { plural } from '../format/amount.ts';
+import { useApp, useMayOperate, useObservable } from '../hooks.ts';
+import { address, replaceQuery } from '../navigation.ts';
+import { FleetFilters } from '../parts/fleet-filters.tsx';
+import { FleetList } from '../parts/fleet-list.tsx';
+import { FleetSummary } from '../parts/fleet-summary.tsx';
+import { icons, Wordmark } from '../parts/icons.tsx';
+import { EmptyNote, Loading } from '../parts/panel.tsx';
+import { paths } from '../router.ts';
+
+export function FleetPage(): JSX.Element {
+  const app = useApp();
+  const fleet = useObservable(app.fleet);
+  const { query } = useObservable(address);
+  const mayOperate = useMayOperate();
+  const search = useRef<HTMLInputElement>(null);
+  const filter = useMemo(() => readFilter(query), [query]);
+  const counts = useMemo(() => countFleet(fleet.agents.values()), [fleet.agents]);
+  const rows = useMemo(() => selectRows(fleet.agents.values(), filter), [fleet.agents, filter]);
+  const change = (part: Partial<FleetFilter>): void =>
+    replaceQuery(writeFilter({ ...filter, ...part }));
+  useSlashKey(search);
+  if (!fleet.loaded) return <Loading what="the fleet" />;
+  if (fleet.agents.size === 0) return <NoDevices />;
+  return (
+    <div class="page fleet-page">
+      <header class="page-head">
+        <div>
+          <h1>Fleet</h1>
+          <p class="lede">
+            {plural(counts.all, 'device')}
+            {counts.attention === 0
+              ? ', nothing needs attention'
+              : `, ${counts.attention} ${counts.attention === 1 ? 'needs' : 'need'} attention`}
+          </p>
+        </div>
+        {mayOperate ? (
+          <a class="button primary" href={paths.addDevice}>
+            {icons.plus}
+            Add device
+          </a>
+        ) : null}
+      </header>
+      <FleetSummary counts={counts} facet={filter.facet} onFacet={(facet) => change({ facet })} />
+      <FleetFilters
+        agents={fleet.agents}
+        filter={filter}
+        shown={rows.length}
+        searchRef={search}
+        onChange={change}
+      />
+      {rows.length === 0 ? (
+        <EmptyNote>
+          No device matches.{' '}
+          <button type="button" class="link" onClick={() => change(noFilter)}>
+            Show all
+          </button>
+        </EmptyNote>
+      ) : (
+        <FleetList rows={rows} />
+      )}
+    </div>
+  );
+}
+
+/** `/` moves to the search, as engineers expect; not while they type elsewhere. */
+function useSlashKey(search: { current: HTMLInputElement | null }): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent): void => {
+      const typing =
+        event.target instanceof Element && event.target.closest('input,select,textarea');
+      if (event.key !== '/' || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      search.current?.focus();
+    };
+    addEventListener('keydown', onKey);
+    return () => removeEventListener('keydown', onKey);
+  }, [search]);
+}
+
+function NoDevices(): JSX.Element {
+  const mayOperate = useMayOperate();
+  return (
+    <div class="blank">
+      <Wordmark />
+      <h1>No devices yet</h1>
+      <p>
+        A device joins with one command. It then shows up here by itself, with its health, its jobs
+        and what they produce.
+      </p>
+      {mayOperate ? (
+        <a class="button primary" href={paths.addDevice}>
+          {icons.plus}
+          Add the first device
+        </a>
+      ) : (
+        <p>You are signed in as a viewer; an operator can add devices.</p>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,149 @@
+/** One job: what it produces, where it runs, how it was submitted, its versions. */
+import type { JSX } from 'preact';
+import type { JobDetail } from '../../http/live-messages.ts';
+import type { VersionItem } from '../api/api-items.ts';
+import { ApiError } from '../api/api-client.ts';
+import { useApp, useLoaded, useRefresh } from '../hooks.ts';
+import { CopyButton } from '../parts/copy-button.tsx';
+import { JobAgents } from '../parts/job-agents.tsx';
+import { JobProgress } from '../parts/job-progress.tsx';
+import { JobResults } from '../parts/job-results.tsx';
+import { Labels } from '../parts/labels.tsx';
+import { EmptyNote, ErrorNote, Loading, Panel } from '../parts/panel.tsx';
+import { Ago } from '../parts/relative-time.tsx';
+import { paths } from '../router.ts';
+
+export function JobPage({ name }: { name: string }): JSX.Element {
+  const app = useApp();
+  const job = useLoaded(`job/${name}`, () => app.api.job(name));
+  useRefresh(job);
+  if (job.status === 'loading') return <Loading what="the job" />;
+  if (job.status === 'ready') return <Job job={job.value} />;
+  if (job.error instanceof ApiError && job.error.status === 404) {
+    return (
+      <div class="blank">
+        <h1>No such job</h1>
+        <p>
+          <span class="mono">{name}</span> was never submitted here, or it was deleted.
+        </p>
+        <a class="button" href={paths.jobs}>
+          To the jobs
+        </a>
+      </div>
+    );
+  }
+  return <ErrorNote error={job.error} retry={job.reload} />;
+}
+
+function Job({ job }: { job: JobDetail }): JSX.Element {
+  return (
+    <div class="page">
+      <nav class="crumbs" aria-label="Where this is">
+        <a href={paths.jobs}>Jobs</a>
+      </nav>
+      <header class="page-head">
+        <div>
+          <h1>{job.name}</h1>
+          <p class="lede">
+            <span>
+              {job.kind === 'StreamJob' ? 'Stream job' : 'Batch job'}, version {job.version},
+              changed <Ago at={job.updatedAt} />
+            </span>
+            {Object.keys(job.labels).length === 0 ? null : <Labels labels={job.labels} />}
+          </p>
+        </div>
+      </header>
+      <div class="columns">
+        <div class="column-main">
+          {job.datasets.length === 0 ? (
+            <Panel title="Results">
+              <EmptyNote>
+                This job keeps its results on the devices: none of its sinks writes a dataset.
+              </EmptyNote>
+            </Panel>
+          ) : (
+            job.datasets.map((dataset) => <JobResults key={dataset} dataset={dataset} />)
+          )}
+          <Definition job={job} />
+        </div>
+        <div class="column-side">
+          <Panel title="Where it runs">
+            <JobProgress agents={job.counts} />
+            <p class="selector">
+              {job.selector === null ? (
+                'Placed on every device.'
+              ) : (
+                <>
+                  Placed where <code>{job.selector}</code>
+                </>
+              )}
+            </p>
+            <JobAgents agents={job.agents} />
+          </Panel>
+          <Versions job={job} />
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function Definition({ job }: { job: JobDetail }): JSX.Element {
+  return (
+    <Panel
+      title="Definition"
+      note={`as submitted, version ${job.version}`}
+      actions={<CopyButton text={job.source} label="Copy" selectId="definition" />}
+    >
+      <pre class="source" id="definition" tabIndex={0}>
+        {job.source}
+      </pre>
+    </Panel>
+  );
+}
+
+function Versions({ job }: { job: JobDetail }): JSX.Element {
+  const app = useApp();
+  const versions = useLoaded(`versions/${job.name}/${job.version}`, () =>
+    app.api.jobVersions(job.name),
+  );
+  return (
+    <Panel title="Versions">
+      {versions.status === 'loading' ? <Loading what="versions" /> : null}
+      {versions.status === 'failed' ? (
+        <ErrorNote error={versions.error} retry={versions.reload} />
+      ) : null}
+      {versions.status === 'ready' ? (
+        <VersionList versions={versions.value} current={job.version} />
+      ) : null}
+    </Panel>
+  );
+}
+
+function VersionList({
+  versions,
+  current,
+}: {
+  versions: readonly VersionItem[];
+  current: number;
+}): JSX.Element {
+  return (
+    <ol class="versions">
+      {[...versions]
+        .sort((a, b) => b.version - a.version)
+        .map((version) => (
+          <li key={version.version}>
+            <span class="version-number">
+              {version.version}
+              {version.version === current ? <span class="tag">current</span> : null}
+            </span>
+            <span class="mono quiet" title={version.hash}>
+              {version.hash.slice(0, 10)}
+            </span>
+            <span class="version-by">
+              <Ago at={version.createdAt} />, {version.createdBy}
+            </span>
+          </li>
+        ))}
+    </ol>
+  );
+}

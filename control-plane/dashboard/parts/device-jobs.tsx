@@ -1,0 +1,121 @@
+/**
+ * The jobs of a device. What runs and what was last attempted stand apart: an old version that
+ * works on while a new one cannot start is neither "running" nor "failed".
+ */
+import type { JSX } from 'preact';
+import type { AgentDetail, AgentJobDetail, AttemptedItem } from '../../http/live-messages.ts';
+import { phaseWord } from '../fleet/fleet-view.ts';
+import { formatCount } from '../format/amount.ts';
+import { formatDuration, formatTimestamp } from '../format/time.ts';
+import { useNow } from '../hooks.ts';
+import { paths } from '../router.ts';
+import { EmptyNote, Panel } from './panel.tsx';
+import { Ago } from './relative-time.tsx';
+import { Mark, phaseLook } from './state-mark.tsx';
+
+export function DeviceJobs({ agent }: { agent: AgentDetail }): JSX.Element {
+  const { desiredRevision, observedRevision } = agent;
+  const behind = observedRevision !== null && observedRevision < desiredRevision;
+  return (
+    <Panel
+      title="Jobs"
+      note={behind ? `revision ${observedRevision} of ${desiredRevision} taken over` : undefined}
+    >
+      {agent.jobs.length === 0 ? (
+        <EmptyNote>No job is placed on this device.</EmptyNote>
+      ) : (
+        <ul class="job-cards">
+          {agent.jobs.map((job) => (
+            <JobCard key={job.name} job={job} />
+          ))}
+        </ul>
+      )}
+    </Panel>
+  );
+}
+
+function JobCard({ job }: { job: AgentJobDetail }): JSX.Element {
+  return (
+    <li class="job-card">
+      <div class="job-card-head">
+        <a class="job-name" href={paths.job(job.name)}>
+          {job.name}
+        </a>
+        <span class="state">
+          <Mark {...phaseLook(job.phase)} />
+          {phaseWord(job.phase)}
+        </span>
+        <span class="job-version">{versionWords(job)}</span>
+      </div>
+      {job.attempted === null ? null : <Attempt job={job} attempted={job.attempted} />}
+      <dl class="counters">
+        <Counter name="In" value={job.recordsIn} />
+        <Counter name="Out" value={job.recordsOut} />
+        <Counter name="Lag" value={job.lagRecords} alarming={job.lagRecords > 0} />
+        <Watermark at={job.watermark} />
+        <Counter name="Late" value={job.late} alarming={job.late > 0} />
+        <Counter name="Dead letters" value={job.deadLetters} alarming={job.deadLetters > 0} />
+        {Object.entries(job.dropped).map(([reason, count]) => (
+          <Counter key={reason} name={`Dropped: ${reason}`} value={count} alarming={count > 0} />
+        ))}
+        <Counter name="Keys held" value={job.stateKeys} />
+      </dl>
+    </li>
+  );
+}
+
+function versionWords(job: AgentJobDetail): string {
+  const runs = job.version === null ? 'no version runs' : `version ${job.version}`;
+  if (job.desiredVersion === null) return `${runs}, no longer wanted here`;
+  return job.desiredVersion === job.version ? runs : `${runs}, wanted ${job.desiredVersion}`;
+}
+
+/** Said only when it adds something to what runs. */
+function Attempt({
+  job,
+  attempted,
+}: {
+  job: AgentJobDetail;
+  attempted: AttemptedItem;
+}): JSX.Element | null {
+  if (attempted.version === job.version && attempted.reason === '') return null;
+  return (
+    <p class="attempt">
+      <span>
+        Last attempted: version {attempted.version}, {phaseWord(attempted.phase)}{' '}
+        <Ago at={attempted.at} />
+      </span>
+      {attempted.reason === '' ? null : <span class="attempt-reason">{attempted.reason}</span>}
+    </p>
+  );
+}
+
+function Counter({
+  name,
+  value,
+  alarming = false,
+}: {
+  name: string;
+  value: number;
+  alarming?: boolean;
+}): JSX.Element {
+  return (
+    <div class={alarming ? 'counter alarming' : 'counter'}>
+      <dt>{name}</dt>
+      <dd>{formatCount(value)}</dd>
+    </div>
+  );
+}
+
+/** How far event time has come, as its distance to now: a number that can be watched. */
+function Watermark({ at }: { at: number | null }): JSX.Element {
+  const now = useNow();
+  return (
+    <div class="counter">
+      <dt>Watermark</dt>
+      <dd title={at === null ? 'no record yet' : formatTimestamp(at)}>
+        {at === null ? '–' : `−${formatDuration(now - at)}`}
+      </dd>
+    </div>
+  );
+}

@@ -1,0 +1,67 @@
+/** The devices of one job, worst first, as many as can be read; the rest is counted. */
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import type { JobAgentItem } from '../../http/live-messages.ts';
+import { BROKEN_PHASES, isBroken } from '../fleet/attention.ts';
+import { phaseWord } from '../fleet/fleet-view.ts';
+import { formatCount } from '../format/amount.ts';
+import { paths } from '../router.ts';
+import { connectionLook, Mark, phaseLook } from './state-mark.tsx';
+
+const SHOWN_AT_FIRST = 12;
+const SHOWN_MORE = 100;
+
+export function JobAgents({ agents }: { agents: readonly JobAgentItem[] }): JSX.Element | null {
+  const [shown, setShown] = useState(SHOWN_AT_FIRST);
+  if (agents.length === 0) return null;
+  const sorted = [...agents].sort(worstFirst);
+  const rest = sorted.length - shown;
+  return (
+    <>
+      <ul class="job-agents">
+        {sorted.slice(0, shown).map((agent) => (
+          <AgentLine key={agent.agent} agent={agent} />
+        ))}
+      </ul>
+      {rest <= 0 ? null : (
+        <button type="button" class="button small" onClick={() => setShown(shown + SHOWN_MORE)}>
+          Show more ({formatCount(rest)} left)
+        </button>
+      )}
+    </>
+  );
+}
+
+function AgentLine({ agent }: { agent: JobAgentItem }): JSX.Element {
+  const unseen = agent.connection === 'offline' || agent.connection === 'never';
+  const tried = isBroken(agent) && agent.attempted !== null ? agent.attempted : null;
+  return (
+    <li>
+      <a href={paths.device(agent.agent)}>{agent.name}</a>
+      <span class="state">
+        {unseen ? (
+          <Mark {...connectionLook('approved', agent.connection)} />
+        ) : (
+          <Mark {...phaseLook(agent.phase)} />
+        )}
+        {unseen ? `unknown, ${agent.connection}` : phaseWord(agent.phase)}
+      </span>
+      <span class="quiet num">{agent.version === null ? '–' : `v${agent.version}`}</span>
+      {tried === null ? null : (
+        <span class="attempt-reason">
+          v{tried.version}: {tried.reason || phaseWord(tried.phase)}
+        </span>
+      )}
+    </li>
+  );
+}
+
+function worstFirst(a: JobAgentItem, b: JobAgentItem): number {
+  const rank = (agent: JobAgentItem): number => {
+    if (BROKEN_PHASES.includes(agent.phase)) return 4;
+    if (isBroken(agent)) return 3;
+    if (agent.connection !== 'online') return 2;
+    return agent.phase === 'running' ? 0 : 1;
+  };
+  return rank(b) - rank(a) || a.name.localeCompare(b.name, 'en', { numeric: true });
+}
