@@ -1,0 +1,232 @@
+/**
+ * The agent's one durable store: everything that a commit cycle changes goes into one transaction
+ * of one LMDB environment (`DIR/store`), and `commit` resolves only when that is on disk.
+ *
+ * Measured with lmdb 3.5.6 (strace): with `overlappingSync: false` the writing thread does
+ * pwrite of the pages → fdatasync → pwrite of the meta page through an O_DSYNC descriptor, and
+ * only then is the promise of `batch` resolved. `overlappingSync: true` writes the meta page twice
+ * and needs `flushed`, which never settles after a failed commit; `transactionSync` blocks the
+ * event loop for the length of the fdatasync. So: `batch`, no overlapping.
+ *
+ * What LMDB's binding does not do, and this file does:
+ * - A callback that throws does not roll back: operations are collected first, written after.
+ * - `mapSize` is no bound (the map grows by itself): the disk budget is checked here, and a commit
+ *   beyond it is refused as `storage_full` before anything is written.
+ * - A full disk comes out as EIO with a second rejecting promise (`commitError`): both are caught
+ *   here and told apart by the space that is left.
+ *
+ * Values handed to `put` must not change until `commit` has settled: they are read by the writing
+ * thread. Crash outcomes: a commit is there wholly or not at all. A truncated or damaged file kills
+ * the process that reads it; recover-store.ts keeps that away from the agent.
+ */
+import { mkdirSync, statfsSync } from 'node:fs';
+import { open, type Database, type RootDatabase } from 'lmdb';
+import { RunnelError, messageOf } from '@runnel/shared/errors.ts';
+import { DATABASES, type DbName } from './store-layout.ts';
+
+export type StoreKey = number | string | readonly (number | string)[] | Uint8Array;
+
+export interface StoreTx {
+  put(db: DbName, key: StoreKey, value: Uint8Array): void;
+  remove(db: DbName, key: StoreKey): void;
+}
+
+export interface StoreEntry {
+  readonly key: StoreKey;
+  readonly value: Buffer;
+}
+
+/** `[start, end)` in key order; with `reverse` from `start` down to but not including `end`. */
+export interface StoreRange {
+  readonly start?: StoreKey;
+  readonly end?: StoreKey;
+  readonly reverse?: boolean;
+  readonly limit?: number;
+}
+
+export interface CommitReceipt {
+  /** Bytes of keys and values handed to the store. */
+  readonly bytes: number;
+  /** From the hand-over to the flush. */
+  readonly flushMs: number;
+}
+
+export interface CheckpointStore {
+  /** Reads what is committed; a copy that the caller may keep. */
+  get(db: DbName, key: StoreKey): Buffer | undefined;
+  has(db: DbName, key: StoreKey): boolean;
+  range(db: DbName, range: StoreRange): Iterable<StoreEntry>;
+  keys(db: DbName, range: StoreRange): Iterable<StoreKey>;
+  /**
+   * Everything that `write` does, in one transaction, on disk when it resolves. Rejects with
+   * `storage_full` or `storage_write_failed`, and then nothing of it is there. A throw in `write`
+   * rejects and writes nothing. Commits are applied in the order of the calls.
+   */
+  commit(write: (tx: StoreTx) => void): Promise<CommitReceipt>;
+  /** Pages in use, in bytes: what counts against the disk budget. */
+  usedBytes(): number;
+  close(): Promise<void>;
+}
+
+export interface CheckpointStoreOptions {
+  readonly dir: string;
+  /** Disk budget; policy: a commit beyond it is refused as `storage_full`. */
+  readonly bytesMax: number;
+  readonly monotonicMs: () => number;
+}
+
+interface Operation {
+  readonly db: DbName;
+  readonly key: StoreKey;
+  readonly value: Uint8Array | undefined;
+}
+
+/** Pages that copy-on-write touches beside the values of a commit. */
+const COMMIT_OVERHEAD_BYTES = 64 * 1024;
+/** Beyond the disk budget only this much more, for commits that free space. */
+const RELIEF_BYTES = 1024 * 1024;
+
+type Db = Database<Buffer, StoreKey & (string | number)>;
+
+export function openCheckpointStore(options: CheckpointStoreOptions): CheckpointStore {
+  mkdirSync(options.dir, { recursive: true, mode: 0o700 });
+  const root = open({
+    path: options.dir,
+    noSubdir: false,
+    maxDbs: 16,
+    overlappingSync: false,
+    eventTurnBatching: false,
+    encoding: 'binary',
+    mapSize: Math.min(options.bytesMax, 64 * 1024 * 1024),
+  }) as RootDatabase<Buffer, string>;
+  return new LmdbCheckpointStore(root, options);
+}
+
+class LmdbCheckpointStore implements CheckpointStore {
+  readonly #root: RootDatabase<Buffer, string>;
+  readonly #options: CheckpointStoreOptions;
+  readonly #dbs: Record<DbName, Db>;
+  #usedEstimate: number;
+
+  constructor(root: RootDatabase<Buffer, string>, options: CheckpointStoreOptions) {
+    this.#root = root;
+    this.#options = options;
+    this.#dbs = Object.fromEntries(
+      Object.entries(DATABASES).map(([name, settings]) => [
+        name,
+        root.openDB({ name, encoding: 'binary', ...settings }) as unknown as Db,
+      ]),
+    ) as Record<DbName, Db>;
+    this.#usedEstimate = this.usedBytes();
+  }
+
+  get(db: DbName, key: StoreKey): Buffer | undefined {
+    return this.#dbs[db].getBinary(key as string);
+  }
+
+  has(db: DbName, key: StoreKey): boolean {
+    return this.#dbs[db].doesExist(key as string);
+  }
+
+  *range(db: DbName, range: StoreRange): Iterable<StoreEntry> {
+    for (const entry of this.#dbs[db].getRange({ ...(range as object), snapshot: false })) {
+      yield { key: entry.key, value: Buffer.from(entry.value) };
+    }
+  }
+
+  keys(db: DbName, range: StoreRange): Iterable<StoreKey> {
+    return this.#dbs[db].getKeys({ ...(range as object), snapshot: false }) as Iterable<StoreKey>;
+  }
+
+  async commit(write: (tx: StoreTx) => void): Promise<CommitReceipt> {
+    const operations: Operation[] = [];
+    let bytes = 0;
+    let putBytes = 0;
+    write({
+      put: (db, key, value) => {
+        operations.push({ db, key, value });
+        putBytes += value.length;
+        bytes += value.length + 16;
+      },
+      remove: (db, key) => {
+        operations.push({ db, key, value: undefined });
+        bytes += 16;
+      },
+    });
+    if (operations.length === 0) return { bytes: 0, flushMs: 0 };
+    this.#checkBudget(putBytes);
+    const startedMs = this.#options.monotonicMs();
+    await this.#write(operations);
+    this.#usedEstimate += putBytes + COMMIT_OVERHEAD_BYTES;
+    return { bytes, flushMs: this.#options.monotonicMs() - startedMs };
+  }
+
+  usedBytes(): number {
+    const pages = (db: { getStats(): unknown }): number => {
+      const stats = db.getStats() as Record<string, number>;
+      return (
+        (stats.treeBranchPageCount ?? 0) +
+        (stats.treeLeafPageCount ?? 0) +
+        (stats.overflowPages ?? 0)
+      );
+    };
+    const { pageSize } = this.#root.getStats() as { pageSize: number };
+    return Object.values(this.#dbs).reduce((sum, db) => sum + pages(db), 2) * pageSize;
+  }
+
+  async close(): Promise<void> {
+    await this.#root.close();
+  }
+
+  /** Counting pages takes some 50 µs, so it is done only when the estimate meets the budget. */
+  #checkBudget(putBytes: number): void {
+    const { bytesMax } = this.#options;
+    const need = putBytes + COMMIT_OVERHEAD_BYTES;
+    if (this.#usedEstimate + need <= bytesMax) return;
+    this.#usedEstimate = this.usedBytes();
+    const allowed = putBytes < RELIEF_BYTES / 16 ? bytesMax + RELIEF_BYTES : bytesMax;
+    if (this.#usedEstimate + need <= allowed) return;
+    throw new RunnelError(
+      'storage_full',
+      `the store holds ${this.#usedEstimate} of ${bytesMax} bytes; ${need} more do not fit`,
+      { retry: 'backoff', hint: 'Raise the disk budget or lower what journal and outbox keep.' },
+    );
+  }
+
+  async #write(operations: readonly Operation[]): Promise<void> {
+    try {
+      await this.#root.batch(() => {
+        for (const { db, key, value } of operations) {
+          const target = this.#dbs[db];
+          // The promises belong to the batch, which is awaited; these never reject by themselves.
+          if (value === undefined) void target.remove(key as string);
+          else void target.put(key as string, value as Buffer);
+        }
+      });
+    } catch (error) {
+      throw await this.#explain(error);
+    }
+  }
+
+  async #explain(error: unknown): Promise<RunnelError> {
+    let cause = error;
+    const { commitError } = error as { commitError?: Promise<unknown> };
+    if (commitError !== undefined) {
+      try {
+        await commitError;
+      } catch (inner) {
+        cause = inner;
+      }
+    }
+    const disk = statfsSync(this.#options.dir);
+    const freeBytes = disk.bavail * disk.bsize;
+    const full = freeBytes < COMMIT_OVERHEAD_BYTES * 4 || /ENOSPC|No space/i.test(messageOf(cause));
+    return new RunnelError(
+      full ? 'storage_full' : 'storage_write_failed',
+      full
+        ? `the disk under ${this.#options.dir} is full (${freeBytes} bytes left)`
+        : `the store could not be written: ${messageOf(cause)}`,
+      { retry: 'backoff', cause, fields: { freeBytes } },
+    );
+  }
+}

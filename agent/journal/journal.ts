@@ -1,0 +1,184 @@
+/**
+ * The durable ordered log of what came in: blocks numbered from 1, appended by the commit cycle,
+ * read by jobs that lag, by backfill and by batch jobs, dropped from the front by bytes and age.
+ *
+ * All that must be known at start is in the header of the last block (`now`, running time, records
+ * and bytes so far), so a commit writes no row of its own for it and opening reads two blocks.
+ *
+ * Age counts the agent's running time, so that a clock that jumps from 1970 wipes nothing. The last
+ * block is never dropped. Retention policy: drop oldest, but never a block at or after `keepFrom`
+ * (jobs that said `onLag: block`).
+ */
+import type { CheckpointStore, StoreTx } from '../checkpoints/checkpoint-store.ts';
+import { HEADER_BYTES, readBlockHeader, type BlockHeader, type Offset } from './block-format.ts';
+import { BlockReader } from './block-reader.ts';
+import type { BlockWriter } from './block-writer.ts';
+
+export interface JournalBudget {
+  readonly bytesMax: number;
+  readonly ageMsMax: number;
+}
+
+/** Blocks dropped in one commit at most: what is over goes with the next ones. */
+const DROPPED_PER_COMMIT_MAX = 64;
+
+interface Kept {
+  readonly first: number;
+  readonly firstHeader: BlockHeader;
+}
+
+export class Journal {
+  readonly #store: CheckpointStore;
+  #budget: JournalBudget;
+  /** The oldest block kept; undefined while the journal is empty. */
+  #kept: Kept | undefined;
+  #next = 1;
+  #now = 0;
+  #runMs = 0;
+  #records = 0;
+  #bytes = 0;
+  /** Sealed and handed to a commit that has not settled. */
+  #staged = new Map<number, Buffer>();
+
+  constructor(store: CheckpointStore, budget: JournalBudget) {
+    this.#store = store;
+    this.#budget = budget;
+    this.reload();
+  }
+
+  /** Forgets what was staged and reads the ends of the log from disk. */
+  reload(): void {
+    this.#staged.clear();
+    const [last] = this.#store.range('journal', { reverse: true, limit: 1 });
+    if (last === undefined) {
+      this.#kept = undefined;
+      this.#next = 1;
+      this.#records = 0;
+      this.#bytes = 0;
+      return;
+    }
+    const header = readBlockHeader(last.value);
+    this.#next = (last.key as number) + 1;
+    this.#now = Math.max(this.#now, header.nowLast);
+    this.#runMs = header.runMs;
+    this.#records = header.recordsBefore + header.records;
+    this.#bytes = header.bytesBefore + header.length;
+    const [first] = this.#store.range('journal', { limit: 1 });
+    if (first === undefined) return;
+    this.#kept = { first: first.key as number, firstHeader: readBlockHeader(first.value) };
+  }
+
+  /** Number that the next block gets; the offset `(nextBlock, 0)` is the head. */
+  get nextBlock(): number {
+    return this.#next;
+  }
+
+  get head(): Offset {
+    return { block: this.#next, index: 0 };
+  }
+
+  get firstOffset(): Offset {
+    return { block: this.#kept?.first ?? this.#next, index: 0 };
+  }
+
+  /** `now` of the last item that was staged or committed. */
+  get now(): number {
+    return this.#now;
+  }
+
+  get runMs(): number {
+    return this.#runMs;
+  }
+
+  get bytes(): number {
+    return this.#bytes - (this.#kept?.firstHeader.bytesBefore ?? this.#bytes);
+  }
+
+  /** Records ever appended. */
+  get recordsTotal(): number {
+    return this.#records;
+  }
+
+  setBudget(budget: JournalBudget): void {
+    this.#budget = budget;
+  }
+
+  get budget(): JournalBudget {
+    return this.#budget;
+  }
+
+  /** Seals blocks into the transaction; they can be read at once through `read`. */
+  append(tx: StoreTx, writers: readonly BlockWriter[], runMs: number): void {
+    for (const writer of writers) {
+      const sealed = writer.seal(runMs, this.#records, this.#bytes);
+      tx.put('journal', writer.block, sealed);
+      this.#staged.set(writer.block, sealed);
+      this.#kept ??= { first: writer.block, firstHeader: readBlockHeader(sealed) };
+      this.#next = writer.block + 1;
+      this.#records += writer.records;
+      this.#bytes += sealed.length;
+      this.#now = writer.nowLast;
+      this.#runMs = runMs;
+    }
+  }
+
+  /** Drops what is over the budget, oldest first, and nothing at or after `keepFrom`. */
+  trim(tx: StoreTx, keepFrom: number): void {
+    let dropped = 0;
+    let kept = this.#kept;
+    while (kept !== undefined && dropped < DROPPED_PER_COMMIT_MAX) {
+      const { first, firstHeader } = kept;
+      const tooBig = this.#bytes - firstHeader.bytesBefore > this.#budget.bytesMax;
+      const tooOld = this.#runMs - firstHeader.runMs > this.#budget.ageMsMax;
+      if (!tooBig && !tooOld) break;
+      if (first >= keepFrom || first + 1 >= this.#next || this.#staged.has(first)) break;
+      tx.remove('journal', first);
+      dropped++;
+      kept = this.#keptFrom(first + 1);
+    }
+    this.#kept = kept;
+  }
+
+  /** Whether the log is over its bytes and `keepFrom` forbids dropping more. */
+  isBlocked(keepFrom: number): boolean {
+    const kept = this.#kept;
+    return kept !== undefined && kept.first >= keepFrom && this.bytes > this.#budget.bytesMax;
+  }
+
+  /** The commit that held the staged blocks is on disk. */
+  committed(): void {
+    this.#staged.clear();
+  }
+
+  /** Undefined for a block that was dropped or not yet written. */
+  read(block: number): BlockReader | undefined {
+    const bytes = this.#staged.get(block) ?? this.#store.get('journal', block);
+    return bytes === undefined ? undefined : new BlockReader(block, bytes);
+  }
+
+  /** Records from `offset` to the head; the dropped ones among them count too. */
+  recordsFrom(offset: Offset): number {
+    if (offset.block >= this.#next) return 0;
+    const reader = this.read(offset.block);
+    if (reader === undefined) return this.#records - (this.#kept?.firstHeader.recordsBefore ?? 0);
+    let before = reader.header.recordsBefore;
+    while (reader.index < offset.index) {
+      const item = reader.next();
+      if (item === undefined) break;
+      if (item.kind === 'record') before++;
+    }
+    return this.#records - before;
+  }
+
+  /** Records in all blocks before `block`, which must be kept or the head. */
+  recordsBefore(block: number): number {
+    if (block >= this.#next) return this.#records;
+    return this.read(block)?.header.recordsBefore ?? 0;
+  }
+
+  #keptFrom(block: number): Kept | undefined {
+    const bytes = this.#staged.get(block) ?? this.#store.get('journal', block);
+    if (bytes === undefined || bytes.length < HEADER_BYTES) return this.#kept;
+    return { first: block, firstHeader: readBlockHeader(bytes) };
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * Rows for the control plane (DESIGN.md §6.4): three lanes per epoch, an epoch being one process of
+ * this agent. Rows keep the epoch in which they were made, so that a restored or cloned disk can
+ * collide with nothing; earlier epochs are sent first, in order.
+ *
+ * Bound: bytes over all lanes and epochs. Policy: drop-oldest, bulk before results before alerts,
+ * never rows in flight; what was dropped is declared as `lost` and counted.
+ *
+ * In the database `outbox`: `['epoch', order]` names an epoch, `['rows', order, lane, seq]` are its
+ * rows (row-lane.ts). An epoch gets its row with its first rows, and goes when it is drained.
+ */
+import { RunnelError } from '@runnel/shared/errors.ts';
+import { limits } from '@runnel/shared/limits.ts';
+import { LANES, type Lane, type ResultBlock, type Row } from '@runnel/shared/protocol/results.ts';
+import { PROTOCOL_VERSION } from '@runnel/shared/protocol/version.ts';
+import type { CheckpointStore, StoreTx } from '../checkpoints/checkpoint-store.ts';
+import { decodeVersioned, encodeVersioned } from '../checkpoints/store-layout.ts';
+import { RowLane } from './row-lane.ts';
+
+const EPOCH_FORMAT = 1;
+/** Dropped in one commit beyond what is over, so that it is not done for every commit. */
+const DROP_SHARE = 1 / 64;
+
+/** A row as JSON text without `seq`, which its lane gives it. */
+export type RowText = string;
+
+export interface OutboxOptions {
+  readonly store: CheckpointStore;
+  readonly agent: string;
+  readonly epoch: string;
+  readonly bytesMax: number;
+  /** Asks for a commit and resolves when it is on disk. */
+  readonly commit: () => Promise<void>;
+}
+
+export interface OutboxDepth {
+  readonly rows: number;
+  readonly bytes: number;
+  /** `at` of the oldest row. */
+  readonly oldestAt: number | null;
+  /** Rows dropped by the bound, of the epochs that are still here. */
+  readonly lost: number;
+}
+
+interface EpochLanes {
+  readonly order: number;
+  readonly epoch: string;
+  readonly lanes: Readonly<Record<Lane, RowLane>>;
+  stored: boolean;
+}
+
+export class Outbox {
+  readonly #options: OutboxOptions;
+  #epochs: EpochLanes[] = [];
+  #current: EpochLanes;
+  readonly #listeners = new Set<() => void>();
+  #gathered: Record<Lane, RowText[]> = { alerts: [], results: [], bulk: [] };
+  #appended = false;
+  /** The control plane was restored from a backup: its mark, where it is behind ours. */
+  readonly #behind = new Map<RowLane, number>();
+  /** Rows that a restored control plane no longer has and that are gone here. */
+  gapRows = 0;
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+    this.#epochs = this.#loadEpochs();
+    const order = (this.#epochs.at(-1)?.order ?? 0) + 1;
+    this.#current = { order, epoch: options.epoch, lanes: this.#lanes(order), stored: false };
+    this.#epochs.push(this.#current);
+  }
+
+  /** Takes a row into the next commit. */
+  add(lane: Lane, text: RowText): void {
+    this.#gathered[lane].push(text);
+  }
+
+  /** Forgets everything that is not on disk. */
+  reload(): void {
+    this.#gathered = { alerts: [], results: [], bulk: [] };
+    this.#appended = false;
+    for (const { lanes } of this.#epochs) for (const lane of LANES) lanes[lane].reload();
+    this.#current.stored = this.#options.store.has('outbox', ['epoch', this.#current.order]);
+  }
+
+  /** Whether a commit would change anything here. */
+  get isDirty(): boolean {
+    return (
+      LANES.some((lane) => this.#gathered[lane].length > 0) ||
+      this.#epochs.some(({ lanes }) => LANES.some((lane) => lanes[lane].hasAcknowledged))
+    );
+  }
+
+  stage(tx: StoreTx, at: number): void {
+    for (const { lanes } of this.#epochs) {
+      for (const lane of LANES) lanes[lane].stageAcknowledged(tx);
+    }
+    for (const lane of LANES) {
+      const texts = this.#gathered[lane];
+      if (texts.length === 0) continue;
+      this.#storeEpoch(tx);
+      this.#current.lanes[lane].append(tx, texts, at);
+      this.#gathered[lane] = [];
+      this.#appended = true;
+    }
+    this.#dropOldest(tx);
+    for (const { lanes } of this.#epochs) for (const lane of LANES) lanes[lane].stage(tx);
+    this.#removeDrained(tx);
+  }
+
+  committed(): void {
+    for (const { lanes } of this.#epochs) for (const lane of LANES) lanes[lane].committed();
+    if (!this.#appended) return;
+    this.#appended = false;
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** The next block of a lane, or undefined when it is empty. Asking again gives it again. */
+  next(lane: Lane): ResultBlock | undefined {
+    for (const { epoch, lanes } of this.#epochs) {
+      const rows = lanes[lane];
+      const block = rows.read(limits.resultBlockRowsMax, limits.resultBlockBytesMax - 1024);
+      if (block === undefined) continue;
+      const after = this.#behind.get(rows) ?? block.after;
+      return {
+        v: PROTOCOL_VERSION,
+        agent: this.#options.agent,
+        epoch,
+        lane,
+        after,
+        last: block.last,
+        lost: block.lost + (block.after - after),
+        rows: block.rows.map(({ seq, text }) => ({
+          seq,
+          ...(JSON.parse(text) as Omit<Row, 'seq'>),
+        })),
+      };
+    }
+    return undefined;
+  }
+
+  /**
+   * Deletes up to the mark; resolves when that is on disk. A mark below ours says that the control
+   * plane was restored from a backup: the next block then declares what is gone on both sides.
+   */
+  async acknowledge(epoch: string, lane: Lane, mark: number): Promise<void> {
+    const found = this.#epochs.find((candidate) => candidate.epoch === epoch);
+    // An epoch that was drained meanwhile needs nothing any more.
+    if (found === undefined) return;
+    const rows = found.lanes[lane];
+    if (mark < rows.record.mark) {
+      if (!this.#behind.has(rows)) this.gapRows += rows.record.mark - mark;
+      this.#behind.set(rows, mark);
+      return;
+    }
+    this.#behind.delete(rows);
+    rows.acknowledge(mark);
+    if (rows.hasAcknowledged) await this.#options.commit();
+  }
+
+  /** Tells of commits that added rows; the returned function stops it. */
+  onCommitted(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  depth(): OutboxDepth {
+    let rows = 0;
+    let bytes = 0;
+    let lost = 0;
+    let oldestAt: number | null = null;
+    for (const { lanes } of this.#epochs) {
+      for (const lane of LANES) {
+        const { record } = lanes[lane];
+        rows += record.rows;
+        bytes += record.bytes;
+        lost += record.lostTotal;
+        if (record.rows === 0) continue;
+        const at = lanes[lane].oldestAt;
+        if (at !== null && (oldestAt === null || at < oldestAt)) oldestAt = at;
+      }
+    }
+    return { rows, bytes, oldestAt, lost };
+  }
+
+  #loadEpochs(): EpochLanes[] {
+    const range = { start: ['epoch', 0], end: ['epoch', Number.MAX_SAFE_INTEGER] };
+    return [...this.#options.store.range('outbox', range)].map(({ key, value }) => {
+      const order = (key as (string | number)[])[1] as number;
+      const { epoch } = decodeVersioned<{ epoch: string }>('an epoch', EPOCH_FORMAT, value);
+      if (epoch === this.#options.epoch) {
+        throw new RunnelError('epoch_reused', `epoch ${epoch} is already in the outbox`);
+      }
+      return { order, epoch, lanes: this.#lanes(order), stored: true };
+    });
+  }
+
+  #lanes(order: number): Record<Lane, RowLane> {
+    const lane = (name: Lane): RowLane => new RowLane(this.#options.store, ['rows', order, name]);
+    return { alerts: lane('alerts'), results: lane('results'), bulk: lane('bulk') };
+  }
+
+  #storeEpoch(tx: StoreTx): void {
+    const { order, epoch, stored } = this.#current;
+    if (stored) return;
+    tx.put('outbox', ['epoch', order], encodeVersioned(EPOCH_FORMAT, { epoch }));
+    this.#current.stored = true;
+  }
+
+  #dropOldest(tx: StoreTx): void {
+    let bytes = 0;
+    for (const { lanes } of this.#epochs) for (const lane of LANES) bytes += lanes[lane].bytes;
+    let over = bytes - this.#options.bytesMax;
+    if (over <= 0) return;
+    over += this.#options.bytesMax * DROP_SHARE;
+    for (const lane of ['bulk', 'results', 'alerts'] as const) {
+      for (const { lanes } of this.#epochs) {
+        if (over <= 0) return;
+        const before = lanes[lane].bytes;
+        lanes[lane].dropOldest(tx, over);
+        over -= before - lanes[lane].bytes;
+      }
+    }
+  }
+
+  /** Drained on disk, so that nothing is removed that a failed commit would bring back. */
+  #removeDrained(tx: StoreTx): void {
+    const drained = this.#epochs.filter(
+      (each) => each !== this.#current && LANES.every((lane) => each.lanes[lane].drained),
+    );
+    for (const { order, lanes } of drained) {
+      for (const lane of LANES) lanes[lane].stageRemoved(tx);
+      tx.remove('outbox', ['epoch', order]);
+    }
+    if (drained.length > 0) this.#epochs = this.#epochs.filter((each) => !drained.includes(each));
+  }
+}

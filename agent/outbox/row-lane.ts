@@ -1,0 +1,265 @@
+/**
+ * One lane of rows waiting for delivery: numbered by `seq` from 1, appended by commits, read and
+ * acknowledged in order, dropped from the front when the outbox is over its bound.
+ *
+ * In the database `outbox`: `[...prefix, seq]` are chunks (row-chunk.ts), `['lane', ...prefix]` is
+ * the lane's record, format 1: what was acknowledged, the next seq, rows and bytes kept, and rows
+ * dropped beyond the mark. The record is written with every change, so that opening reads one row.
+ *
+ * What `read` gives is always flushed (I1): changes staged into a commit count from `committed` on.
+ * A row goes only when it is acknowledged (I3) or dropped by `dropOldest`, which never touches rows
+ * in flight (given by `read` and not acknowledged) and is declared as `lost` by the next block.
+ */
+import { RunnelError } from '@runnel/shared/errors.ts';
+import type { CheckpointStore, StoreTx } from '../checkpoints/checkpoint-store.ts';
+import { decodeVersioned, encodeVersioned } from '../checkpoints/store-layout.ts';
+import { CHUNK_CHARS_MAX, chunkHeader, chunkTexts, encodeChunk } from './row-chunk.ts';
+
+const LANE_FORMAT = 1;
+
+export interface LaneRecord {
+  /** Highest seq that was acknowledged. */
+  readonly mark: number;
+  /** Seq that the next row gets. */
+  readonly next: number;
+  /** Rows kept and not acknowledged. */
+  readonly rows: number;
+  readonly bytes: number;
+  /** Rows beyond the mark that were dropped and not yet declared. */
+  readonly lost: number;
+  /** Rows ever dropped. */
+  readonly lostTotal: number;
+  /** What the lane's owner keeps with it: a local sink's state. */
+  readonly extra: unknown;
+}
+
+export interface LaneBlock {
+  readonly after: number;
+  readonly last: number;
+  readonly lost: number;
+  readonly rows: readonly { readonly seq: number; readonly text: string }[];
+}
+
+interface Chunk {
+  readonly first: number;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+const EMPTY: LaneRecord = {
+  mark: 0,
+  next: 1,
+  rows: 0,
+  bytes: 0,
+  lost: 0,
+  lostTotal: 0,
+  extra: null,
+};
+
+export class RowLane {
+  readonly #store: CheckpointStore;
+  readonly prefix: readonly (string | number)[];
+  #flushed: LaneRecord = EMPTY;
+  #staged: LaneRecord = EMPTY;
+  #changed = false;
+  /** Highest seq given by `read` and not acknowledged. */
+  #inFlight = 0;
+  #acknowledged = 0;
+
+  constructor(store: CheckpointStore, prefix: readonly (string | number)[]) {
+    this.#store = store;
+    this.prefix = prefix;
+    this.reload();
+  }
+
+  /** Forgets what was staged. */
+  reload(): void {
+    const bytes = this.#store.get('outbox', ['lane', ...this.prefix]);
+    this.#flushed =
+      bytes === undefined ? EMPTY : decodeVersioned<LaneRecord>('a lane', LANE_FORMAT, bytes);
+    this.#staged = this.#flushed;
+    this.#changed = false;
+    this.#acknowledged = 0;
+  }
+
+  /** What is on disk. */
+  get record(): LaneRecord {
+    return this.#flushed;
+  }
+
+  /** Bytes with what is staged. */
+  get bytes(): number {
+    return this.#staged.bytes;
+  }
+
+  /** Nothing to deliver and nothing to declare. */
+  get drained(): boolean {
+    return this.#flushed.rows === 0 && this.#flushed.lost === 0;
+  }
+
+  /** `at` of the oldest row kept. */
+  get oldestAt(): number | null {
+    for (const { value } of this.#store.range('outbox', { ...this.#chunks(0), limit: 1 })) {
+      return chunkHeader(value).at;
+    }
+    return null;
+  }
+
+  append(tx: StoreTx, texts: readonly string[], at: number): void {
+    let from = 0;
+    while (from < texts.length) {
+      let to = from;
+      let chars = 0;
+      do chars += texts[to++]?.length ?? 0;
+      while (to < texts.length && chars < CHUNK_CHARS_MAX);
+      const bytes = encodeChunk(texts.slice(from, to), at);
+      tx.put('outbox', [...this.prefix, this.#staged.next], bytes);
+      this.#change({
+        next: this.#staged.next + to - from,
+        rows: this.#staged.rows + to - from,
+        bytes: this.#staged.bytes + bytes.length,
+      });
+      from = to;
+    }
+  }
+
+  setExtra(extra: unknown): void {
+    this.#change({ extra });
+  }
+
+  /**
+   * The oldest rows that are not acknowledged, at least one however large, and what was dropped
+   * among them; undefined when there is neither. Asking again gives them again.
+   */
+  read(rowsMax: number, bytesMax: number): LaneBlock | undefined {
+    if (this.drained) return undefined;
+    const { mark, next } = this.#flushed;
+    const rows: { seq: number; text: string }[] = [];
+    let bytes = 0;
+    let complete = true;
+    for (const { key, value } of this.#store.range('outbox', this.#chunks(0))) {
+      let seq = firstSeq(key);
+      if (seq >= next) break;
+      for (const text of chunkTexts(value)) {
+        const skipped = seq <= mark;
+        if (!skipped && rows.length > 0) {
+          complete = rows.length < rowsMax && bytes + text.length <= bytesMax;
+          if (!complete) break;
+        }
+        if (!skipped) {
+          rows.push({ seq, text });
+          bytes += Buffer.byteLength(text) + 16;
+        }
+        seq++;
+      }
+      if (!complete) break;
+    }
+    const last = complete ? next - 1 : (rows.at(-1)?.seq ?? next - 1);
+    this.#inFlight = Math.max(this.#inFlight, last);
+    return { after: mark, last, lost: last - mark - rows.length, rows };
+  }
+
+  /** Rows up to `mark` may go; they are deleted by the next `stageAcknowledged`. */
+  acknowledge(mark: number): void {
+    if (mark > this.#inFlight && mark > this.#flushed.mark) {
+      throw new RunnelError(
+        'outbox_mark_beyond',
+        `mark ${mark} is beyond ${this.#inFlight}, sent`,
+        {
+          fields: { mark, sent: this.#inFlight },
+        },
+      );
+    }
+    this.#acknowledged = Math.max(this.#acknowledged, mark);
+  }
+
+  get hasAcknowledged(): boolean {
+    return this.#acknowledged > this.#staged.mark;
+  }
+
+  stageAcknowledged(tx: StoreTx): void {
+    const mark = this.#acknowledged;
+    if (mark <= this.#staged.mark) return;
+    let { rows, bytes } = this.#staged;
+    let passed = 0;
+    for (const chunk of this.#read(mark + 1)) {
+      const last = chunk.first + chunk.rows - 1;
+      const from = Math.max(chunk.first, this.#staged.mark + 1);
+      passed += Math.min(last, mark) - from + 1;
+      if (last > mark) continue;
+      tx.remove('outbox', [...this.prefix, chunk.first]);
+      bytes -= chunk.bytes;
+    }
+    rows -= passed;
+    const lost = this.#staged.lost - (mark - this.#staged.mark - passed);
+    this.#change({ mark, rows, bytes, lost });
+  }
+
+  /** Drops about `bytes` of the oldest rows that are not in flight; returns how many rows. */
+  dropOldest(tx: StoreTx, bytes: number): number {
+    let freed = 0;
+    let dropped = 0;
+    for (const chunk of this.#read(this.#staged.next)) {
+      if (freed >= bytes) break;
+      if (chunk.first <= this.#inFlight) continue;
+      tx.remove('outbox', [...this.prefix, chunk.first]);
+      freed += chunk.bytes;
+      dropped += Math.min(chunk.rows, chunk.first + chunk.rows - 1 - this.#staged.mark);
+    }
+    if (dropped > 0) {
+      const { rows, bytes: kept, lost, lostTotal } = this.#staged;
+      this.#change({
+        rows: rows - dropped,
+        bytes: kept - freed,
+        lost: lost + dropped,
+        lostTotal: lostTotal + dropped,
+      });
+    }
+    return dropped;
+  }
+
+  /** Writes the record when it changed; call last, once per commit. */
+  stage(tx: StoreTx): void {
+    if (!this.#changed) return;
+    tx.put('outbox', ['lane', ...this.prefix], encodeVersioned(LANE_FORMAT, this.#staged));
+    this.#changed = false;
+  }
+
+  /** The lane is gone: its record and every row of it. */
+  stageRemoved(tx: StoreTx): void {
+    for (const chunk of this.#read(this.#staged.next)) {
+      tx.remove('outbox', [...this.prefix, chunk.first]);
+    }
+    tx.remove('outbox', ['lane', ...this.prefix]);
+    this.#staged = EMPTY;
+    this.#changed = false;
+  }
+
+  committed(): void {
+    this.#flushed = this.#staged;
+    if (this.#flushed.mark >= this.#inFlight) this.#inFlight = 0;
+  }
+
+  #change(fields: Partial<LaneRecord>): void {
+    this.#staged = { ...this.#staged, ...fields };
+    this.#changed = true;
+  }
+
+  *#read(before: number): Iterable<Chunk> {
+    const end = [...this.prefix, before];
+    for (const { key, value } of this.#store.range('outbox', { ...this.#chunks(0), end })) {
+      yield { first: firstSeq(key), rows: chunkHeader(value).rows, bytes: value.length };
+    }
+  }
+
+  #chunks(from: number): { start: (string | number)[]; end: (string | number)[] } {
+    return {
+      start: [...this.prefix, from],
+      end: [...this.prefix, Number.MAX_SAFE_INTEGER],
+    };
+  }
+}
+
+function firstSeq(key: unknown): number {
+  return (key as (string | number)[]).at(-1) as number;
+}
