@@ -31,6 +31,11 @@ export interface EngineRecord {
   readonly revision: number;
 }
 
+/** A window's result that is taken back: nothing is left of it but which window it was. */
+export function isRetraction(record: EngineRecord): boolean {
+  return record.payload === null && record.windowEnd !== null;
+}
+
 /** One record that reached a sink, or the last step when the job has none. */
 export interface Output {
   /** Step id, or `late` for late records. */

@@ -1,13 +1,16 @@
 /**
  * Keeps the records for which a condition is true.
  *
+ * A retraction passes. A revision of a window that does not meet the condition passes as a
+ * retraction, because the revision before it may have met it and would otherwise stand for ever.
+ *
  * A condition must give true or false: a missing key, null, or anything that is not a boolean sends
  * the record to the dead letters instead of dropping it quietly, because a misspelt field would
  * otherwise look like a quiet line. It keeps no state and changes no record.
  */
 import { z } from 'zod';
 import { ExpressionError, type Expression } from '../../expressions/expression.ts';
-import type { EngineRecord } from '../record.ts';
+import { type EngineRecord, isRetraction } from '../record.ts';
 import { defineOperator, type OperatorInstance, type OperatorRuntime } from './operator.ts';
 
 export const filter = defineOperator({
@@ -15,6 +18,7 @@ export const filter = defineOperator({
   summary: 'Keeps the records for which a condition is true.',
   guarantees: [
     'A record passes unchanged or not at all; order is kept.',
+    'A revision of a window that no longer meets the condition becomes a retraction.',
     'A condition that fails or gives no boolean sends the record to the dead letters.',
   ],
   shape: {
@@ -54,9 +58,15 @@ class Filter implements OperatorInstance {
   }
 
   process(record: EngineRecord): void {
+    if (isRetraction(record)) {
+      this.runtime.emit(record);
+      return;
+    }
     const kept = this.condition.evaluate(record);
     if (kept === true) this.runtime.emit(record);
-    else if (kept !== false) {
+    else if (kept === false) {
+      if (record.revision > 1) this.runtime.emit({ ...record, payload: null });
+    } else {
       throw new ExpressionError(
         'wrong_type',
         `filter ${this.condition.source} gave ${kept === null ? 'null' : typeof kept}, not a boolean`,

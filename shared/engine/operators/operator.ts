@@ -26,6 +26,10 @@ export interface OperatorExample {
 export interface CompileContext {
   readonly stepId: string;
   readonly input: Shape;
+  /** Whether the input holds revisions and retractions of earlier records (windows in lateness). */
+  readonly inputRevises: boolean;
+  /** Whether a source of this step has `watermarkPer: key`. */
+  readonly inputPerKey: boolean;
   /** Effective parameters; `params.x` compiles to the value. */
   readonly parameters: Readonly<Record<string, unknown>>;
   /**
@@ -56,6 +60,12 @@ export interface OperatorRuntime {
    * before the record that is being processed.
    */
   watermarkMs(key?: string): EpochMs | undefined;
+  /** `key`: the step keeps a watermark per key of its own, from `recordWatermarkMs`. */
+  readonly watermarkPer: 'source' | 'key';
+  /** The watermark that the source record being processed makes: time − out-of-orderness − 1. */
+  recordWatermarkMs(): EpochMs;
+  /** After which a key is idle, with `watermarkPer: key`; Infinity when never. */
+  readonly idleTimeoutMs: number;
 }
 
 export interface OperatorInstance {
@@ -76,6 +86,8 @@ export interface OperatorInstance {
 export interface CompiledOperator {
   /** What the steps after it see. */
   readonly output: Shape;
+  /** Whether it emits revisions and retractions; absent: when its input does. */
+  readonly revises?: boolean;
   /** A fingerprint of the fields that shape the state; a change means incompatible state. */
   readonly stateFingerprint: string;
   /** 0 when it keeps no state. */
