@@ -32,6 +32,10 @@ export const limits = {
   keysPerStepMax: 100_000,
   /** Open windows of one key; a record that would open more is dropped, `windows_max`. */
   windowsPerKeyMax: 1000,
+  /** Identities of one source that are remembered; the oldest go first, `identities_max`. */
+  identitiesMax: 100_000,
+  /** Topics of one source with a watermark of their own; more share one, `topics_max`. */
+  watermarkTopicsMax: 10_000,
   /** One job document as text. */
   definitionBytesMax: 256 * KiB,
   /** Expression text, nodes and cost per evaluation (expressions/). */
