@@ -3,15 +3,13 @@
  * by people; strict, so that a misspelt key is an error and not a silent default.
  */
 import { z } from 'zod';
-import { limits } from '@runnel/shared/limits.ts';
+import { brokerFields, brokerProblem } from '@runnel/shared/definitions/mqtt-fields.ts';
+import { size } from '@runnel/shared/definitions/size.ts';
+import { strict, withHint } from '@runnel/shared/definitions/strict.ts';
 import { labels } from '@runnel/shared/protocol/enrolment.ts';
-import { hostPort, size } from './units.ts';
+import { hostPort } from './host-port.ts';
 
-const secret = z
-  .union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })])
-  .describe('A secret by reference: the name of an environment variable, or a file that holds it.');
-
-export const identity = z.strictObject({
+export const identity = strict({
   agent: z
     .string()
     .regex(/^[A-Za-z0-9_-]+$/)
@@ -25,38 +23,42 @@ export const identity = z.strictObject({
 });
 export type Identity = z.infer<typeof identity>;
 
-const servers = z.strictObject({
+const servers = strict({
   controlPlane: z.url().describe('Address of the control plane: enrolment and renewal.'),
   ca: z.string().optional().describe('File with the private CA of that address, PEM.'),
 });
 
-const embeddedBroker = z.strictObject({
-  embedded: z
-    .strictObject({ listen: hostPort.prefault('127.0.0.1:1883') })
+/** One key decides which: a union would tell of both when one of them is misspelt. */
+const broker = strict({
+  embedded: strict({ listen: hostPort.prefault('127.0.0.1:1883') })
+    .optional()
     .describe('The broker inside the agent, started when a job uses it.'),
+  ...brokerFields,
+}).superRefine(({ embedded, ...external }, context) => {
+  const add = (field: string, message: string): void =>
+    context.addIssue({ code: 'custom', path: [field], message });
+  const given = Object.keys(external).filter((key) => key in external);
+  const [field] = given.filter((key) => external[key as keyof typeof external] !== undefined);
+  if (embedded === undefined && external.url === undefined) {
+    add('embedded', withHint('is missing', 'write embedded: {} or url: mqtt://HOST'));
+  } else if (embedded !== undefined && field !== undefined) {
+    add(field, withHint('does not go with embedded', 'leave one of them out'));
+  } else {
+    const problem = brokerProblem(external);
+    if (problem !== undefined) add(...(problem as [string, string]));
+  }
 });
-const externalBroker = z.strictObject({
-  url: z
-    .string()
-    .regex(/^(mqtts?|tcp|ssl|tls|wss?):\/\//, 'expected an address such as mqtt://HOST'),
-  username: z.string().optional(),
-  password: secret.optional(),
-  ca: z.string().optional().describe('File with a private CA, PEM.'),
-  cert: z.string().optional().describe('File with the client certificate, PEM.'),
-  key: z.string().optional().describe('File with the key of the client certificate, PEM.'),
-});
-export const broker = z.union([embeddedBroker, externalBroker]);
 export type Broker = z.infer<typeof broker>;
 
-const store = z.strictObject({
+const store = strict({
   budget: size
-    .prefault(limits.storeBytesMax)
+    .prefault('1GiB')
     .describe('Disk space of journal, state and outbox together. Full: the condition storage.'),
-  journal: size.prefault(limits.journalBytesMax).describe('Of that for the journal.'),
-  outbox: size.prefault(limits.outboxBytesMax).describe('Of that for the outbox.'),
+  journal: size.prefault('256MiB').describe('Of that for the journal.'),
+  outbox: size.prefault('128MiB').describe('Of that for the outbox.'),
 });
 
-const link = z.strictObject({
+const link = strict({
   bytesPerSecond: size
     .optional()
     .describe('Rate limit of a metered link to the control plane; alerts go first. Absent: none.'),
@@ -64,7 +66,7 @@ const link = z.strictObject({
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
-export const agentConfig = z.strictObject({
+export const agentConfig = strict({
   apiVersion: z.literal('runnel/v1'),
   kind: z.literal('AgentConfig'),
   identity,
@@ -78,6 +80,6 @@ export const agentConfig = z.strictObject({
     .strictObject({ listen: hostPort })
     .optional()
     .describe('Prometheus metrics at http://HOST:PORT/metrics. Absent: off.'),
-  log: z.strictObject({ level: z.enum(LOG_LEVELS).default('info') }).prefault({}),
+  log: strict({ level: z.enum(LOG_LEVELS).default('info') }).prefault({}),
 });
 export type AgentConfig = z.infer<typeof agentConfig>;

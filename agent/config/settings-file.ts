@@ -5,6 +5,8 @@
 import { readFile } from 'node:fs/promises';
 import { isMap, isNode, LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
+import { parsePath } from '@runnel/shared/definitions/path.ts';
+import { parseAt } from '@runnel/shared/definitions/strict.ts';
 import { DefinitionError, type DefinitionIssue } from '@runnel/shared/errors.ts';
 import { isMissing } from './durable-file.ts';
 
@@ -45,44 +47,28 @@ export function parseSettings<T extends z.ZodType>(
       })),
     );
   }
-  const parsed = schema.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.flatMap((issue) => issuesOf(path, document, lines, issue));
-  throw new DefinitionError(issues);
+  const issues: DefinitionIssue[] = [];
+  const parsed = parseAt(schema, document.toJS({ maxAliasCount: 100 }) ?? {}, [], issues);
+  if (issues.length === 0 && parsed !== undefined) return parsed as z.output<T>;
+  throw new DefinitionError(issues.map((issue) => placed(path, document, lines, issue)));
 }
 
-function issuesOf(
+function placed(
   file: string,
   document: Document,
   lines: LineCounter,
-  issue: z.core.$ZodIssue,
-): DefinitionIssue[] {
-  const path = issue.path.filter((part) => typeof part !== 'symbol');
-  if (issue.code !== 'unrecognized_keys') {
-    return [{ ...place(file, document, lines, path), message: issue.message }];
-  }
-  return issue.keys.map((key) => ({
-    ...place(file, document, lines, [...path, key]),
-    message: `unknown key ${JSON.stringify(key)}`,
-  }));
-}
-
-function place(
-  file: string,
-  document: Document,
-  lines: LineCounter,
-  path: readonly (string | number)[],
-): { path: string; line?: number; column?: number } {
-  const name = path.length === 0 ? file : `${file}: ${path.join('.')}`;
+  issue: DefinitionIssue,
+): DefinitionIssue {
+  const keys = parsePath(issue.path);
+  const named = { ...issue, path: keys.length === 0 ? file : `${file}: ${issue.path}` };
   // A missing key has no place of its own: the nearest thing around it has.
-  for (let length = path.length; length >= 0; length--) {
-    const start = offsetOf(document, path.slice(0, length));
-    if (start !== undefined) {
-      const { line, col } = lines.linePos(start);
-      return { path: name, line, column: col };
-    }
+  for (let length = keys.length; length >= 0; length--) {
+    const start = offsetOf(document, keys.slice(0, length));
+    if (start === undefined) continue;
+    const { line, col } = lines.linePos(start);
+    return { ...named, line, column: col };
   }
-  return { path: name };
+  return named;
 }
 
 /** Where a key stands, rather than its value: that is the line a person looks for. */

@@ -1,0 +1,75 @@
+/**
+ * `policy.yaml`: what the people at the device allow the control plane to run (DESIGN.md §6.6,
+ * I8). It is written by hand, never by the agent, and wins over everything signed. An absent file
+ * or key means: all sources, sinks and task types, all hosts, paths under the data directory only,
+ * no commands.
+ */
+import { z } from 'zod';
+import { size } from '@runnel/shared/definitions/size.ts';
+import { strict } from '@runnel/shared/definitions/strict.ts';
+import type { DataFiles } from './data-files.ts';
+import { readSettings } from './settings-file.ts';
+
+const names = z.array(z.string().min(1).max(100));
+const clockTime = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'expected a time such as 22:00');
+
+const maintenanceWindow = strict({
+  from: clockTime,
+  to: clockTime.describe('May be before `from`: the window then passes midnight.'),
+  timezone: z
+    .string()
+    .default('UTC')
+    .refine(isTimeZone, 'expected an IANA time zone such as Europe/Paris'),
+});
+export type MaintenanceWindow = z.infer<typeof maintenanceWindow>;
+
+export const agentPolicy = strict({
+  apiVersion: z.literal('runnel/v1'),
+  kind: z.literal('AgentPolicy'),
+  sources: names.optional().describe('Kinds of sources that jobs may use. Absent: all.'),
+  sinks: names.optional().describe('Kinds of sinks that jobs may use. Absent: all.'),
+  tasks: names.optional().describe('Task types that batch jobs may use. Absent: all.'),
+  commands: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('Programs that command tasks may run, by absolute path. Absent: none.'),
+  paths: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('Directories that jobs may read and write beside the data directory.'),
+  hosts: z
+    .array(z.string().min(1))
+    .optional()
+    .describe('Hosts that jobs may connect to: names, *.names or addresses. Absent: all.'),
+  budgets: z
+    .strictObject({
+      memory: size.optional().describe('Above it the condition resources says so.'),
+      disk: size.optional().describe('Upper bound of store.budget in agent.yaml.'),
+      bytesPerSecond: size.optional().describe('Upper bound of link.bytesPerSecond.'),
+    })
+    .prefault({}),
+  maintenanceWindow: maintenanceWindow
+    .optional()
+    .describe('When new and changed jobs may take effect; outside it they wait. Absent: always.'),
+});
+export type AgentPolicy = z.infer<typeof agentPolicy>;
+
+/** What holds when there is no policy.yaml. */
+export const defaultPolicy: AgentPolicy = agentPolicy.parse({
+  apiVersion: 'runnel/v1',
+  kind: 'AgentPolicy',
+});
+
+/** Errors: `definition_invalid`. A broken policy is never read as no policy. */
+export async function readPolicy(files: DataFiles): Promise<AgentPolicy> {
+  return (await readSettings(files.policyYaml, agentPolicy)) ?? defaultPolicy;
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
+  } catch {
+    // RangeError is how Intl says that it does not know the zone.
+    return false;
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Whether a job stays within the device's policy (I8). All reasons are given at once, so that a
+ * person mends the job or the policy in one go; a job with any is not run.
+ */
+import { BlockList, isIP, isIPv6 } from 'node:net';
+import type { CredentialRef } from '@runnel/shared/definitions/credential.ts';
+import type { SinkDefinition } from '@runnel/shared/definitions/sinks/registry.ts';
+import type { SourceConnector } from '@runnel/shared/definitions/sources/registry.ts';
+import type { AgentPolicy } from './agent-policy.ts';
+import { refusePath } from './path-policy.ts';
+
+/** What policy looks at in a stream job. */
+export interface PolicySubject {
+  readonly sources: readonly (SourceConnector & { readonly alias: string })[];
+  readonly sinks: readonly SinkDefinition[];
+}
+
+/** Reasons why the job is refused; empty when it may run. */
+export function checkPolicy(
+  job: PolicySubject,
+  policy: AgentPolicy,
+  dataDir: string,
+): readonly string[] {
+  const check = new Check(policy, dataDir);
+  for (const source of job.sources) {
+    const where = `source ${source.alias}`;
+    check.kind(where, 'source', source.kind, policy.sources);
+    if (source.kind === 'mqtt') check.broker(where, source.config);
+    if (source.kind === 'file') check.path(where, source.config.path);
+  }
+  for (const [index, sink] of job.sinks.entries()) {
+    const where = `sinks[${index}]`;
+    check.kind(where, 'sink', sink.kind, policy.sinks);
+    if (sink.kind === 'mqtt') check.broker(where, sink.config);
+    if (sink.kind === 'file') check.path(where, sink.config.path);
+  }
+  return check.reasons;
+}
+
+interface BrokerSettings {
+  readonly url?: string | undefined;
+  readonly password?: CredentialRef | undefined;
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+class Check {
+  readonly reasons: string[] = [];
+  readonly #policy: AgentPolicy;
+  readonly #dataDir: string;
+
+  constructor(policy: AgentPolicy, dataDir: string) {
+    this.#policy = policy;
+    this.#dataDir = dataDir;
+  }
+
+  kind(where: string, what: string, kind: string, allowed: readonly string[] | undefined): void {
+    if (allowed === undefined || allowed.includes(kind)) return;
+    this.reasons.push(`${where}: policy.yaml does not allow ${kind} as a ${what}`);
+  }
+
+  path(where: string, path: string): void {
+    const reason = refusePath(path, this.#dataDir, this.#policy.paths);
+    if (reason !== undefined) this.reasons.push(`${where}: ${reason}`);
+  }
+
+  /** Files of a login are paths too: a job must not carry a local secret to a host of its own. */
+  broker(where: string, { url, password, ca, cert, key }: BrokerSettings): void {
+    if (url !== undefined) this.host(where, new URL(url).hostname);
+    const secret = password !== undefined && 'file' in password ? password.file : undefined;
+    for (const path of [secret, ca, cert, key]) if (path !== undefined) this.path(where, path);
+  }
+
+  host(where: string, hostname: string): void {
+    const { hosts } = this.#policy;
+    if (hosts === undefined || hosts.some((pattern) => matchesHost(hostname, pattern))) return;
+    this.reasons.push(`${where}: policy.yaml does not allow connections to ${hostname}`);
+  }
+}
+
+/** `pattern` is a host name, `*.suffix`, an address, or a subnet `10.0.0.0/8`. */
+export function matchesHost(hostname: string, pattern: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '').toLowerCase();
+  const wanted = pattern.toLowerCase();
+  if (wanted.startsWith('*.')) return host.endsWith(wanted.slice(1));
+  const [network = '', bits] = wanted.split('/');
+  if (bits === undefined || isIP(network) === 0) return host === wanted;
+  const prefix = Number(bits);
+  const isV6 = isIPv6(network);
+  if (!Number.isInteger(prefix) || prefix < 0 || prefix > (isV6 ? 128 : 32)) return false;
+  if (isIP(host) !== (isV6 ? 6 : 4)) return false;
+  const subnet = new BlockList();
+  subnet.addSubnet(network, prefix, isV6 ? 'ipv6' : 'ipv4');
+  return subnet.check(host, isV6 ? 'ipv6' : 'ipv4');
+}
