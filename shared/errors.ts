@@ -41,6 +41,8 @@ export interface DefinitionIssue {
   readonly message: string;
   readonly line?: number;
   readonly column?: number;
+  /** The file it is in, where the document came from one. */
+  readonly file?: string;
   readonly hint?: string;
 }
 

@@ -25,7 +25,7 @@ import {
   type ValueType,
 } from './expression.ts';
 import { parseExpression } from './parse-expression.ts';
-import { type CallNode, type CompiledNode, mayBe, Meter, type Run, type Scope } from './scope.ts';
+import { type CompiledNode, mayBe, Meter, type Run, type Scope } from './scope.ts';
 
 export interface CompileOptions {
   readonly shape: Shape;
@@ -33,10 +33,6 @@ export interface CompileOptions {
   readonly parameters?: Readonly<Record<string, unknown>>;
   /** What the expression must give; what is known to give something else is refused. */
   readonly expects?: ValueType;
-  /** Names of aggregates, for the hint that they do not belong here. */
-  readonly aggregateNames?: readonly string[];
-  /** Set by compileAggregate: the record is not known here. */
-  readonly outsideAggregates?: boolean;
 }
 
 /** Throws `ExpressionSyntaxError` with the position in `source`, a message and often a hint. */
@@ -55,19 +51,12 @@ export function compileExpression(source: string, options: CompileOptions): Expr
   return expressionOf(source, node, scope.meter);
 }
 
-export function makeScope(
-  source: string,
-  options: CompileOptions,
-  call?: (ast: CallNode, scope: Scope) => CompiledNode | undefined,
-): Scope {
+function makeScope(source: string, options: CompileOptions): Scope {
   const base = {
     source,
     shape: options.shape,
     parameters: options.parameters ?? {},
     meter: new Meter(),
-    aggregateNames: options.aggregateNames ?? [],
-    outsideAggregates: options.outsideAggregates ?? false,
-    ...(call === undefined ? {} : { call }),
   };
   const within = (variables: Scope['variables']): Scope => {
     const scope: Scope = {
@@ -82,7 +71,7 @@ export function makeScope(
 }
 
 /** Only an expression that can repeat or work through texts pays for the meter. */
-export function expressionOf(source: string, node: CompiledNode, meter: Meter): Expression {
+function expressionOf(source: string, node: CompiledNode, meter: Meter): Expression {
   const { run } = node;
   const metered: Run = (subject) => {
     meter.left = limits.expressionCostMax;

@@ -2,6 +2,7 @@
  * Every function of expressions, and how a call of one is checked and compiled.
  */
 import type { ASTNode } from '@marcbachmann/cel-js';
+import { aggregates } from '../engine/aggregates/registry.ts';
 import { conversionFunctions } from './conversion-functions.ts';
 import type { FunctionSpec } from './function-spec.ts';
 import { compileMacro, MACROS } from './macros.ts';
@@ -33,10 +34,8 @@ const byName = new Map(functions.map((spec) => [spec.name, spec]));
 export function compileCall(scope: Scope, ast: CallNode): CompiledNode {
   const [name, args] = ast.args;
   if (name === 'has') return compileHas(scope, ast, args);
-  const special = scope.call?.(ast, scope);
-  if (special !== undefined) return special;
   const spec = byName.get(name);
-  if (spec === undefined) return unknownFunction(scope, ast, name);
+  if (spec === undefined) return unknownFunction(ast, name);
   if (spec.form === 'method') {
     return reject(ast, `${name}() is written after a dot`, `for example ${spec.example}`);
   }
@@ -48,18 +47,18 @@ export function compileMethod(scope: Scope, ast: Extract<ASTNode, { op: 'rcall' 
   const [name, target, args] = ast.args;
   if (Object.hasOwn(MACROS, name)) return compileMacro(scope, ast);
   const spec = byName.get(name);
-  if (spec === undefined) return unknownFunction(scope, ast, name);
+  if (spec === undefined) return unknownFunction(ast, name);
   if (spec.form === 'function') {
     return reject(ast, `${name}() is not written after a dot`, `for example ${spec.example}`);
   }
   return compileFunction(scope, ast, spec, [target, ...args]);
 }
 
-function unknownFunction(scope: Scope, ast: ASTNode, name: string): never {
-  if (scope.aggregateNames?.includes(name) === true) {
+function unknownFunction(ast: ASTNode, name: string): never {
+  if (aggregates.some((aggregate) => aggregate.name === name)) {
     return reject(ast, `${name}() is an aggregate`, 'aggregates belong under aggregate:');
   }
-  const names = [...byName.keys(), ...Object.keys(MACROS), 'has', ...(scope.aggregateNames ?? [])];
+  const names = [...byName.keys(), ...Object.keys(MACROS), 'has'];
   const near = nearest(name, names);
   return reject(
     ast,

@@ -59,12 +59,6 @@ export interface Scope {
   compile(ast: ASTNode): CompiledNode;
   /** Compiles `ast` with one more variable. */
   compileWith(name: string, slot: Slot, ast: ASTNode): CompiledNode;
-  /** For hints only. */
-  readonly aggregateNames?: readonly string[];
-  /** The record is not known here: only aggregates and parameters are. */
-  readonly outsideAggregates: boolean;
-  /** Calls that are not functions of ours: aggregates, when the caller takes them. */
-  readonly call?: (ast: CallNode, scope: Scope) => CompiledNode | undefined;
 }
 
 export type CallNode = Extract<ASTNode, { op: 'call' }>;

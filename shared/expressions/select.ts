@@ -44,9 +44,6 @@ export function compileIdentifier(scope: Scope, ast: Extract<ASTNode, { op: 'id'
     return { type: 'dyn', text, run: () => slot.value };
   }
   const { shape } = scope;
-  if (scope.outsideAggregates && name !== 'params') {
-    return reject(ast, `"${name}" stands outside of an aggregate`, `for example last(${name})`);
-  }
   if (shape.kind === 'row' && Object.hasOwn(shape.columns, name)) {
     return { type: shape.columns[name] ?? 'dyn', text, run: payloadField(name) };
   }

@@ -1,0 +1,127 @@
+/**
+ * The way into a job document: from text (YAML or JSON), or from JSON that was parsed already.
+ *
+ * All issues are collected and thrown as one `DefinitionError`, each with path, message, where it is
+ * known line and column, and often a hint. What is returned is checked but for the expressions of
+ * its steps, which the engine compiles with the parameters of a device.
+ */
+import { z } from 'zod';
+import type { Json } from '../engine/record.ts';
+import { DefinitionError, type DefinitionIssue } from '../errors.ts';
+import { suggestion } from '../expressions/suggest.ts';
+import { parseStreamJob } from './parse-stream-job.ts';
+import type { Path } from './path.ts';
+import { API_VERSION, type StreamJob } from './stream-job.ts';
+import { issueAt, parseAt } from './strict.ts';
+import { type Position, readDocuments, type TextDocument, withLocations } from './yaml-document.ts';
+
+export interface ParsedJob {
+  readonly job: StreamJob;
+  /** The document as parsed JSON, defaults not filled in: what versions and hashes are made of. */
+  readonly document: Json;
+  /** Its own text, without the other documents of a file. */
+  readonly text: string;
+  /** Line and column in the file, for issues that are found later. */
+  locate(path: Path): Position | undefined;
+}
+
+export interface ParseOptions {
+  /** Name of the file, for the issues. */
+  readonly file?: string;
+}
+
+/** One job. Throws `DefinitionError`. */
+export function parseJob(text: string, options: ParseOptions = {}): ParsedJob {
+  return inFile(options.file, () => onlyJob(readDocuments(text)));
+}
+
+function onlyJob(documents: readonly TextDocument[]): ParsedJob {
+  const [first] = documents;
+  if (first === undefined) {
+    throw new DefinitionError([{ path: '(document)', message: 'is empty: a job is needed' }]);
+  }
+  if (documents.length > 1) {
+    throw new DefinitionError([
+      {
+        path: '(document)',
+        message: `holds ${documents.length} documents, where one job is needed`,
+        line: documents[1]?.firstLine ?? 1,
+        column: 1,
+      },
+    ]);
+  }
+  return parsed(first);
+}
+
+/** Every job of a YAML stream, `---` between them. The issues of all are collected. */
+export function parseJobs(text: string, options: ParseOptions = {}): ParsedJob[] {
+  return inFile(options.file, () => {
+    const issues: DefinitionIssue[] = [];
+    const jobs: ParsedJob[] = [];
+    for (const document of readDocuments(text)) {
+      try {
+        jobs.push(parsed(document));
+      } catch (error) {
+        if (!(error instanceof DefinitionError)) throw error;
+        issues.push(...error.issues);
+      }
+    }
+    if (issues.length > 0) throw new DefinitionError(issues);
+    return jobs;
+  });
+}
+
+function inFile<T>(file: string | undefined, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (file === undefined || !(error instanceof DefinitionError)) throw error;
+    throw new DefinitionError(error.issues.map((issue) => ({ ...issue, file })));
+  }
+}
+
+/** A document that came as JSON: of a request, or of desired state. Throws `DefinitionError`. */
+export function parseJobDocument(document: unknown): StreamJob {
+  const issues: DefinitionIssue[] = [];
+  const job = parseAnyJob(document, issues);
+  if (job === undefined || issues.length > 0) throw new DefinitionError(issues);
+  return job;
+}
+
+function parsed(document: TextDocument): ParsedJob {
+  const { value, text } = document;
+  const locate = (path: Path): Position | undefined => document.locate(path);
+  try {
+    return { job: parseJobDocument(value), document: value, text, locate };
+  } catch (error) {
+    if (!(error instanceof DefinitionError)) throw error;
+    throw new DefinitionError(withLocations(error.issues, locate));
+  }
+}
+
+function parseAnyJob(document: unknown, issues: DefinitionIssue[]): StreamJob | undefined {
+  const record = parseAt(z.record(z.string(), z.unknown()), document, [], issues);
+  if (record === undefined) return undefined;
+  const { apiVersion, kind } = record;
+  if (typeof apiVersion === 'string' && apiVersion !== API_VERSION) {
+    const newer = apiVersion.startsWith('runnel/');
+    issues.push(
+      issueAt(
+        ['apiVersion'],
+        `"${apiVersion}" is not known`,
+        newer ? `this release reads ${API_VERSION}` : `write apiVersion: ${API_VERSION}`,
+      ),
+    );
+    return undefined;
+  }
+  if (kind === 'BatchJob') {
+    const message = 'this release runs stream jobs; batch jobs come with the next one';
+    issues.push(issueAt(['kind'], message, 'kind: StreamJob'));
+    return undefined;
+  }
+  if (typeof kind === 'string' && kind !== 'StreamJob') {
+    issues.push(issueAt(['kind'], `"${kind}" is no kind of job`, suggestion(kind, ['StreamJob'])));
+    return undefined;
+  }
+  return parseStreamJob(record, issues);
+}
