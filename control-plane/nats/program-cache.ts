@@ -44,7 +44,11 @@ export async function installProgram(from: string, to: string): Promise<void> {
     await copyFile(from, staged);
     await chmod(staged, 0o755);
     const file = await open(staged, 'r+');
-    await file.sync().finally(() => file.close());
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
     await rename(staged, to);
   } finally {
     await rm(staging, { recursive: true, force: true });
