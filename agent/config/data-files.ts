@@ -17,8 +17,6 @@ export interface DataFiles {
   readonly trust: string;
   /** The signed document that was accepted last. */
   readonly desired: string;
-  /** `status` asks here. */
-  readonly socket: string;
 }
 
 export function dataFiles(dataDir: string): DataFiles {
@@ -32,7 +30,6 @@ export function dataFiles(dataDir: string): DataFiles {
     credentials: join(identityDir, 'credentials.json'),
     trust: join(identityDir, 'trust.json'),
     desired: join(identityDir, 'desired.json'),
-    socket: join(dataDir, 'agent.sock'),
   };
 }
 
