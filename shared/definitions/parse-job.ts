@@ -21,6 +21,8 @@ export interface ParsedJob {
   readonly document: Json;
   /** Its own text, without the other documents of a file. */
   readonly text: string;
+  /** Line of the file at which `text` begins, from 1. */
+  readonly firstLine: number;
   /** Line and column in the file, for issues that are found later. */
   locate(path: Path): Position | undefined;
 }
@@ -89,10 +91,10 @@ export function parseJobDocument(document: unknown): StreamJob {
 }
 
 function parsed(document: TextDocument): ParsedJob {
-  const { value, text } = document;
+  const { value, text, firstLine } = document;
   const locate = (path: Path): Position | undefined => document.locate(path);
   try {
-    return { job: parseJobDocument(value), document: value, text, locate };
+    return { job: parseJobDocument(value), document: value, text, firstLine, locate };
   } catch (error) {
     if (!(error instanceof DefinitionError)) throw error;
     throw new DefinitionError(withLocations(error.issues, locate));
