@@ -58,7 +58,7 @@ export class DatasetStats {
       .select((e) => [
         'dataset',
         'job',
-        e.fn.countAll<number>().as('rows'),
+        e.fn.countAll<number | string>().as('rows'),
         e.fn.max('received_at').as('last_at'),
         e.fn.max('id').as('last_id'),
       ])

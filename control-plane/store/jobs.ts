@@ -94,12 +94,7 @@ async function insertVersion(
   input: VersionInput,
   now: number,
 ): Promise<number> {
-  const newest = await transaction
-    .selectFrom('job_versions')
-    .select((e) => e.fn.max('version').as('version'))
-    .where('job', '=', input.name)
-    .executeTakeFirst();
-  const version = (newest?.version ?? 0) + 1;
+  const version = (await newestVersion(transaction, input.name)) + 1;
   await transaction
     .insertInto('job_versions')
     .values({
@@ -113,6 +108,16 @@ async function insertVersion(
     })
     .execute();
   return version;
+}
+
+/** The highest version number of a job; 0 when it never had one. */
+export async function newestVersion(db: Kysely<Schema>, job: string): Promise<number> {
+  const row = await db
+    .selectFrom('job_versions')
+    .select((e) => e.fn.max('version').as('version'))
+    .where('job', '=', job)
+    .executeTakeFirst();
+  return row?.version ?? 0;
 }
 
 /** What an apply of this content would do, without doing it. */

@@ -1,0 +1,135 @@
+/**
+ * Jobs as people change them: text in, immutable versions out.
+ *
+ * Guarantees: nothing is stored that an agent of this release could not read and compile; the same
+ * content is one version for ever. Applying it again changes nothing (`created: false`); applying
+ * the content of an earlier version makes that version current again under its old number
+ * (`created: false, changed: true`). Every change is audited, and `changed` has run before the
+ * call returns, so that what was answered is what the agents are told.
+ */
+import type { Clock } from '@runnel/shared/clock.ts';
+import { DefinitionError, type DefinitionIssue, RunnelError } from '@runnel/shared/errors.ts';
+import type { Kysely } from 'kysely';
+import { appendAudit } from '../store/audit.ts';
+import { appendEvent } from '../store/events.ts';
+import {
+  applyVersion,
+  deleteJob,
+  findVersionByHash,
+  getJob,
+  newestVersion,
+} from '../store/jobs.ts';
+import type { Schema } from '../store/schema.ts';
+import { checkDefinition } from './check-definition.ts';
+
+export interface DefinitionsParts {
+  readonly db: Kysely<Schema>;
+  readonly clock: Clock;
+  /** What is to run changed: bring views and desired state up to date. */
+  readonly changed: () => Promise<void>;
+}
+
+export interface ApplyOutcome {
+  readonly name: string;
+  readonly kind: string;
+  readonly version: number;
+  readonly hash: string;
+  readonly generation: number;
+  readonly created: boolean;
+  readonly changed: boolean;
+  readonly dryRun: boolean;
+}
+
+export interface Validation {
+  readonly valid: boolean;
+  readonly name: string | null;
+  readonly kind: string | null;
+  readonly hash: string | null;
+  readonly issues: readonly DefinitionIssue[];
+}
+
+export class Definitions {
+  readonly #parts: DefinitionsParts;
+
+  constructor(parts: DefinitionsParts) {
+    this.#parts = parts;
+  }
+
+  /** Errors: `definition_invalid` with every issue found. */
+  async apply(text: string, actor: string): Promise<ApplyOutcome> {
+    const { db, clock, changed } = this.#parts;
+    const job = checkDefinition(text);
+    const now = clock.now();
+    const applied = await applyVersion(
+      db,
+      {
+        name: job.name,
+        kind: job.kind,
+        hash: job.hash,
+        document: job.canonical,
+        source: text,
+        createdBy: actor,
+      },
+      now,
+    );
+    const outcome = { name: job.name, kind: job.kind, hash: job.hash, ...applied, dryRun: false };
+    if (!applied.changed) return outcome;
+    const { version, generation, created } = applied;
+    const data = { version, generation, created, hash: job.hash };
+    await appendAudit(db, { at: now, actor, action: 'job.apply', subject: job.name, data });
+    await this.#event(job.name, now, `version ${version} is to run`, data);
+    await changed();
+    return outcome;
+  }
+
+  /** What `apply` would do; stores nothing. Errors: `definition_invalid`. */
+  async dryRun(text: string): Promise<ApplyOutcome> {
+    const { db } = this.#parts;
+    const job = checkDefinition(text);
+    const current = await getJob(db, job.name);
+    const known = await findVersionByHash(db, job.name, job.hash);
+    const newest = await newestVersion(db, job.name);
+    const version = known ?? newest + 1;
+    const changed = current?.version !== version;
+    return {
+      name: job.name,
+      kind: job.kind,
+      version,
+      hash: job.hash,
+      generation: (current?.generation ?? 0) + (changed ? 1 : 0),
+      created: known === undefined,
+      changed,
+      dryRun: true,
+    };
+  }
+
+  /** Every issue as a value, for editors; never throws for what is wrong in the text. */
+  validate(text: string): Validation {
+    try {
+      const { name, kind, hash } = checkDefinition(text);
+      return { valid: true, name, kind, hash, issues: [] };
+    } catch (error) {
+      if (!(error instanceof DefinitionError)) throw error;
+      return { valid: false, name: null, kind: null, hash: null, issues: error.issues };
+    }
+  }
+
+  /** Versions stay. Errors: `not_found`. */
+  async delete(name: string, actor: string): Promise<void> {
+    const { db, clock, changed } = this.#parts;
+    const now = clock.now();
+    const generation = await deleteJob(db, name, now);
+    if (generation === undefined) {
+      throw new RunnelError('not_found', `there is no job ${JSON.stringify(name)}`);
+    }
+    const data = { generation };
+    await appendAudit(db, { at: now, actor, action: 'job.delete', subject: name, data });
+    await this.#event(name, now, 'deleted', data);
+    await changed();
+  }
+
+  async #event(job: string, at: number, message: string, data: unknown): Promise<void> {
+    const event = { at, agent: null, job, type: 'job', severity: 'info', message, data } as const;
+    await appendEvent(this.#parts.db, event);
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * One agent as the API shows it. Desired and reported are kept apart: `desiredVersion` is what it
+ * is to run, `version` what it says it runs, `attempted` what it last tried. Pure.
+ */
+import type { Condition } from '@runnel/shared/protocol/condition.ts';
+import type { Heartbeat, JobReport } from '@runnel/shared/protocol/heartbeat.ts';
+import type { AgentRecord } from '../store/agents.ts';
+import type {
+  AgentDetail,
+  AgentItem,
+  AgentJobDetail,
+  AgentJobItem,
+  ConnectionState,
+  HostPoint,
+} from './live-messages.ts';
+
+/** What is known of an agent from its heartbeats. */
+export interface AgentReport {
+  readonly connection: ConnectionState;
+  readonly lastSeenAt: number | null;
+  readonly heartbeat: Heartbeat | undefined;
+  /** Reported ones and those that the control plane found itself (`cloned`, …). */
+  readonly conditions: readonly Condition[];
+}
+
+export interface AgentDesired {
+  readonly revision: number;
+  readonly versions: ReadonlyMap<string, number>;
+}
+
+export function agentItem(
+  record: AgentRecord,
+  report: AgentReport,
+  desired: AgentDesired,
+): AgentItem {
+  return {
+    ...fields(record, report, desired),
+    jobs: jobNames(report.heartbeat, desired).map(([name, reported]) =>
+      jobFields(name, reported, desired),
+    ),
+  };
+}
+
+export function agentDetail(
+  record: AgentRecord,
+  report: AgentReport,
+  desired: AgentDesired,
+  host: HostPoint | null,
+): AgentDetail {
+  const { heartbeat } = report;
+  return {
+    ...fields(record, report, desired),
+    jobs: jobNames(heartbeat, desired).map(([name, reported]) =>
+      jobDetail(name, reported, desired),
+    ),
+    sources: heartbeat?.sources ?? [],
+    counters: heartbeat?.counters ?? {},
+    capabilities: heartbeat?.capabilities ?? [],
+    startedAt: heartbeat?.startedAt ?? null,
+    fixedLabels: record.fixedLabels,
+    credentialsExpireAt: record.credentialsExpireAt,
+    revokedAt: record.revokedAt,
+    host,
+  };
+}
+
+/** `pending` until an agent speaks of a job that it is to run. */
+export function jobPhaseOf(reported: JobReport | undefined): string {
+  return reported?.phase ?? 'pending';
+}
+
+function fields(
+  record: AgentRecord,
+  report: AgentReport,
+  desired: AgentDesired,
+): Omit<AgentItem, 'jobs'> {
+  const { heartbeat } = report;
+  return {
+    id: record.id,
+    name: record.name,
+    labels: record.labels,
+    status: record.status,
+    connection: report.connection,
+    version: heartbeat?.agentVersion ?? record.agentVersion,
+    platform: heartbeat?.platform ?? record.platform,
+    enrolledAt: record.enrolledAt,
+    lastSeenAt: report.lastSeenAt ?? record.lastSeenAt,
+    conditions: report.conditions,
+    outbox: heartbeat?.outbox ?? null,
+    desiredRevision: desired.revision,
+    observedRevision: heartbeat?.observedRevision ?? null,
+  };
+}
+
+/** Jobs that are desired or reported, by name. */
+function jobNames(
+  heartbeat: Heartbeat | undefined,
+  desired: AgentDesired,
+): [string, JobReport | undefined][] {
+  const reported = new Map(heartbeat?.jobs.map((job) => [job.name, job]));
+  const names = new Set([...desired.versions.keys(), ...reported.keys()]);
+  return [...names].toSorted().map((name) => [name, reported.get(name)]);
+}
+
+function jobFields(
+  name: string,
+  reported: JobReport | undefined,
+  desired: AgentDesired,
+): AgentJobItem {
+  return {
+    name,
+    version: reported?.version ?? null,
+    phase: jobPhaseOf(reported),
+    desiredVersion: desired.versions.get(name) ?? null,
+    attempted: reported?.attempted ?? null,
+  };
+}
+
+function jobDetail(
+  name: string,
+  reported: JobReport | undefined,
+  desired: AgentDesired,
+): AgentJobDetail {
+  return {
+    ...jobFields(name, reported, desired),
+    watermark: reported?.watermark ?? null,
+    lagRecords: reported?.lagRecords ?? 0,
+    recordsIn: reported?.recordsIn ?? 0,
+    recordsOut: reported?.recordsOut ?? 0,
+    late: reported?.late ?? 0,
+    deadLetters: reported?.deadLetters ?? 0,
+    dropped: reported?.dropped ?? {},
+    stateKeys: reported?.stateKeys ?? 0,
+  };
+}

@@ -1,0 +1,169 @@
+/** `/api/v1/datasets`, `/api/v1/alerts`: what jobs produced, in insertion order by cursor. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Clock } from '@runnel/shared/clock.ts';
+import type { Kysely } from 'kysely';
+import type { DatasetStats } from '../store/dataset-stats.ts';
+import { pageResults } from '../store/results.ts';
+import type { Schema } from '../store/schema.ts';
+import type { FleetView } from './fleet-view.ts';
+import type { RoleGuards } from './role-guards.ts';
+import { newRouter, type Router } from './router.ts';
+import {
+  cursorParam,
+  flagParam,
+  isSet,
+  json,
+  limitParam,
+  parseCursor,
+  parseSince,
+  problems,
+  sinceParam,
+} from './schemas/common-schemas.ts';
+import { alertSchema, resultItem, resultSchema } from './schemas/result-schemas.ts';
+
+export interface DatasetRoutesParts {
+  readonly db: Kysely<Schema>;
+  readonly clock: Clock;
+  readonly fleet: FleetView;
+  readonly datasets: DatasetStats;
+  readonly guards: RoleGuards;
+}
+
+const next = z.string().openapi({
+  description: 'Always a cursor; with empty `items` it means that there is nothing new yet.',
+});
+
+const agentParam = z.string().min(1).max(128).optional().openapi({ description: 'Id or name.' });
+
+export function datasetRoutes(parts: DatasetRoutesParts): Router {
+  const router = newRouter();
+  addDatasets(router, parts);
+  addAlerts(router, parts);
+  return router;
+}
+
+function addDatasets(router: Router, parts: DatasetRoutesParts): void {
+  const list = createRoute({
+    method: 'get',
+    path: '/datasets',
+    tags: ['results'],
+    summary: 'Datasets that hold results',
+    middleware: parts.guards.viewer,
+    responses: {
+      200: json(
+        z.object({
+          items: z.array(
+            z
+              .object({
+                dataset: z.string(),
+                job: z.string().openapi({ description: 'The job whose row came last.' }),
+                rows: z.number().int(),
+                lastAt: z.number(),
+              })
+              .openapi('Dataset'),
+          ),
+        }),
+        'Datasets',
+      ),
+      ...problems,
+    },
+  });
+  router.openapi(list, async (c) => c.json({ items: await parts.datasets.list() }, 200));
+
+  const results = createRoute({
+    method: 'get',
+    path: '/datasets/{dataset}/results',
+    tags: ['results'],
+    summary: 'Results of a dataset in the order in which they were stored',
+    description:
+      '`latest=true` gives of each window the highest revision only, and nothing of a window ' +
+      'whose highest revision is a retraction. It is judged against the whole dataset, so that ' +
+      'paging through a store at rest gives each window once. A follower sees a window again ' +
+      'when a higher revision arrives, and no retractions: to follow those, leave it out.',
+    middleware: parts.guards.viewer,
+    request: {
+      params: z.object({ dataset: z.string().min(1).max(128) }),
+      query: z.object({
+        agent: agentParam,
+        after: cursorParam,
+        limit: limitParam(1000, 100),
+        since: sinceParam.openapi({ description: 'Event time, inclusive.' }),
+        latest: flagParam,
+        newest: flagParam.openapi({
+          description: 'The newest `limit` rows instead of a walk from `after`.',
+        }),
+      }),
+    },
+    responses: {
+      200: json(z.object({ items: z.array(resultSchema).readonly(), next }), 'A page'),
+      ...problems,
+    },
+  });
+  router.openapi(results, async (c) => {
+    const query = c.req.valid('query');
+    const since = parseSince(query.since);
+    const page = await pageResults(
+      parts.db,
+      {
+        kind: 'result',
+        dataset: c.req.valid('param').dataset,
+        ...agentFilter(parts, query.agent),
+        after: parseCursor(query.after) ?? 0,
+        limit: query.limit,
+        ...(since === undefined ? {} : { since }),
+        latest: isSet(query.latest),
+        newest: isSet(query.newest),
+      },
+      () => parts.clock.sleep(0),
+    );
+    return c.json({ items: page.items.map(resultItem), next: String(page.next) }, 200);
+  });
+}
+
+function addAlerts(router: Router, parts: DatasetRoutesParts): void {
+  const alerts = createRoute({
+    method: 'get',
+    path: '/alerts',
+    tags: ['results'],
+    summary: 'Alerts of jobs in the order in which they were stored',
+    middleware: parts.guards.viewer,
+    request: {
+      query: z.object({
+        agent: agentParam,
+        job: z.string().max(63).optional(),
+        after: cursorParam,
+        limit: limitParam(1000, 100),
+        since: sinceParam,
+        latest: flagParam,
+      }),
+    },
+    responses: {
+      200: json(z.object({ items: z.array(alertSchema).readonly(), next }), 'A page'),
+      ...problems,
+    },
+  });
+  router.openapi(alerts, async (c) => {
+    const query = c.req.valid('query');
+    const since = parseSince(query.since);
+    const page = await pageResults(
+      parts.db,
+      {
+        kind: 'alert',
+        ...agentFilter(parts, query.agent),
+        ...(query.job === undefined ? {} : { job: query.job }),
+        after: parseCursor(query.after) ?? 0,
+        limit: query.limit,
+        ...(since === undefined ? {} : { since }),
+        latest: isSet(query.latest),
+      },
+      () => parts.clock.sleep(0),
+    );
+    const items = page.items.map((record) => ({ ...resultItem(record), dataset: record.dataset }));
+    return c.json({ items, next: String(page.next) }, 200);
+  });
+}
+
+/** A name stands for its id; what is unknown is taken as an id, since results outlive agents. */
+function agentFilter(parts: DatasetRoutesParts, agent: string | undefined): { agent?: string } {
+  return agent === undefined ? {} : { agent: parts.fleet.find(agent)?.id ?? agent };
+}

@@ -1,0 +1,56 @@
+/** Listens for the application, websockets included, and ends without leaving sockets behind. */
+import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
+import { serve, type WebSocketServerLike } from '@hono/node-server';
+import { RunnelError } from '@runnel/shared/errors.ts';
+import { WebSocketServer } from 'ws';
+import type { App } from './app.ts';
+
+export interface HttpServer {
+  readonly host: string;
+  readonly port: number;
+  /** Stops listening, lets requests under way end for a moment, then cuts what is left. */
+  close(): Promise<void>;
+}
+
+/** A request over the websocket names one view; anything larger is not ours. */
+const SOCKET_PAYLOAD_BYTES_MAX = 4096;
+
+/** Errors: `http_port_taken`, `http_listen`. */
+export async function listen(app: App, host: string, port: number): Promise<HttpServer> {
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: SOCKET_PAYLOAD_BYTES_MAX });
+  const server = await new Promise<Server>((resolve, reject) => {
+    const started = serve(
+      {
+        fetch: app.fetch,
+        hostname: host,
+        port,
+        websocket: { server: sockets as unknown as WebSocketServerLike },
+      },
+      () => resolve(started as Server),
+    );
+    started.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
+  });
+  const address = server.address() as AddressInfo;
+  return { host, port: address.port, close: () => close(server, sockets) };
+}
+
+function listenError(cause: NodeJS.ErrnoException, host: string, port: number): RunnelError {
+  if (cause.code === 'EADDRINUSE') {
+    return new RunnelError('http_port_taken', `something else listens on ${host}:${port}`, {
+      cause,
+      hint: 'choose another address with --http HOST:PORT',
+    });
+  }
+  return new RunnelError('http_listen', `cannot listen on ${host}:${port}: ${cause.message}`, {
+    cause,
+  });
+}
+
+async function close(server: Server, sockets: WebSocketServer): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  for (const socket of sockets.clients) socket.terminate();
+  sockets.close();
+  server.closeAllConnections();
+  await closed;
+}

@@ -1,0 +1,288 @@
+/**
+ * Keeps the signed desired state of every agent in step with jobs, labels and approvals.
+ *
+ * Guarantees: a revision rises only when the content (job versions, parameters, tables, heartbeat
+ * interval) changes, never because of time alone; it is signed and in the store before an agent is
+ * told of it; it is always above what the agent reports, so that a store restored from a backup
+ * does not issue revisions that devices refuse (DESIGN.md §10). Changes run one after another, so
+ * that the last one to be asked for is the one that stands.
+ *
+ * Refused: agents that are not approved have no desired state at all.
+ */
+import { createHash } from 'node:crypto';
+import type { Kysely } from 'kysely';
+import type { Clock } from '@runnel/shared/clock.ts';
+import { RunnelError } from '@runnel/shared/errors.ts';
+import { limits } from '@runnel/shared/limits.ts';
+import type {
+  DesiredDocument,
+  DesiredJob,
+  DesiredReply,
+  DesiredRequest,
+  SignedDesired,
+} from '@runnel/shared/protocol/desired.ts';
+import { PROTOCOL_VERSION } from '@runnel/shared/protocol/version.ts';
+import { agentById, type AgentRecord, allAgents } from '../store/agents.ts';
+import { desiredHeads, desiredOf, type DesiredRecord, putDesired } from '../store/desired.ts';
+import { listJobs } from '../store/jobs.ts';
+import type { Schema } from '../store/schema.ts';
+import { place, type PlacedJob, placedJob } from './placement.ts';
+
+export interface DesiredStateParts {
+  readonly db: Kysely<Schema>;
+  readonly clock: Clock;
+  /** Signs the exact text of a `desiredDocument`. */
+  readonly sign: (payload: string) => SignedDesired;
+  /** Tells the agent; best effort, since it also asks on a timer. */
+  readonly notifyChanged: (agent: string, revision: number) => void;
+  /** The revision that the agent's last heartbeat reported; 0 when none is known. */
+  readonly observedRevision: (agent: string) => number;
+  /** Called after the desired state of these agents changed. */
+  readonly changed: (agents: readonly string[]) => void;
+  /** A stored job that placement cannot read: it is placed nowhere, and somebody must know. */
+  readonly unreadable: (job: string, error: unknown) => void;
+}
+
+/** Agents signed and written in one transaction. */
+const CHUNK_AGENTS = 200;
+/** Beyond it a counter could no longer be told from its successor. */
+const REVISION_MAX = 2 ** 52;
+
+interface Content {
+  readonly hash: string;
+  readonly jobs: readonly DesiredJob[];
+  readonly versions: ReadonlyMap<string, number>;
+}
+
+interface Head {
+  readonly revision: number;
+  readonly contentHash: string;
+}
+
+const NOTHING: ReadonlyMap<string, number> = new Map();
+
+export class DesiredState {
+  readonly #parts: DesiredStateParts;
+  readonly #revisions = new Map<string, Head>();
+  readonly #versions = new Map<string, ReadonlyMap<string, number>>();
+  /** Agents that were given the same content under a new revision: once per content. */
+  readonly #reissued = new Map<string, string>();
+  #jobs: readonly PlacedJob[] = [];
+  #last: Promise<unknown> = Promise.resolve();
+  #waitingAll: Promise<void> | undefined;
+
+  private constructor(parts: DesiredStateParts) {
+    this.#parts = parts;
+  }
+
+  /** Reads what was issued and brings every agent up to date. */
+  static async open(parts: DesiredStateParts): Promise<DesiredState> {
+    const state = new DesiredState(parts);
+    for (const head of await desiredHeads(parts.db)) state.#revisions.set(head.agent, head);
+    await state.recomputeAll();
+    return state;
+  }
+
+  /** The newest issued revision; 0 when nothing was. */
+  revisionOf(agent: string): number {
+    return this.#revisions.get(agent)?.revision ?? 0;
+  }
+
+  /** Job name → version that the agent is to run. */
+  versionsOf(agent: string): ReadonlyMap<string, number> {
+    return this.#versions.get(agent) ?? NOTHING;
+  }
+
+  /** After a job changed. Calls that come while one waits for its turn share it. */
+  recomputeAll(): Promise<void> {
+    this.#waitingAll ??= this.#inTurn(async () => {
+      this.#waitingAll = undefined;
+      await this.#loadJobs();
+      await this.#bring(await allAgents(this.#parts.db));
+    });
+    return this.#waitingAll;
+  }
+
+  /** After an agent was enrolled, approved, renamed or labelled. */
+  recompute(agent: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const record = await agentById(this.#parts.db, agent);
+      if (record !== undefined) await this.#bring([record]);
+    });
+  }
+
+  /** An agent was revoked or deleted: nothing is desired of it any more. */
+  forget(agent: string): void {
+    this.#revisions.delete(agent);
+    this.#versions.delete(agent);
+    this.#reissued.delete(agent);
+  }
+
+  /** Waits until no change is under way. */
+  async settled(): Promise<void> {
+    await this.#last;
+  }
+
+  /**
+   * Answers `cp.<agent>.desired`. Errors: `revision_out_of_range`.
+   *
+   * `retry` goes to an agent without a desired state: it is not approved (any more), or is just
+   * being enrolled.
+   */
+  async reply(request: DesiredRequest): Promise<DesiredReply> {
+    const { db } = this.#parts;
+    const stored = await desiredOf(db, request.agent);
+    const current = await this.#aboveReported(request, stored);
+    if (current === undefined) return { v: PROTOCOL_VERSION, status: 'retry' };
+    const desired = JSON.parse(current.signed) as SignedDesired;
+    if (sha256(desired.payload) === request.hash) return { v: PROTOCOL_VERSION, status: 'same' };
+    return { v: PROTOCOL_VERSION, status: 'new', desired };
+  }
+
+  async #aboveReported(
+    request: DesiredRequest,
+    stored: DesiredRecord | undefined,
+  ): Promise<DesiredRecord | undefined> {
+    const known = Math.max(request.revision, request.told);
+    const behind = stored === undefined || known > stored.revision;
+    if (!behind && !this.#sameRevisionOtherContent(request, stored)) return stored;
+    if (known >= REVISION_MAX) {
+      throw new RunnelError('revision_out_of_range', `agent reports revision ${known}`, {
+        hint: 'enrol the device again',
+      });
+    }
+    await this.#inTurn(async () => {
+      const record = await agentById(this.#parts.db, request.agent);
+      if (record !== undefined) await this.#bring([record], known);
+    });
+    return await desiredOf(this.#parts.db, request.agent);
+  }
+
+  /**
+   * A restored store can come back to the agent's own revision with other content. The agent
+   * would keep what it has, so the content is issued again, once: an agent that refuses the
+   * document itself must not drive the revision up for ever.
+   */
+  #sameRevisionOtherContent(request: DesiredRequest, stored: DesiredRecord): boolean {
+    if (request.revision !== stored.revision || request.hash === '') return false;
+    if (this.#reissued.get(request.agent) === stored.contentHash) return false;
+    const { payload } = JSON.parse(stored.signed) as SignedDesired;
+    if (sha256(payload) === request.hash) return false;
+    this.#reissued.set(request.agent, stored.contentHash);
+    return true;
+  }
+
+  #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(run);
+    // The failure belongs to the caller of this turn; the next one begins all the same.
+    this.#last = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    return turn;
+  }
+
+  async #loadJobs(): Promise<void> {
+    const placed: PlacedJob[] = [];
+    for (const job of await listJobs(this.#parts.db)) {
+      try {
+        placed.push(placedJob(job));
+      } catch (error) {
+        this.#parts.unreadable(job.name, error);
+      }
+    }
+    this.#jobs = placed;
+  }
+
+  /** `above`: issue anew over this revision, even when the content is the same. */
+  async #bring(agents: readonly AgentRecord[], above?: number): Promise<void> {
+    const contents = new Map<string, Content>();
+    for (let start = 0; start < agents.length; start += CHUNK_AGENTS) {
+      if (start > 0) await this.#parts.clock.sleep(0);
+      const chunk = agents.slice(start, start + CHUNK_AGENTS);
+      const records: DesiredRecord[] = [];
+      const versionsChanged: string[] = [];
+      for (const agent of chunk) {
+        if (agent.status !== 'approved') {
+          if (this.#versions.has(agent.id)) versionsChanged.push(agent.id);
+          this.forget(agent.id);
+          continue;
+        }
+        const content = contentFor(place(agent, this.#jobs), contents);
+        const record = this.#next(agent.id, content, above);
+        if (record !== undefined) records.push(record);
+        this.#versions.set(agent.id, content.versions);
+      }
+      await this.#issue(records);
+      const changed = [...records.map((record) => record.agent), ...versionsChanged];
+      if (changed.length > 0) this.#parts.changed(changed);
+    }
+  }
+
+  #next(agent: string, content: Content, above?: number): DesiredRecord | undefined {
+    const old = this.#revisions.get(agent);
+    const highest = Math.max(
+      old?.revision ?? 0,
+      above ?? 0,
+      Math.min(this.#parts.observedRevision(agent), REVISION_MAX),
+    );
+    // Another turn may have gone over `above` already; then what it issued stands.
+    const over = above === undefined || (old !== undefined && old.revision > above);
+    if (over && old?.contentHash === content.hash && old.revision >= highest) return undefined;
+    const now = this.#parts.clock.now();
+    const revision = highest + 1;
+    const document: DesiredDocument = {
+      v: PROTOCOL_VERSION,
+      agent,
+      revision,
+      issuedAt: now,
+      jobs: [...content.jobs],
+      tables: [],
+      heartbeatIntervalMs: limits.heartbeatIntervalMs,
+    };
+    const signed = this.#parts.sign(JSON.stringify(document));
+    return {
+      agent,
+      revision,
+      contentHash: content.hash,
+      signed: JSON.stringify(signed),
+      updatedAt: now,
+    };
+  }
+
+  async #issue(records: readonly DesiredRecord[]): Promise<void> {
+    if (records.length === 0) return;
+    await putDesired(this.#parts.db, records);
+    for (const record of records) {
+      this.#revisions.set(record.agent, headOf(record));
+      this.#parts.notifyChanged(record.agent, record.revision);
+    }
+  }
+}
+
+/** Agents with the same jobs share one content, so that a fleet is hashed once, not 10,000 times. */
+function contentFor(placed: readonly PlacedJob[], known: Map<string, Content>): Content {
+  const key = placed.map((job) => job.name).join(',');
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  const jobs = placed.map((job) => job.desired);
+  const hash = sha256(
+    JSON.stringify([
+      jobs.map((job) => [job.name, job.version, job.hash, job.parameters, job.paused]),
+      limits.heartbeatIntervalMs,
+    ]),
+  );
+  const versions = new Map(jobs.map((job) => [job.name, job.version]));
+  const content = { hash, jobs, versions };
+  known.set(key, content);
+  return content;
+}
+
+/** Without the signed text: the map lives as long as the process. */
+function headOf({ revision, contentHash }: DesiredRecord): Head {
+  return { revision, contentHash };
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
