@@ -81,6 +81,11 @@ export class Journal {
     return { block: this.#kept?.first ?? this.#next, index: 0 };
   }
 
+  /** Records of all time before the oldest block kept. */
+  get recordsDropped(): number {
+    return this.#kept?.firstHeader.recordsBefore ?? this.#records;
+  }
+
   /** `now` of the last item that was staged or committed. */
   get now(): number {
     return this.#now;
@@ -154,26 +159,6 @@ export class Journal {
   read(block: number): BlockReader | undefined {
     const bytes = this.#staged.get(block) ?? this.#store.get('journal', block);
     return bytes === undefined ? undefined : new BlockReader(block, bytes);
-  }
-
-  /** Records from `offset` to the head; the dropped ones among them count too. */
-  recordsFrom(offset: Offset): number {
-    if (offset.block >= this.#next) return 0;
-    const reader = this.read(offset.block);
-    if (reader === undefined) return this.#records - (this.#kept?.firstHeader.recordsBefore ?? 0);
-    let before = reader.header.recordsBefore;
-    while (reader.index < offset.index) {
-      const item = reader.next();
-      if (item === undefined) break;
-      if (item.kind === 'record') before++;
-    }
-    return this.#records - before;
-  }
-
-  /** Records in all blocks before `block`, which must be kept or the head. */
-  recordsBefore(block: number): number {
-    if (block >= this.#next) return this.#records;
-    return this.read(block)?.header.recordsBefore ?? 0;
   }
 
   #keptFrom(block: number): Kept | undefined {

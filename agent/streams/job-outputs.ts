@@ -1,0 +1,93 @@
+/**
+ * What a job put out since the last commit was prepared. It becomes outbox rows of that commit; a
+ * job that throws loses it together with its state, and a replay puts out nothing.
+ */
+import type { Output } from '@runnel/shared/engine/record.ts';
+import type { DeadLetter, OutputCollector } from '@runnel/shared/engine/stream-job.ts';
+import type { Lane } from '@runnel/shared/protocol/results.ts';
+import type { RunnableSink } from './runnable-job.ts';
+
+/** Where outputs go when their commit is prepared. */
+export interface OutputTargets {
+  row(lane: Lane, text: string): void;
+  local(job: string, sink: number, text: string): void;
+  deadLetter(job: string, version: number, letter: DeadLetter): void;
+}
+
+/** Dead letters of one job kept per commit; the others are only counted. */
+const LETTERS_PER_COMMIT_MAX = 100;
+
+export class JobOutputs implements OutputCollector {
+  readonly #job: string;
+  readonly #version: number;
+  readonly #sinks: readonly RunnableSink[];
+  /** While a part of the journal is replayed. */
+  muted = false;
+  /** Something should be delivered at once. */
+  urgent = false;
+  #rows: { readonly lane: Lane; readonly text: string }[] = [];
+  #local: { readonly sink: number; readonly text: string }[] = [];
+  #letters: DeadLetter[] = [];
+
+  constructor(job: string, version: number, sinks: readonly RunnableSink[]) {
+    this.#job = job;
+    this.#version = version;
+    this.#sinks = sinks;
+  }
+
+  get count(): number {
+    return this.#rows.length + this.#local.length + this.#letters.length;
+  }
+
+  output(output: Output, sinks: readonly number[]): void {
+    if (this.muted) return;
+    for (const index of sinks) {
+      const sink = this.#sinks[index];
+      if (sink === undefined) continue;
+      if (sink.urgent) this.urgent = true;
+      if (sink.to === 'local') {
+        const row = { v: 1, version: this.#version, output };
+        this.#local.push({ sink: index, text: JSON.stringify(row) });
+      } else {
+        this.#rows.push({ lane: sink.to, text: this.#rowText(sink, output) });
+      }
+    }
+  }
+
+  deadLetter(letter: DeadLetter): void {
+    if (this.muted || this.#letters.length >= LETTERS_PER_COMMIT_MAX) return;
+    this.#letters.push(letter);
+  }
+
+  handOver(targets: OutputTargets): void {
+    for (const { lane, text } of this.#rows) targets.row(lane, text);
+    for (const { sink, text } of this.#local) targets.local(this.#job, sink, text);
+    for (const letter of this.#letters) targets.deadLetter(this.#job, this.#version, letter);
+    this.discard();
+  }
+
+  discard(): void {
+    if (this.#rows.length > 0) this.#rows = [];
+    if (this.#local.length > 0) this.#local = [];
+    if (this.#letters.length > 0) this.#letters = [];
+    this.urgent = false;
+  }
+
+  #rowText(sink: Exclude<RunnableSink, { to: 'local' }>, output: Output): string {
+    const { step, key, windowStart, windowEnd, time, revision, value, at } = output;
+    return JSON.stringify({
+      kind: sink.to === 'alerts' ? 'alert' : 'result',
+      job: this.#job,
+      version: this.#version,
+      step,
+      dataset: sink.to === 'alerts' ? step : sink.dataset,
+      key,
+      windowStart,
+      windowEnd,
+      time,
+      revision,
+      value,
+      at,
+    });
+  }
+}

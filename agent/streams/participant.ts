@@ -1,0 +1,25 @@
+/**
+ * Whatever has something to say in a commit: sources, jobs, outbox, local delivery, dead letters.
+ * The cycle asks all of them within one transaction, tells all of them when it is on disk, and has
+ * all of them forget and read again when it failed.
+ */
+import type { StoreTx } from '../checkpoints/checkpoint-store.ts';
+
+export interface StageContext {
+  /** Counts up from 1 within the process. */
+  readonly commit: number;
+  /** `now` of the newest journal item. */
+  readonly now: number;
+}
+
+export interface Participant {
+  /** Whether a commit would write anything of this. */
+  readonly isDirty: boolean;
+  /** Whether that should not wait for a token. */
+  readonly isUrgent?: boolean;
+  stage(tx: StoreTx, context: StageContext): void;
+  /** The commit is on disk. */
+  committed(commit: number): void;
+  /** The commit failed: everything that is not on disk is gone. */
+  reload(): void;
+}
