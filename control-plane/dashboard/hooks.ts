@@ -28,8 +28,13 @@ export function useNow(): number {
   return useObservable(useApp().now);
 }
 
+/** True around what a device reported before its own contact was lost. */
+export const OldContext = createContext(false);
+
+/** Whether what is shown may no longer be true: the page lost its server, or that its device. */
 export function useStale(): boolean {
-  return useObservable(useApp().stale);
+  const lost = useObservable(useApp().stale);
+  return useContext(OldContext) || lost;
 }
 
 /** Whether the signed-in person may change things; the server decides in the end. */

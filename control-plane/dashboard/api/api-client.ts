@@ -48,7 +48,7 @@ export class ApiClient {
   }
 
   async agentHost(id: string): Promise<readonly HostPoint[]> {
-    return (await this.#get<Page<HostPoint>>(`/agents/${part(id)}/host`)).items;
+    return (await this.#get<{ points: readonly HostPoint[] }>(`/agents/${part(id)}/host`)).points;
   }
 
   approve(id: string): Promise<unknown> {
@@ -118,7 +118,7 @@ export class ApiClient {
     throw new ApiError(
       response.status,
       problem.code ?? String(response.status),
-      problem.detail ?? problem.title ?? `The control plane answered ${response.status}.`,
+      sentenceOf(problem) ?? `The control plane answered ${response.status}.`,
     );
   }
 }
@@ -129,8 +129,20 @@ function part(value: string): string {
   return encodeURIComponent(value);
 }
 
+interface Problem {
+  readonly code?: string;
+  readonly title?: string;
+  readonly detail?: string;
+  readonly hint?: string;
+}
+
+function sentenceOf({ title, detail, hint }: Problem): string | undefined {
+  const said = detail ?? title;
+  return said === undefined || hint === undefined ? said : `${said} (${hint})`;
+}
+
 /** problem+json, or nothing when a proxy in between answered with a page of its own. */
-function readProblem(text: string): { code?: string; title?: string; detail?: string } {
+function readProblem(text: string): Problem {
   try {
     const problem: unknown = JSON.parse(text);
     return typeof problem === 'object' && problem !== null ? problem : {};

@@ -13,6 +13,8 @@ export interface Cause {
   readonly text: string;
   /** Null where no moment is known. */
   readonly since: number | null;
+  /** It says no more than the state of the connection, which has a mark of its own. */
+  readonly ofConnection?: boolean;
 }
 
 export interface Attention {
@@ -30,7 +32,11 @@ export function attentionOf(agent: AgentItem): Attention {
   if (agent.status === 'revoked') return { level: 'revoked', causes: [] };
   if (agent.status === 'pending') {
     const text = 'Waits for approval: the same name with another key';
-    return { level: 'pending', causes: [{ severity: 'warning', text, since: agent.enrolledAt }] };
+    const since = agent.enrolledAt;
+    return {
+      level: 'pending',
+      causes: [{ severity: 'warning', text, since, ofConnection: true }],
+    };
   }
   const causes = [...connectionCauses(agent), ...conditionCauses(agent), ...jobCauses(agent)].sort(
     (a, b) => SEVERITY_RANK[b.severity] - SEVERITY_RANK[a.severity],
@@ -48,18 +54,30 @@ function connectionCauses(agent: AgentItem): Cause[] {
     case 'online':
       return [];
     case 'late':
-      return [{ severity: 'warning', text: 'Heartbeats are late', since }];
+      return [{ severity: 'warning', text: 'Heartbeats are late', since, ofConnection: true }];
     case 'offline':
-      return [{ severity: 'error', text: 'No contact', since }];
+      return [{ severity: 'error', text: 'No contact', since, ofConnection: true }];
     case 'never':
-      return [{ severity: 'info', text: 'Enrolled, never connected', since: agent.enrolledAt }];
+      return [
+        {
+          severity: 'info',
+          text: 'Enrolled, never connected',
+          since: agent.enrolledAt,
+          ofConnection: true,
+        },
+      ];
   }
 }
 
 function conditionCauses(agent: AgentItem): Cause[] {
   return agent.conditions
     .filter((condition) => condition.severity !== 'ok')
-    .map(({ severity, reason, message, since }) => ({ severity, text: message || reason, since }));
+    .map(({ severity, reason, message, since, axis }) => ({
+      severity,
+      text: message || reason,
+      since,
+      ofConnection: axis === 'connection',
+    }));
 }
 
 function jobCauses(agent: AgentItem): Cause[] {

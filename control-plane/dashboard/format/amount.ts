@@ -50,3 +50,19 @@ export function formatCell(value: unknown): string {
   if (typeof value === 'string') return value;
   return JSON.stringify(value);
 }
+
+/**
+ * How to write one column of numbers so that their points line up: as many decimals as five
+ * significant digits of the largest need, none when all are whole.
+ */
+export function columnFormat(values: readonly unknown[]): (value: unknown) => string {
+  const numbers = values.filter((value): value is number => typeof value === 'number');
+  const largest = Math.max(0, ...numbers.map((value) => Math.abs(value)));
+  const whole = numbers.every((value) => Number.isInteger(value));
+  if (whole || largest >= 1e9 || largest < 1e-4) return formatCell;
+  const decimals = Math.min(6, Math.max(0, 4 - Math.floor(Math.log10(largest))));
+  return (value) =>
+    typeof value === 'number' && Number.isFinite(value)
+      ? value.toFixed(decimals).replace('-', '\u2212')
+      : formatCell(value);
+}

@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { AgentDetail } from '../../http/live-messages.ts';
 import { ApiError } from '../api/api-client.ts';
-import { useApp, useLoaded, useMayOperate, useRefresh } from '../hooks.ts';
+import { OldContext, useApp, useLoaded, useMayOperate, useRefresh } from '../hooks.ts';
 import { ConditionList } from '../parts/condition-list.tsx';
 import { ConfirmDialog } from '../parts/confirm-dialog.tsx';
 import { DeviceFacts } from '../parts/device-facts.tsx';
@@ -80,9 +80,11 @@ function Device({ agent, reload }: { agent: AgentDetail; reload: () => void }): 
       <div class="columns">
         <div class="column-main">
           <ConditionList agent={agent} />
-          <DeviceJobs agent={agent} />
-          <HostCharts id={agent.id} newest={agent.host} />
-          <DeviceSources sources={agent.sources} />
+          <OldContext.Provider value={agent.connection === 'offline'}>
+            <DeviceJobs agent={agent} />
+            <HostCharts id={agent.id} newest={agent.host} />
+            <DeviceSources sources={agent.sources} />
+          </OldContext.Provider>
         </div>
         <div class="column-side">
           <DeviceFacts agent={agent} />

@@ -62,8 +62,12 @@ function JobRow({ job }: { job: JobItem }): JSX.Element {
       <td data-label="Devices">
         <JobProgress agents={job.agents} />
       </td>
-      <td data-label="Where" class="mono">
-        {job.selector ?? <span class="quiet">every device</span>}
+      <td data-label="Where">
+        {job.selector === null ? (
+          <span class="quiet">every device</span>
+        ) : (
+          <code>{job.selector}</code>
+        )}
       </td>
       <td data-label="Labels">
         <Labels labels={job.labels} max={3} />

@@ -19,7 +19,13 @@ export function DeviceJobs({ agent }: { agent: AgentDetail }): JSX.Element {
   return (
     <Panel
       title="Jobs"
-      note={behind ? `revision ${observedRevision} of ${desiredRevision} taken over` : undefined}
+      note={
+        agent.connection === 'offline'
+          ? 'as last reported'
+          : behind
+            ? `revision ${observedRevision} of ${desiredRevision} taken over`
+            : undefined
+      }
     >
       {agent.jobs.length === 0 ? (
         <EmptyNote>No job is placed on this device.</EmptyNote>
@@ -51,7 +57,7 @@ function JobCard({ job }: { job: AgentJobDetail }): JSX.Element {
       <dl class="counters">
         <Counter name="In" value={job.recordsIn} />
         <Counter name="Out" value={job.recordsOut} />
-        <Counter name="Lag" value={job.lagRecords} alarming={job.lagRecords > 0} />
+        <Counter name="Lag" value={job.lagRecords} />
         <Watermark at={job.watermark} />
         <Counter name="Late" value={job.late} alarming={job.late > 0} />
         <Counter name="Dead letters" value={job.deadLetters} alarming={job.deadLetters > 0} />

@@ -1,13 +1,16 @@
 /** Where a device's records come from, and what was not taken, by reason. */
 import type { JSX } from 'preact';
+import { useContext } from 'preact/hooks';
 import type { SourceItem } from '../../http/live-messages.ts';
 import { formatBytes, formatCount } from '../format/amount.ts';
+import { OldContext } from '../hooks.ts';
 import { EmptyNote, Panel } from './panel.tsx';
 import { Mark } from './state-mark.tsx';
 
 export function DeviceSources({ sources }: { sources: readonly SourceItem[] }): JSX.Element {
+  const old = useContext(OldContext);
   return (
-    <Panel title="Sources">
+    <Panel title="Sources" note={old ? 'as last reported' : undefined}>
       {sources.length === 0 ? (
         <EmptyNote>No source is in use: sources start with the jobs that read them.</EmptyNote>
       ) : (
@@ -50,14 +53,16 @@ function SourceRow({ source }: { source: SourceItem }): JSX.Element {
         <span class="sub">{source.kind}</span>
       </th>
       <td data-label="State">
-        <span class="state">
-          <Mark
-            shape={source.connected ? 'disc' : 'square'}
-            tone={source.connected ? 'ok' : 'error'}
-          />
-          {source.connected ? 'Connected' : 'Not connected'}
+        <span>
+          <span class="state">
+            <Mark
+              shape={source.connected ? 'disc' : 'square'}
+              tone={source.connected ? 'ok' : 'error'}
+            />
+            {source.connected ? 'Connected' : 'Not connected'}
+          </span>
+          {source.error === null ? null : <span class="sub wrap">{source.error}</span>}
         </span>
-        {source.error === null ? null : <span class="sub wrap">{source.error}</span>}
       </td>
       <td data-label="Records" class="num">
         {formatCount(source.records)}
@@ -69,15 +74,14 @@ function SourceRow({ source }: { source: SourceItem }): JSX.Element {
         {formatCount(source.redelivered)}
       </td>
       <td data-label="Dropped">
-        {dropped.length === 0 ? (
-          <span class="quiet">none</span>
-        ) : (
-          dropped.map(([reason, count]) => (
+        <span>
+          {dropped.length === 0 ? <span class="quiet">none</span> : null}
+          {dropped.map(([reason, count]) => (
             <span class="drop" key={reason}>
               {formatCount(count)} {reason}
             </span>
-          ))
-        )}
+          ))}
+        </span>
       </td>
     </tr>
   );

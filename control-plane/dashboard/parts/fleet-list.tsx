@@ -5,6 +5,7 @@
  */
 import type { JSX } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import type { AgentItem } from '../../http/live-messages.ts';
 import { type FleetRow, summariseJobs } from '../fleet/fleet-view.ts';
 import { rowWindow } from '../fleet/row-window.ts';
 import { paths } from '../router.ts';
@@ -60,7 +61,6 @@ function DeviceRow({
   top: number;
 }): JSX.Element {
   const { agent, attention } = row;
-  const jobs = summariseJobs(agent);
   const look = connectionLook(agent.status, agent.connection);
   return (
     <div
@@ -80,9 +80,7 @@ function DeviceRow({
       <span class="cell-cause" role="cell">
         <CauseText row={row} />
       </span>
-      <span class={jobs.broken ? 'cell-jobs broken' : 'cell-jobs'} role="cell">
-        {jobs.text === 'none' ? <span class="quiet">no jobs</span> : jobs.text}
-      </span>
+      <JobsCell agent={agent} />
       <span class="cell-labels" role="cell">
         <Labels labels={agent.labels} max={2} />
       </span>
@@ -96,6 +94,26 @@ function DeviceRow({
   );
 }
 
+/** Jobs as reported; of a device that is away this is what was, and is drawn so. */
+function JobsCell({ agent }: { agent: AgentItem }): JSX.Element {
+  const jobs = summariseJobs(agent);
+  const away = agent.connection === 'offline' && jobs.text !== 'none';
+  const broken = jobs.broken && !away;
+  return (
+    <span
+      class={broken ? 'cell-jobs broken' : 'cell-jobs'}
+      role="cell"
+      title={away ? 'As last reported, before contact was lost' : undefined}
+    >
+      {jobs.text === 'none' || away ? (
+        <span class="quiet">{away ? `was: ${jobs.text}` : 'no jobs'}</span>
+      ) : (
+        jobs.text
+      )}
+    </span>
+  );
+}
+
 /** The worst cause in words; a healthy device only says that it is there. */
 function CauseText({ row }: { row: FleetRow }): JSX.Element {
   const stale = useStale();
@@ -106,7 +124,7 @@ function CauseText({ row }: { row: FleetRow }): JSX.Element {
   if (worst === undefined || worst.severity === 'info') return <span class="quiet">{state}</span>;
   return (
     <span class="cause" title={attention.causes.map(({ text }) => text).join('\n')}>
-      <Mark {...severityLook(worst.severity)} />
+      {worst.ofConnection ? null : <Mark {...severityLook(worst.severity)} />}
       <span class="cause-text">
         <span class="visually-hidden">{state}. </span>
         {worst.text}

@@ -14,18 +14,18 @@ interface Choice {
 
 function connectionChoice(connection: 'online' | 'late' | 'offline' | 'never'): Choice {
   const look = connectionLook('approved', connection);
-  return { facet: connection, word: look.word, look };
+  return { facet: connection, word: look.word.toLowerCase(), look };
 }
 
 const CHOICES: readonly Choice[] = [
-  { facet: null, word: 'All', look: null },
-  { facet: 'attention', word: 'Need attention', look: null },
+  { facet: null, word: 'all', look: null },
+  { facet: 'attention', word: 'need attention', look: null },
   connectionChoice('offline'),
   connectionChoice('late'),
   connectionChoice('online'),
   connectionChoice('never'),
-  { facet: 'pending', word: 'For approval', look: connectionLook('pending', 'never') },
-  { facet: 'revoked', word: 'Revoked', look: connectionLook('revoked', 'never') },
+  { facet: 'pending', word: 'for approval', look: connectionLook('pending', 'never') },
+  { facet: 'revoked', word: 'revoked', look: connectionLook('revoked', 'never') },
 ];
 
 /** Shown even when there is none of it, so that their place is learned. */
@@ -58,6 +58,7 @@ export function FleetSummary({
             class="facet"
             key={choice.word}
             data-facet={choice.facet ?? 'all'}
+            data-none={counts[choice.facet ?? 'all'] === 0}
             aria-pressed={choice.facet === facet}
             onClick={() => onFacet(choice.facet === facet ? null : choice.facet)}
           >

@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { HostPoint } from '../../http/live-messages.ts';
 import { appendHost, usedPercent } from '../charts/host-history.ts';
-import { formatBytes, formatPercent, formatValue } from '../format/amount.ts';
+import { formatBytes, formatPercent } from '../format/amount.ts';
 import { useApp, useLoaded } from '../hooks.ts';
 import { Chart, type ChartProps } from './chart.tsx';
 import { EmptyNote, ErrorNote, Loading, Panel } from './panel.tsx';
@@ -81,13 +81,13 @@ function chartsOf(points: readonly HostPoint[]): ChartProps[] {
     {
       title: 'Load',
       times,
-      format: formatValue,
+      format: (value) => value.toFixed(2),
       series: [line('1 minute', (point) => point.load1)],
     },
     {
       title: 'Temperature',
       times,
-      format: (value) => `${formatValue(value)} °C`,
+      format: (value) => `${value.toFixed(1)} °C`,
       series: [line('Hottest sensor', (point) => point.temperatureCelsius)],
     },
   ];

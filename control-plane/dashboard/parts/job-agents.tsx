@@ -8,6 +8,9 @@ import { formatCount } from '../format/amount.ts';
 import { paths } from '../router.ts';
 import { connectionLook, Mark, phaseLook } from './state-mark.tsx';
 
+/** An older version works on while the wanted one cannot start. */
+const BEHIND = { shape: 'triangle', tone: 'warning' } as const;
+
 const SHOWN_AT_FIRST = 12;
 const SHOWN_MORE = 100;
 
@@ -35,21 +38,18 @@ export function JobAgents({ agents }: { agents: readonly JobAgentItem[] }): JSX.
 function AgentLine({ agent }: { agent: JobAgentItem }): JSX.Element {
   const unseen = agent.connection === 'offline' || agent.connection === 'never';
   const tried = isBroken(agent) && agent.attempted !== null ? agent.attempted : null;
+  const look = tried !== null && agent.phase === 'running' ? BEHIND : phaseLook(agent.phase);
   return (
     <li>
       <a href={paths.device(agent.agent)}>{agent.name}</a>
       <span class="state">
-        {unseen ? (
-          <Mark {...connectionLook('approved', agent.connection)} />
-        ) : (
-          <Mark {...phaseLook(agent.phase)} />
-        )}
+        {unseen ? <Mark {...connectionLook('approved', agent.connection)} /> : <Mark {...look} />}
         {unseen ? `unknown, ${agent.connection}` : phaseWord(agent.phase)}
       </span>
       <span class="quiet num">{agent.version === null ? '–' : `v${agent.version}`}</span>
       {tried === null ? null : (
         <span class="attempt-reason">
-          v{tried.version}: {tried.reason || phaseWord(tried.phase)}
+          v{tried.version} {phaseWord(tried.phase)}: {tried.reason || 'no reason given'}
         </span>
       )}
     </li>

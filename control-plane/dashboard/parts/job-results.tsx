@@ -16,7 +16,7 @@ import {
   numericColumns,
   seriesOf,
 } from '../charts/result-series.ts';
-import { formatCell, formatCount, formatValue } from '../format/amount.ts';
+import { columnFormat, formatCount, formatValue } from '../format/amount.ts';
 import { formatTimestamp, formatWindow } from '../format/time.ts';
 import { useApp, useLoaded, useObservable } from '../hooks.ts';
 import { paths } from '../router.ts';
@@ -114,17 +114,24 @@ function ResultChart({ items }: { items: readonly ResultItem[] }): JSX.Element {
 function ResultTable({ items }: { items: readonly ResultItem[] }): JSX.Element {
   const agentName = useAgentName();
   const rows = useMemo(() => latestResults(items, TABLE_ROWS), [items]);
-  const columns = useMemo(() => allColumns(rows), [rows]);
+  const columns = useMemo(
+    () =>
+      allColumns(rows).map((name) => ({
+        name,
+        format: columnFormat(rows.map((row) => columnValue(row, name))),
+      })),
+    [rows],
+  );
   const windowed = rows.some((row) => row.windowStart !== null);
   return (
-    <div class="table-wrap">
-      <table class="table results-table">
+    <div class="table-wrap" tabIndex={0} role="region" aria-label="Newest results">
+      <table class="table wide">
         <caption>The newest {rows.length} results</caption>
         <thead>
           <tr>
             <th scope="col">{windowed ? 'Window' : 'Time'}</th>
             <th scope="col">Key</th>
-            {columns.map((name) => (
+            {columns.map(({ name }) => (
               <th scope="col" class="num" key={name}>
                 {name}
               </th>
@@ -138,15 +145,15 @@ function ResultTable({ items }: { items: readonly ResultItem[] }): JSX.Element {
         <tbody>
           {rows.map((row) => (
             <tr key={`${row.agent}/${row.epoch}/${row.lane}/${row.seq}`}>
-              <td data-label="Window" class="when">
+              <td data-label={windowed ? 'Window' : 'Time'} class="when">
                 {windowed
                   ? formatWindow(row.windowStart, row.windowEnd)
                   : formatTimestamp(row.time)}
               </td>
               <td data-label="Key">{keyLabel(row.key)}</td>
-              {columns.map((name) => (
+              {columns.map(({ name, format }) => (
                 <td data-label={name} class="num" key={name}>
-                  {formatCell(columnValue(row, name))}
+                  {format(columnValue(row, name))}
                 </td>
               ))}
               <td data-label="Device">

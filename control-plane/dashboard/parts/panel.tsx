@@ -9,7 +9,7 @@ export function Panel({
   children,
 }: {
   title: string;
-  note?: ComponentChildren;
+  note?: ComponentChildren | undefined;
   actions?: ComponentChildren;
   children: ComponentChildren;
 }): JSX.Element {
