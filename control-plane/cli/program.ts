@@ -114,10 +114,7 @@ function addJobs(program: Command, context: MakeContext): void {
   program
     .command('apply')
     .description('push job documents to the control plane')
-    .requiredOption(
-      '-f, --file <file|dir|-...>',
-      'documents, directories of them, or standard input',
-    )
+    .requiredOption('-f, --file <path...>', 'documents, directories of them, or standard input')
     .option('--dry-run', 'check with the control plane and store nothing', false)
     .addOption(output('table', 'json'))
     .action((options: { file: string[]; dryRun: boolean }, command: Command) =>
@@ -126,10 +123,7 @@ function addJobs(program: Command, context: MakeContext): void {
   program
     .command('validate')
     .description('check job documents; needs no control plane')
-    .requiredOption(
-      '-f, --file <file|dir|-...>',
-      'documents, directories of them, or standard input',
-    )
+    .requiredOption('-f, --file <path...>', 'documents, directories of them, or standard input')
     .addOption(output('table', 'json'))
     .action((options: { file: string[] }, command: Command) =>
       validate(context(command), options.file),

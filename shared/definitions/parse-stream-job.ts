@@ -25,7 +25,7 @@ const jobSchema = strict({
   sinks: z.unknown().optional(),
 });
 
-export const commonSourceSchema = z.strictObject(commonSourceFields);
+export const commonSourceSchema = strict(commonSourceFields);
 
 /** Undefined when there are issues; they are added to `issues`. */
 export function parseStreamJob(
@@ -37,6 +37,7 @@ export function parseStreamJob(
   const parsedSources = parseSources(parts.sources, issues);
   const aliases = aliasesOf(parts.sources);
   const steps = parseSteps(parts.steps, aliases, issues);
+  if (parts.steps === undefined) issues.push(issueAt(['steps'], 'is missing: a job needs a step'));
   const parsedSinks = parseSinks(parts.sinks, steps, parts.steps, issues);
   if (job !== undefined) checkSourceExpressions(parsedSources, job.parameters, issues);
   if (job === undefined || issues.length > 0) return undefined;

@@ -37,6 +37,7 @@ export function parseSteps(
 ): StepDefinition[] {
   if (input === undefined) return [];
   const list = parseAt(z.array(z.unknown()).max(100), input, ['steps'], issues);
+  if (list?.length === 0) issues.push(issueAt(['steps'], 'is empty: a job needs a step'));
   const steps: StepDefinition[] = [];
   /** Names of all steps so far, also of those that do not pass: one mistake, one error. */
   const known = new Set<string>();

@@ -3,11 +3,12 @@
  *
  * An unknown key is an error with a suggestion, because a misspelt key that is ignored is the worst
  * kind of bug on a device far away. zod carries one text per issue, so a hint travels behind a line
- * feed in it, and the names that are known travel there for unknown keys.
+ * feed in it.
  */
 import { z } from 'zod';
 import type { DefinitionIssue } from '../errors.ts';
-import { suggestion } from '../expressions/suggest.ts';
+import { nearest, suggestion } from '../expressions/suggest.ts';
+import { knownKeys } from './known-keys.ts';
 import { type Path, pathText } from './path.ts';
 
 export type Fields = Readonly<Record<string, z.ZodType>>;
@@ -16,10 +17,7 @@ export type Fields = Readonly<Record<string, z.ZodType>>;
 export function strict<const Shape extends Fields>(
   shape: Shape,
 ): z.ZodObject<Shape, z.core.$strict> {
-  const known = Object.keys(shape).join(' ');
-  return z.strictObject(shape, {
-    error: (issue) => (issue.code === 'unrecognized_keys' ? `unknown key\n${known}` : undefined),
-  });
+  return z.strictObject(shape);
 }
 
 /** The text of an issue that has a hint. */
@@ -62,19 +60,36 @@ export function parseAt<T>(
 ): T | undefined {
   const result = schema.safeParse(input);
   if (result.success) return result.data;
-  for (const issue of result.error.issues) issues.push(...inOurWords(issue, input, path));
+  for (const issue of result.error.issues) {
+    issues.push(...inOurWords(issue, { schema, input, base: path, within: [] }));
+  }
   return undefined;
 }
 
-function inOurWords(issue: z.core.$ZodIssue, input: unknown, base: Path): DefinitionIssue[] {
-  const path = [...base, ...issue.path.map((key) => (typeof key === 'symbol' ? '?' : key))];
+interface Site {
+  readonly schema: z.ZodType;
+  readonly input: unknown;
+  /** Path of `input` in the document. */
+  readonly base: Path;
+  /** Path, inside of `input`, of the union whose branch the issue is about. */
+  readonly within: Path;
+}
+
+function inOurWords(issue: z.core.$ZodIssue, site: Site): DefinitionIssue[] {
+  const { schema, input, base } = site;
+  const inner = [...site.within, ...issue.path.map((key) => (typeof key === 'symbol' ? '?' : key))];
+  const path = [...base, ...inner];
   const [message = '', behind] = issue.message.split('\n');
   if (issue.code === 'unrecognized_keys') {
+    const known = knownKeys(schema, inner);
     return issue.keys.map((key) =>
-      issueAt([...path, key], `unknown key "${key}"`, suggestion(key, behind?.split(' ') ?? [])),
+      issueAt([...path, key], `unknown key "${key}"`, suggestion(key, known)),
     );
   }
-  const found = valueAt(input, issue.path);
+  if (issue.code === 'invalid_union' && message.startsWith('Invalid')) {
+    return unionIssues(issue, { ...site, within: inner }, path);
+  }
+  const found = valueAt(input, inner);
   if (issue.code === 'invalid_type') {
     const expected = article(issue.expected);
     if (found === undefined) return [issueAt(path, `is missing: ${expected} is needed`)];
@@ -84,10 +99,34 @@ function inOurWords(issue: z.core.$ZodIssue, input: unknown, base: Path): Defini
     const names = issue.values.map(String);
     const wanted = names.length === 1 ? `${names[0]}` : `one of ${names.join(', ')}`;
     if (found === undefined) return [issueAt(path, `is missing: ${wanted}`)];
-    const near = typeof found === 'string' ? suggestion(found, names) : undefined;
-    return [issueAt(path, `must be ${wanted}, not ${wordFor(found)}`, near)];
+    const near = typeof found === 'string' ? nearest(found, names) : undefined;
+    const hint = near === undefined ? undefined : `did you mean "${near}"?`;
+    return [issueAt(path, `must be ${wanted}, not ${wordFor(found)}`, hint)];
   }
   return [issueAt(path, lowerFirst(message), behind)];
+}
+
+/**
+ * The branch that is meant: one whose type fits, with the fewest mistakes. Where no type fits, what
+ * the branches want.
+ */
+function unionIssues(
+  issue: z.core.$ZodIssueInvalidUnion,
+  site: Site,
+  path: Path,
+): DefinitionIssue[] {
+  const fitting = issue.errors.filter(
+    (errors) => !errors.some((each) => each.path.length === 0 && each.code === 'invalid_type'),
+  );
+  const [meant] = fitting.toSorted((left, right) => left.length - right.length);
+  if (meant !== undefined) return meant.flatMap((each) => inOurWords(each, site));
+  const wanted = issue.errors
+    .flat()
+    .flatMap((each) => (each.code === 'invalid_type' ? [article(each.expected)] : []));
+  const found = valueAt(site.input, site.within);
+  const expected = [...new Set(wanted)].join(' or ');
+  if (found === undefined) return [issueAt(path, `is missing: ${expected} is needed`)];
+  return [issueAt(path, `must be ${expected}, not ${wordFor(found)}`)];
 }
 
 export function issueAt(path: Path, message: string, hint?: string): DefinitionIssue {

@@ -168,12 +168,17 @@ function located(
   return { path: pathText(path), message, ...locate(path) };
 }
 
-/** The issues with line and column where the document knows them and they have none yet. */
+/**
+ * The issues in the order of the document, with line and column where it knows them and they have
+ * none yet.
+ */
 export function withLocations(
   issues: readonly DefinitionIssue[],
   locate: (path: Path) => Position | undefined,
 ): DefinitionIssue[] {
-  return issues.map((issue) =>
-    issue.line === undefined ? { ...issue, ...locate(parsePath(issue.path)) } : issue,
-  );
+  return issues
+    .map((issue) =>
+      issue.line === undefined ? { ...issue, ...locate(parsePath(issue.path)) } : issue,
+    )
+    .toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
 }

@@ -2,8 +2,11 @@
  * Did-you-mean: the nearest of the names that are allowed, or nothing when none is near.
  */
 
-/** The candidate within an edit distance of a third of the name's length, nearest first. */
-export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+/**
+ * The candidate within an edit distance of a third of the name's length, nearest first; else one
+ * that begins with the name (`warn`, `warning`).
+ */
+export function nearest(name: string, candidates: readonly string[]): string | undefined {
   const wanted = fold(name);
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
@@ -14,7 +17,8 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
       bestDistance = distance;
     }
   }
-  return best;
+  if (best !== undefined || wanted.length < 3) return best;
+  return candidates.find((candidate) => fold(candidate).startsWith(wanted));
 }
 
 /** `did you mean "x"?`, or the whole list when it is short, or nothing. */
