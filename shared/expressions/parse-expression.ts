@@ -37,6 +37,9 @@ function wordsFor(error: ParseError): string {
     return `the expression has more than ${limits.expressionNodesMax} parts`;
   }
   if (summary.startsWith('Exceeded')) return 'the expression is nested too deeply or too long';
+  if (summary.includes('invalid predicate iteration variable')) {
+    return `the first argument of ${summary.split('(')[0]}() names the element`;
+  }
   if (summary === 'Unexpected token: EOF') return 'the expression ends too early';
   return summary.charAt(0).toLowerCase() + summary.slice(1);
 }
