@@ -1,10 +1,22 @@
 /** A real nats-server for tests: found or fetched once, on a free port, ended with the test. */
+import { type NatsConnection, connect, jwtAuthenticator } from '@nats-io/transport-node';
+import { createUser } from '@nats-io/nkeys';
 import pino from 'pino';
 import { onTestFinished } from 'vitest';
+import { Identity } from '@runnel/control-plane/identity/identity.ts';
+import { AccountPusher } from '@runnel/control-plane/nats/account-pusher.ts';
 import { findNatsServer } from '@runnel/control-plane/nats/find-nats-server.ts';
 import type { ServerJwts } from '@runnel/control-plane/nats/nats-config.ts';
+import { NatsLink } from '@runnel/control-plane/nats/nats-link.ts';
 import { NatsServer } from '@runnel/control-plane/nats/nats-server.ts';
+import { type Store, openStore } from '@runnel/control-plane/store/open-store.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
+import {
+  type Credentials,
+  type EnrolRequest,
+  type Labels,
+  enrolmentProof,
+} from '@runnel/shared/protocol/enrolment.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
 import { freePort } from './free-port.ts';
 import { tempDir } from './temp-dir.ts';
@@ -34,4 +46,108 @@ export async function startNats(options: {
   });
   onTestFinished(() => server.stop());
   return server;
+}
+
+/** Identity, nats-server and the control plane's two connections, as the server composes them. */
+export interface ControlSide {
+  readonly store: Store;
+  readonly identity: Identity;
+  readonly server: NatsServer;
+  readonly link: NatsLink;
+  readonly pusher: AccountPusher;
+}
+
+export async function openControlSide(
+  options: {
+    readonly storePath?: string;
+    readonly keysDir?: string;
+    readonly natsDir?: string;
+    readonly port?: number;
+    readonly credentialsMs?: number;
+  } = {},
+): Promise<ControlSide> {
+  const store = await openStore(options.storePath ?? ':memory:');
+  onTestFinished(() => store.close());
+  const pusher = new AccountPusher(silentLog);
+  const port = options.port ?? (await freePort());
+  const identity = await Identity.open({
+    store,
+    keysDir: options.keysDir ?? tempDir('keys'),
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
+    natsUrls: () => [`nats://127.0.0.1:${port}`],
+    natsCa: null,
+    pushAccount: (jwt) => pusher.push(jwt),
+    ...(options.credentialsMs === undefined ? {} : { credentialsMs: options.credentialsMs }),
+  });
+  const jwts = await identity.natsJwts();
+  const server = await startNats({
+    jwts: () => identity.natsJwts(),
+    port,
+    ...(options.natsDir === undefined ? {} : { dir: options.natsDir }),
+  });
+  const common = { urls: [server.url], clock: systemClock, log: silentLog };
+  await pusher.connect({ ...common, credentials: jwts.systemUser, name: 'system' });
+  onTestFinished(() => pusher.close());
+  const link = await NatsLink.connect({
+    ...common,
+    credentials: jwts.controlUser,
+    name: 'control-plane',
+  });
+  onTestFinished(() => link.close());
+  return { store, identity, server, link, pusher };
+}
+
+/** A device's own key and what it signs with it. */
+export interface DeviceKey {
+  readonly publicKey: string;
+  readonly seed: Uint8Array;
+  readonly prove: (text: string) => string;
+}
+
+export function newDeviceKey(): DeviceKey {
+  const pair = createUser();
+  return {
+    publicKey: pair.getPublicKey(),
+    seed: pair.getSeed(),
+    prove: (text) => Buffer.from(pair.sign(Buffer.from(text))).toString('base64url'),
+  };
+}
+
+export function enrolRequestOf(
+  key: DeviceKey,
+  token: string,
+  described: { readonly name?: string; readonly labels?: Labels } = {},
+): EnrolRequest {
+  const name = described.name ?? `device-${key.publicKey.slice(-6)}`;
+  const at = 1_700_000_000_000;
+  return {
+    v: 1,
+    token,
+    publicKey: key.publicKey,
+    name,
+    labels: described.labels ?? {},
+    agentVersion: '0.1.0',
+    platform: { os: 'linux', arch: 'x64', node: '20' },
+    at,
+    proof: key.prove(enrolmentProof({ token, publicKey: key.publicKey, name, at })),
+  };
+}
+
+/** Connects as a device would; closed with the test. Never reconnects by itself. */
+export async function connectDevice(
+  credentials: Credentials,
+  key: DeviceKey,
+  agent: string,
+): Promise<NatsConnection> {
+  const connection = await connect({
+    servers: credentials.natsUrls,
+    authenticator: jwtAuthenticator(credentials.jwt, key.seed),
+    inboxPrefix: `_INBOX.${agent}`,
+    reconnect: false,
+    timeout: 5000,
+  });
+  onTestFinished(() => connection.close());
+  return connection;
 }
