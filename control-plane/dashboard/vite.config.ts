@@ -1,6 +1,6 @@
 /**
- * Builds the page into `control-plane/dist/dashboard`, where the control plane serves it. Everything
- * is bundled into files of its own origin and nothing is inlined, so that the strict
+ * Builds the page into `control-plane/dist/dashboard`, where the control plane serves it.
+ * Everything is bundled into files of its own origin and nothing is inlined, so that the strict
  * Content-Security-Policy of the server (`default-src 'self'`) holds without exceptions.
  */
 import { dirname, join } from 'node:path';

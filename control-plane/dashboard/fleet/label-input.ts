@@ -10,7 +10,8 @@ export type LabelInput =
   | { readonly ok: false; readonly error: string };
 
 export function parseLabels(text: string): LabelInput {
-  const labels: Record<string, string> = {};
+  // A map: a key such as `constructor` is on every object already.
+  const labels = new Map<string, string>();
   for (const part of text.split(/[\s,]+/).filter(Boolean)) {
     const at = part.indexOf('=');
     if (at < 1) return { ok: false, error: `${part}: write key=value` };
@@ -23,8 +24,8 @@ export function parseLabels(text: string): LabelInput {
         error: `${part}: a value has letters, digits, _ . - and no more than 63`,
       };
     }
-    if (key in labels) return { ok: false, error: `${key} is given twice` };
-    labels[key] = value;
+    if (labels.has(key)) return { ok: false, error: `${key} is given twice` };
+    labels.set(key, value);
   }
-  return { ok: true, labels };
+  return { ok: true, labels: Object.fromEntries(labels) };
 }

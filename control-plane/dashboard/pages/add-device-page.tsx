@@ -6,7 +6,7 @@ import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import type { AgentItem } from '../../http/live-messages.ts';
 import type { TokenItem } from '../api/api-items.ts';
-import { parseLabels } from '../fleet/label-input.ts';
+import { type LabelInput, parseLabels } from '../fleet/label-input.ts';
 import { newDevices } from '../fleet/new-devices.ts';
 import { plural } from '../format/amount.ts';
 import { formatDuration } from '../format/time.ts';
@@ -91,47 +91,8 @@ function InvitationForm({ onMade }: { onMade: (made: Invitation) => void }): JSX
           void make();
         }}
       >
-        <label class="field">
-          <span>Labels, fixed for what joins with this command</span>
-          <input
-            type="text"
-            placeholder="site=lyon, role=press"
-            autocomplete="off"
-            spellcheck={false}
-            value={text}
-            aria-invalid={!parsed.ok}
-            aria-describedby="labels-help"
-            onInput={(event) => setText(event.currentTarget.value)}
-          />
-          <span id="labels-help" class={parsed.ok ? 'help' : 'help wrong'} aria-live="polite">
-            {parsed.ok ? 'Jobs choose devices by their labels. They may stay empty.' : parsed.error}
-          </span>
-        </label>
-        <div class="field-row">
-          <label class="field">
-            <span>Valid for</span>
-            <select
-              value={expiresMs}
-              onChange={(event) => setExpiresMs(Number(event.currentTarget.value))}
-            >
-              {EXPIRIES.map(({ ms, word }) => (
-                <option key={ms} value={ms}>
-                  {word}
-                </option>
-              ))}
-            </select>
-          </label>
-          <label class="field">
-            <span>Devices</span>
-            <select value={uses} onChange={(event) => setUses(Number(event.currentTarget.value))}>
-              {USES.map((count) => (
-                <option key={count} value={count}>
-                  {count === 1 ? '1 device' : `up to ${count}`}
-                </option>
-              ))}
-            </select>
-          </label>
-        </div>
+        <LabelsField text={text} parsed={parsed} onText={setText} />
+        <Limits expiresMs={expiresMs} uses={uses} onExpires={setExpiresMs} onUses={setUses} />
         {error === null ? null : <ErrorNote error={error} />}
         {me?.role === 'viewer' ? (
           <p class="help">You are signed in as a viewer; an operator can add devices.</p>
@@ -141,6 +102,75 @@ function InvitationForm({ onMade }: { onMade: (made: Invitation) => void }): JSX
         </button>
       </form>
     </Panel>
+  );
+}
+
+function LabelsField({
+  text,
+  parsed,
+  onText,
+}: {
+  text: string;
+  parsed: LabelInput;
+  onText: (text: string) => void;
+}): JSX.Element {
+  return (
+    <label class="field">
+      <span>Labels, fixed for what joins with this command</span>
+      <input
+        type="text"
+        placeholder="site=lyon, role=press"
+        autocomplete="off"
+        spellcheck={false}
+        value={text}
+        aria-invalid={!parsed.ok}
+        aria-describedby="labels-help"
+        onInput={(event) => onText(event.currentTarget.value)}
+      />
+      <span id="labels-help" class={parsed.ok ? 'help' : 'help wrong'} aria-live="polite">
+        {parsed.ok ? 'Jobs choose devices by their labels. They may stay empty.' : parsed.error}
+      </span>
+    </label>
+  );
+}
+
+function Limits({
+  expiresMs,
+  uses,
+  onExpires,
+  onUses,
+}: {
+  expiresMs: number;
+  uses: number;
+  onExpires: (ms: number) => void;
+  onUses: (uses: number) => void;
+}): JSX.Element {
+  return (
+    <div class="field-row">
+      <label class="field">
+        <span>Valid for</span>
+        <select
+          value={expiresMs}
+          onChange={(event) => onExpires(Number(event.currentTarget.value))}
+        >
+          {EXPIRIES.map(({ ms, word }) => (
+            <option key={ms} value={ms}>
+              {word}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label class="field">
+        <span>Devices</span>
+        <select value={uses} onChange={(event) => onUses(Number(event.currentTarget.value))}>
+          {USES.map((count) => (
+            <option key={count} value={count}>
+              {count === 1 ? '1 device' : `up to ${count}`}
+            </option>
+          ))}
+        </select>
+      </label>
+    </div>
   );
 }
 
@@ -155,6 +185,7 @@ function Command({
   const { token, uses } = invitation;
   const left = token.expiresAt === null ? null : token.expiresAt - now;
   const over = left !== null && left <= 0;
+  const span = left === null ? '' : `, for another ${formatDuration(left)}`;
   return (
     <Panel
       title="Run this on the device"
@@ -171,7 +202,7 @@ function Command({
       <p class="help">
         {over
           ? 'This command has expired. Make another one.'
-          : `Good for ${plural(uses, 'device')}${left === null ? '' : `, for another ${formatDuration(left)}`}. It contains a secret that is shown only now.`}
+          : `Good for ${plural(uses, 'device')}${span}. It contains a secret that is shown only now.`}
       </p>
     </Panel>
   );

@@ -1,4 +1,4 @@
-/** Copies text, and says so. Where the browser offers no clipboard (plain http), selects the text. */
+/** Copies text, and says so. Where the browser has no clipboard (plain http), selects the text. */
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { icons } from './icons.tsx';

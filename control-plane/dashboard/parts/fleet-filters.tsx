@@ -30,18 +30,11 @@ export function FleetFilters({
   const free = labels.filter(([pair]) => !filter.labels.includes(pair));
   return (
     <div class="filters">
-      <label class="search">
-        <span class="visually-hidden">Search devices</span>
-        {icons.search}
-        <input
-          ref={searchRef}
-          type="search"
-          placeholder="Name, label, job, version"
-          value={filter.search}
-          onInput={(event) => onChange({ search: event.currentTarget.value })}
-        />
-        <kbd aria-hidden="true">/</kbd>
-      </label>
+      <SearchBox
+        text={filter.search}
+        inputRef={searchRef}
+        onText={(search) => onChange({ search })}
+      />
       <label class="select">
         <span class="visually-hidden">Filter by label</span>
         <select
@@ -58,22 +51,7 @@ export function FleetFilters({
           ))}
         </select>
       </label>
-      <label class="select">
-        <span class="visually-hidden">Order</span>
-        <select
-          value={filter.sort}
-          onChange={(event) => {
-            const wanted = event.currentTarget.value;
-            onChange({ sort: SORTS.find((sort) => sort === wanted) ?? 'attention' });
-          }}
-        >
-          {SORTS.map((sort) => (
-            <option key={sort} value={sort}>
-              {SORT_WORDS[sort]}
-            </option>
-          ))}
-        </select>
-      </label>
+      <OrderSelect sort={filter.sort} onSort={(sort) => onChange({ sort })} />
       {filter.labels.map((pair) => (
         <button
           type="button"
@@ -90,5 +68,51 @@ export function FleetFilters({
         {plural(shown, 'device')} shown
       </span>
     </div>
+  );
+}
+
+function SearchBox({
+  text,
+  inputRef,
+  onText,
+}: {
+  text: string;
+  inputRef: RefObject<HTMLInputElement>;
+  onText: (text: string) => void;
+}): JSX.Element {
+  return (
+    <label class="search">
+      <span class="visually-hidden">Search devices</span>
+      {icons.search}
+      <input
+        ref={inputRef}
+        type="search"
+        placeholder="Name, label, job, version"
+        value={text}
+        onInput={(event) => onText(event.currentTarget.value)}
+      />
+      <kbd aria-hidden="true">/</kbd>
+    </label>
+  );
+}
+
+function OrderSelect({ sort, onSort }: { sort: Sort; onSort: (sort: Sort) => void }): JSX.Element {
+  return (
+    <label class="select">
+      <span class="visually-hidden">Order</span>
+      <select
+        value={sort}
+        onChange={(event) => {
+          const wanted = event.currentTarget.value;
+          onSort(SORTS.find((name) => name === wanted) ?? 'attention');
+        }}
+      >
+        {SORTS.map((name) => (
+          <option key={name} value={name}>
+            {SORT_WORDS[name]}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }

@@ -1,4 +1,4 @@
-/** Icons as inline SVG: they take the text's colour, need no request, and say nothing by themselves. */
+/** Icons as inline SVG: they take the text's colour, need no request, and are silent themselves. */
 import type { ComponentChildren, JSX } from 'preact';
 
 function icon(children: ComponentChildren, size = 16): JSX.Element {
@@ -27,7 +27,10 @@ export const icons = {
   copy: icon(<path d="M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3" />),
   done: icon(<path d="m3 8.5 3.2 3.2L13 5" />),
   sun: icon(
-    <path d="M8 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6ZM8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1 1M12 12l1 1M13 3l-1 1M4 12l-1 1" />,
+    <>
+      <circle cx="8" cy="8" r="3" />
+      <path d="M8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1 1M12 12l1 1M13 3l-1 1M4 12l-1 1" />
+    </>,
   ),
   moon: icon(<path d="M13.5 9.5A6 6 0 0 1 6.5 2.5a6 6 0 1 0 7 7Z" />),
   leave: icon(<path d="M9.5 2.5h-6v11h6M7 8h7m-2.5-2.5L14 8l-2.5 2.5" />),
@@ -40,13 +43,10 @@ export const icons = {
 export function Wordmark(): JSX.Element {
   return (
     <svg class="wordmark" width="26" height="20" viewBox="0 0 26 20" aria-hidden="true">
-      <path
-        d="M1 6c4.2 0 4.4 5 8.4 5S14.6 3 18.6 3 22.6 7 25 7M1 14c4.2 0 4.4 4 8.4 4s5.2-7 9.2-7 4 3 6.4 3"
-        fill="none"
-        stroke="currentColor"
-        stroke-width="2.2"
-        stroke-linecap="round"
-      />
+      <g fill="none" stroke="currentColor" stroke-width="2.2" stroke-linecap="round">
+        <path d="M1 6c4.2 0 4.4 5 8.4 5S14.6 3 18.6 3 22.6 7 25 7" />
+        <path d="M1 14c4.2 0 4.4 4 8.4 4s5.2-7 9.2-7 4 3 6.4 3" />
+      </g>
     </svg>
   );
 }

@@ -72,7 +72,7 @@ export function connectionLook(status: AgentStatus, connection: ConnectionState)
 /** The shape alone; whoever uses it puts the word beside it. */
 export function Mark({ shape, tone }: { shape: Shape; tone: Tone }): JSX.Element {
   const stale = useStale();
-  const drawn = stale && shape === 'disc' ? 'dashed' : shape;
+  const drawn = stale && shape === 'disc' ? 'ring' : shape;
   return (
     <svg
       class={`mark tone-${stale ? 'quiet' : tone}`}
