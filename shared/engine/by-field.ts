@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { type KeyReader, ListKey, SingleKey } from './key.ts';
 import type { CompileContext } from './operators/operator.ts';
 
-export const byField = z.union([z.string(), z.array(z.string()).min(1).max(16)]);
+export const byField = z.union([z.string(), z.array(z.string()).min(1).max(16)], {
+  error: 'must be an expression or a list of expressions',
+});
 export type By = z.output<typeof byField>;
 
 export function compileBy(

@@ -13,41 +13,37 @@ import { z } from 'zod';
 import type { Expression, Shape } from '../../expressions/expression.ts';
 import { type AlertPlan, Alerts } from '../alerts.ts';
 import { byField, compileBy } from '../by-field.ts';
-import { durationField } from '../duration-field.ts';
+import { duration, positiveDuration } from '../../definitions/duration.ts';
+import { strict } from '../../definitions/strict.ts';
 import { keyOfRecord } from '../key.ts';
 import { type CompileContext, defineOperator } from './operator.ts';
 
 export const SEVERITIES = ['info', 'warning', 'critical'] as const;
 
-const alertField = z
-  .strictObject({
-    when: z
-      .string()
-      .optional()
-      .describe('Condition that raises it. Example: `p95 > params.limit`.'),
-    clear: z
-      .string()
-      .optional()
-      .describe('Condition that resolves it. Default: `when` is no longer met.'),
-    for: durationField(0)
-      .default(0)
-      .describe('How long the condition must hold, in event time. Default `0s`.'),
-    absence: durationField()
-      .optional()
-      .describe('Raises it when a key that was seen sends nothing for this long. Example: `5m`.'),
-    by: byField.optional().describe('Key. Default: the key of the step before, if it has one.'),
-    severity: z.enum(SEVERITIES).default('warning').describe('Default `warning`.'),
-  })
-  .superRefine((alert, context) => {
-    if (alert.when === undefined && alert.absence === undefined) {
-      context.addIssue('needs when, absence or both');
-    }
-    for (const field of ['clear', 'for'] as const) {
-      const given = field === 'for' ? alert.for > 0 : alert.clear !== undefined;
-      if (!given || alert.when !== undefined) continue;
-      context.addIssue({ code: 'custom', path: [field], message: 'needs when' });
-    }
-  });
+const alertField = strict({
+  when: z.string().optional().describe('Condition that raises it. Example: `p95 > params.limit`.'),
+  clear: z
+    .string()
+    .optional()
+    .describe('Condition that resolves it. Default: `when` is no longer met.'),
+  for: duration
+    .prefault('0s')
+    .describe('How long the condition must hold, in event time. Default `0s`.'),
+  absence: positiveDuration
+    .optional()
+    .describe('Raises it when a key that was seen sends nothing for this long. Example: `5m`.'),
+  by: byField.optional().describe('Key. Default: the key of the step before, if it has one.'),
+  severity: z.enum(SEVERITIES).default('warning').describe('Default `warning`.'),
+}).superRefine((alert, context) => {
+  if (alert.when === undefined && alert.absence === undefined) {
+    context.addIssue('needs when, absence or both');
+  }
+  for (const field of ['clear', 'for'] as const) {
+    const given = field === 'for' ? alert.for > 0 : alert.clear !== undefined;
+    if (!given || alert.when !== undefined) continue;
+    context.addIssue({ code: 'custom', path: [field], message: 'needs when' });
+  }
+});
 
 type AlertConfig = z.output<typeof alertField>;
 

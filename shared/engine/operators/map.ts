@@ -7,6 +7,7 @@
  * selected field, or whose payload is no object where fields are needed, goes to the dead letters.
  */
 import { z } from 'zod';
+import { strict } from '../../definitions/strict.ts';
 import { ExpressionError, type Expression } from '../../expressions/expression.ts';
 import type { Shape, ValueType } from '../../expressions/expression.ts';
 import { type EngineRecord, isRetraction } from '../record.ts';
@@ -20,22 +21,22 @@ const fieldName = z
   .refine((name) => name !== '__proto__', 'is no name for a field');
 const expressions = z.record(fieldName, z.string());
 
-const mapField = z
-  .strictObject({
-    select: z
-      .union([z.array(fieldName).min(1), expressions])
-      .optional()
-      .describe('Fields that stay: a list, or new fields from expressions. Default: all.'),
-    derive: expressions
-      .optional()
-      .describe('Fields to add, from expressions. Example: `{ kw: "payload.w / 1000" }`.'),
-    rename: z
-      .record(fieldName, fieldName)
-      .optional()
-      .describe('Old name to new name; a field that is absent stays absent.'),
-    drop: z.array(fieldName).optional().describe('Fields to remove.'),
-  })
-  .refine((map) => Object.keys(map).length > 0, 'needs one of select, derive, rename, drop');
+const mapField = strict({
+  select: z
+    .union([z.array(fieldName).min(1), expressions], {
+      error: 'must be a list of fields or a map from field to expression',
+    })
+    .optional()
+    .describe('Fields that stay: a list, or new fields from expressions. Default: all.'),
+  derive: expressions
+    .optional()
+    .describe('Fields to add, from expressions. Example: `{ kw: "payload.w / 1000" }`.'),
+  rename: z
+    .record(fieldName, fieldName)
+    .optional()
+    .describe('Old name to new name; a field that is absent stays absent.'),
+  drop: z.array(fieldName).optional().describe('Fields to remove.'),
+}).refine((map) => Object.keys(map).length > 0, 'needs one of select, derive, rename, drop');
 
 type MapConfig = z.output<typeof mapField>;
 type Fields = Record<string, unknown>;

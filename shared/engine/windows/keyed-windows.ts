@@ -55,8 +55,6 @@ export abstract class KeyedWindows<State extends KeyState> implements OperatorIn
   private readonly perKey: boolean;
   private readonly idleTimeoutMs: number;
   private readonly idleTimers = new KeyTimers();
-  /** The step's watermark; with `watermarkPer: key` the one below which no key's can be. */
-  private wmMs: number;
 
   constructor(plan: WindowPlan, runtime: OperatorRuntime) {
     this.aggregation = plan.aggregation;
@@ -65,7 +63,6 @@ export abstract class KeyedWindows<State extends KeyState> implements OperatorIn
     this.runtime = runtime;
     this.perKey = runtime.watermarkPer === 'key';
     this.idleTimeoutMs = this.perKey ? runtime.idleTimeoutMs : Infinity;
-    this.wmMs = runtime.watermarkMs() ?? -Infinity;
     this.states = runtime.state<State>(WINDOW_STATE_VERSION);
   }
 
@@ -115,7 +112,7 @@ export abstract class KeyedWindows<State extends KeyState> implements OperatorIn
     this.aggregation.evaluate(record);
     const timeMs = record.time;
     let state = this.states.get(key);
-    const wmMs = this.perKey && state !== undefined ? this.watermarkOf(state) : this.wmMs;
+    const wmMs = this.perKey && state !== undefined ? this.watermarkOf(state) : this.floorMs();
     if (this.isLate(state, timeMs, wmMs)) {
       this.runtime.late(withKey(record, key));
       return;
@@ -138,8 +135,6 @@ export abstract class KeyedWindows<State extends KeyState> implements OperatorIn
   }
 
   watermark(watermarkMs: EpochMs): void {
-    const fromMs = this.wmMs;
-    if (watermarkMs <= fromMs) return;
     const due: DueWindow<State>[] = [];
     const touched: [string, State][] = [];
     for (;;) {
@@ -150,9 +145,8 @@ export abstract class KeyedWindows<State extends KeyState> implements OperatorIn
       this.collect(key, state, this.watermarkOf(state), watermarkMs, due);
       touched.push([key, state]);
     }
-    this.wmMs = watermarkMs;
     this.fireAll(due);
-    for (const [key, state] of touched) this.settle(key, state);
+    for (const [key, state] of touched) this.settle(key, state, watermarkMs);
   }
 
   /** With `watermarkPer: key`, the watermark of a key that is idle goes on with `now`. */
@@ -215,8 +209,14 @@ export abstract class KeyedWindows<State extends KeyState> implements OperatorIn
     });
   }
 
+  /** The step's watermark; with `watermarkPer: key` the one below which no key's can be. */
+  private floorMs(): number {
+    return this.runtime.watermarkMs() ?? -Infinity;
+  }
+
   private watermarkOf(state: State): number {
-    return state.w === undefined || state.w < this.wmMs ? this.wmMs : state.w;
+    const floorMs = this.floorMs();
+    return state.w === undefined || state.w < floorMs ? floorMs : state.w;
   }
 
   private fireAll(due: DueWindow<State>[]): void {
@@ -225,8 +225,8 @@ export abstract class KeyedWindows<State extends KeyState> implements OperatorIn
   }
 
   /** After firing: forgets what is over, stores the rest and says when it is due next. */
-  private settle(key: string, state: State): void {
-    const wmMs = this.watermarkOf(state);
+  private settle(key: string, state: State, reachedMs: number): void {
+    const wmMs = Math.max(this.watermarkOf(state), reachedMs);
     if (this.prune(state, wmMs) && !this.perKey) {
       this.states.delete(key);
       this.timers.delete(key);
@@ -256,7 +256,7 @@ export abstract class KeyedWindows<State extends KeyState> implements OperatorIn
     const due: DueWindow<State>[] = [];
     this.collect(key, state, fromMs, toMs, due);
     this.fireAll(due);
-    this.settle(key, state);
+    this.settle(key, state, toMs);
   }
 
   /** An idle key waits for the `now` at which its watermark reaches its next window. */
