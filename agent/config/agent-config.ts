@@ -7,7 +7,8 @@ import { brokerFields, brokerProblem } from '@runnel/shared/definitions/mqtt-fie
 import { size } from '@runnel/shared/definitions/size.ts';
 import { strict, withHint } from '@runnel/shared/definitions/strict.ts';
 import { labels } from '@runnel/shared/protocol/enrolment.ts';
-import { hostPort } from './host-port.ts';
+import { hostPort } from './address.ts';
+import { LOG_LEVELS } from './log-level.ts';
 
 export const identity = strict({
   agent: z
@@ -63,8 +64,6 @@ const link = strict({
     .optional()
     .describe('Rate limit of a metered link to the control plane; alerts go first. Absent: none.'),
 });
-
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
 export const agentConfig = strict({
   apiVersion: z.literal('runnel/v1'),

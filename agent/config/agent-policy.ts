@@ -11,18 +11,6 @@ import type { DataFiles } from './data-files.ts';
 import { readSettings } from './settings-file.ts';
 
 const names = z.array(z.string().min(1).max(100));
-const clockTime = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'expected a time such as 22:00');
-
-const maintenanceWindow = strict({
-  from: clockTime,
-  to: clockTime.describe('May be before `from`: the window then passes midnight.'),
-  timezone: z
-    .string()
-    .default('UTC')
-    .refine(isTimeZone, 'expected an IANA time zone such as Europe/Paris'),
-});
-export type MaintenanceWindow = z.infer<typeof maintenanceWindow>;
-
 export const agentPolicy = strict({
   apiVersion: z.literal('runnel/v1'),
   kind: z.literal('AgentPolicy'),
@@ -48,9 +36,6 @@ export const agentPolicy = strict({
       bytesPerSecond: size.optional().describe('Upper bound of link.bytesPerSecond.'),
     })
     .prefault({}),
-  maintenanceWindow: maintenanceWindow
-    .optional()
-    .describe('When new and changed jobs may take effect; outside it they wait. Absent: always.'),
 });
 export type AgentPolicy = z.infer<typeof agentPolicy>;
 
@@ -63,13 +48,4 @@ export const defaultPolicy: AgentPolicy = agentPolicy.parse({
 /** Errors: `definition_invalid`. A broken policy is never read as no policy. */
 export async function readPolicy(files: DataFiles): Promise<AgentPolicy> {
   return (await readSettings(files.policyYaml, agentPolicy)) ?? defaultPolicy;
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
-  } catch {
-    // RangeError is how Intl says that it does not know the zone.
-    return false;
-  }
 }

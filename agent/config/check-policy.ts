@@ -4,16 +4,12 @@
  */
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import type { CredentialRef } from '@runnel/shared/definitions/credential.ts';
-import type { SinkDefinition } from '@runnel/shared/definitions/sinks/registry.ts';
-import type { SourceConnector } from '@runnel/shared/definitions/sources/registry.ts';
+import type { StreamJob } from '@runnel/shared/definitions/stream-job.ts';
 import type { AgentPolicy } from './agent-policy.ts';
 import { refusePath } from './path-policy.ts';
 
 /** What policy looks at in a stream job. */
-export interface PolicySubject {
-  readonly sources: readonly (SourceConnector & { readonly alias: string })[];
-  readonly sinks: readonly SinkDefinition[];
-}
+export type PolicySubject = Pick<StreamJob, 'sources' | 'sinks'>;
 
 /** Reasons why the job is refused; empty when it may run. */
 export function checkPolicy(
@@ -22,8 +18,8 @@ export function checkPolicy(
   dataDir: string,
 ): readonly string[] {
   const check = new Check(policy, dataDir);
-  for (const source of job.sources) {
-    const where = `source ${source.alias}`;
+  for (const [alias, source] of Object.entries(job.sources)) {
+    const where = `sources.${alias}`;
     check.kind(where, 'source', source.kind, policy.sources);
     if (source.kind === 'mqtt') check.broker(where, source.config);
     if (source.kind === 'file') check.path(where, source.config.path);

@@ -5,7 +5,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
-import type { HostPort } from '../config/host-port.ts';
+import type { HostPort } from '../config/address.ts';
 
 const ANSWER_MS_MAX = 10_000;
 

@@ -1,0 +1,117 @@
+/**
+ * The agent's command line (DESIGN.md §2). Options and exit codes are a contract.
+ *
+ * Handlers are loaded when their command is used: `run` must not pay for the parts of the others.
+ */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { agentVersion } from '../config/agent-version.ts';
+import { LOG_LEVELS } from '../config/log-level.ts';
+import { parseHostPort } from '../config/address.ts';
+import { errorText, exitCodeOf } from './error-text.ts';
+import type { EnrollOptions } from './enroll.ts';
+import { EXIT_CODES_HELP, type ExitCode, exitCodes } from './exit-code.ts';
+import type { RunCommandOptions } from './run.ts';
+import type { StatusOptions } from './status.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Runs one command line; never throws, and never exits by itself. */
+export async function runProgram(terminal: Terminal, args: readonly string[]): Promise<ExitCode> {
+  let code: ExitCode = exitCodes.ok;
+  const program = newProgram(terminal, (exitCode) => {
+    code = exitCode;
+  });
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError)
+      return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    terminal.err(errorText(error));
+    return exitCodeOf(error);
+  }
+}
+
+function newProgram(terminal: Terminal, done: (code: ExitCode) => void): Command {
+  const program = new Command('runnel-agent')
+    .description('Runs micro-pipelines on this device, with or without a network.')
+    .version(`runnel-agent ${agentVersion}`, '-V, --version')
+    .addHelpText('after', EXIT_CODES_HELP)
+    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
+    .showSuggestionAfterError()
+    .exitOverride();
+  addEnroll(program, terminal, done);
+  addRun(program, terminal, done);
+  addStatus(program, terminal, done);
+  addDescribe(program, terminal, done);
+  return program;
+}
+
+type Done = (code: ExitCode) => void;
+
+const data = (): Option =>
+  new Option('--data <dir>', 'data directory of the agent').makeOptionMandatory();
+
+const output = (): Option =>
+  new Option('-o, --output <format>', 'for people or for programs')
+    .choices(['text', 'json'])
+    .default('text');
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+function addEnroll(program: Command, terminal: Terminal, done: Done): void {
+  program
+    .command('enroll')
+    .description('make this device an agent of a control plane; running it again is harmless')
+    .requiredOption('--url <url>', 'address of the control plane')
+    .requiredOption('--token <token>', 'join token, from "Add device" or `runnel token create`')
+    .addOption(data())
+    .option('--name <name>', 'name shown to people (default: the host name)')
+    .option('--label <key=value>', 'label for placement; may be given many times', collect, [])
+    .option('--ca <file>', "private CA of the control plane's https address, PEM")
+    .action(async (options: EnrollOptions) => {
+      const { enrollCommand } = await import('./enroll.ts');
+      done(await enrollCommand(terminal, options));
+    });
+}
+
+function addRun(program: Command, terminal: Terminal, done: Done): void {
+  program
+    .command('run')
+    .description('run the agent in the foreground until SIGTERM or Ctrl-C')
+    .addOption(data())
+    .option('--metrics <host:port>', 'serve Prometheus metrics there', (text) => {
+      const parsed = parseHostPort(text);
+      if (parsed === undefined) throw new InvalidArgumentError('Write HOST:PORT.');
+      return parsed;
+    })
+    .addOption(new Option('--log-level <level>', 'what is logged').choices(LOG_LEVELS))
+    .action(async (options: RunCommandOptions) => {
+      const { runCommand } = await import('./run.ts');
+      done(await runCommand(terminal, options));
+    });
+}
+
+function addStatus(program: Command, terminal: Terminal, done: Done): void {
+  program
+    .command('status')
+    .description('what the agent does; works with the agent down too')
+    .addOption(data())
+    .addOption(output())
+    .action(async (options: StatusOptions) => {
+      const { statusCommand } = await import('./status.ts');
+      done(await statusCommand(terminal, options));
+    });
+}
+
+function addDescribe(program: Command, terminal: Terminal, done: Done): void {
+  program
+    .command('describe')
+    .description('sources, operators and sinks that jobs may use on this agent')
+    .addOption(output())
+    .action(async (options: { output: 'text' | 'json' }) => {
+      const { describeCommand } = await import('./describe.ts');
+      done(describeCommand(terminal, options.output));
+    });
+}

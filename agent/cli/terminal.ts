@@ -1,0 +1,10 @@
+/** What commands may touch of the world: so they run in tests as they run for people. */
+import type { Clock } from '@runnel/shared/clock.ts';
+import type { Random } from '@runnel/shared/random.ts';
+
+export interface Terminal {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+}

@@ -1,0 +1,268 @@
+/**
+ * Puts one agent together from its parts. `main.ts` gives the real ones; a test gives its own
+ * where it plants a bug or owns the clock. Nothing in here asks which.
+ *
+ * Order of starting: the runtime opens its store, the desired state on disk is verified and
+ * applied, and only then the link, status and metrics begin: a device that powers on without a
+ * network runs its jobs first (I4). Order of ending: the link, then the jobs.
+ */
+import type { Logger } from 'pino';
+import type { Clock } from '@runnel/shared/clock.ts';
+import { messageOf } from '@runnel/shared/errors.ts';
+import type { AgentId } from '@runnel/shared/ids.ts';
+import { limits } from '@runnel/shared/limits.ts';
+import type { DesiredDocument, DesiredJob } from '@runnel/shared/protocol/desired.ts';
+import type { Heartbeat, JobReport, SourceReport } from '@runnel/shared/protocol/heartbeat.ts';
+import type { Random } from '@runnel/shared/random.ts';
+import type { AgentConfig } from './config/agent-config.ts';
+import type { AgentPolicy } from './config/agent-policy.ts';
+import { dataFiles } from './config/data-files.ts';
+import type { DeviceIdentity } from './config/device-identity.ts';
+import { JobGate } from './config/job-gate.ts';
+import type { Conditions } from './resources/conditions.ts';
+import { type HostSample, HostSampler } from './resources/host-readings.ts';
+import { ResourceWatch } from './resources/resource-watch.ts';
+import { CredentialStore } from './sync/credential-store.ts';
+import { DesiredStore } from './sync/desired.ts';
+import { type AgentState, HeartbeatLoop } from './sync/heartbeat.ts';
+import type { PostJson } from './sync/http-json.ts';
+import type { Connector } from './sync/link.ts';
+import { type OutboxLanes, ResultsSender } from './sync/results-sender.ts';
+import { SyncLoop } from './sync/sync-loop.ts';
+import { TokenBucket } from './sync/token-bucket.ts';
+
+/** What runs the jobs, as the rest of the agent sees it. */
+export interface JobRuntime {
+  /** Random id of this process; outbox rows carry it. */
+  readonly epoch: string;
+  readonly outbox: OutboxLanes;
+  applyJobs(jobs: readonly DesiredJob[]): Promise<void>;
+  jobReports(): readonly JobReport[];
+  sourceReports(): readonly SourceReport[];
+  outboxReport(): Heartbeat['outbox'];
+  counters(): Readonly<Record<string, number>>;
+  /** The returned function stops it. */
+  onJobChange(listener: () => void): () => void;
+  close(): Promise<void>;
+}
+
+export interface AgentParts {
+  readonly dataDir: string;
+  readonly config: AgentConfig;
+  readonly policy: AgentPolicy;
+  readonly identity: DeviceIdentity;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly conditions: Conditions;
+  readonly runtime: JobRuntime;
+  readonly connect: Connector;
+  readonly post: PostJson;
+  /** What this agent offers, for placement. */
+  readonly capabilities: readonly string[];
+}
+
+const RESOURCES_EVERY_MS = 10_000;
+
+export interface RunningAgent {
+  readonly sync: SyncLoop;
+  /** What a heartbeat says, read now. */
+  state(): Promise<AgentState>;
+  /** What `status` shows. */
+  status(): Promise<Record<string, unknown>>;
+  close(): Promise<void>;
+}
+
+export async function composeAgent(parts: AgentParts): Promise<RunningAgent> {
+  const agent = new ComposedAgent(parts);
+  await agent.start();
+  return agent;
+}
+
+class ComposedAgent implements RunningAgent {
+  readonly sync: SyncLoop;
+  readonly #parts: AgentParts;
+  readonly #startedAt: number;
+  readonly #desired: DesiredStore;
+  readonly #credentials: CredentialStore;
+  readonly #gate: JobGate;
+  readonly #heartbeat: HeartbeatLoop;
+  readonly #sender: ResultsSender;
+  readonly #sampler: HostSampler;
+  readonly #watch: ResourceWatch;
+  readonly #stop = new AbortController();
+  readonly #unlisten: (() => void)[] = [];
+  #watching: Promise<void> = Promise.resolve();
+  #observed = { revision: 0, hash: '' };
+  /** At most one interval old: rates over one period, however often somebody asks. */
+  #host: HostSample | null = null;
+
+  constructor(parts: AgentParts) {
+    this.#parts = parts;
+    const { clock, conditions, config, dataDir, identity, log, policy, random, runtime } = parts;
+    const agent = config.identity.agent as AgentId;
+    const files = dataFiles(dataDir);
+    const { rootFingerprint } = config.identity;
+    const { keySequence, seed, key, credentials: current } = identity;
+    this.#startedAt = clock.now();
+    this.#gate = new JobGate({ policy, dataDir, clock });
+    this.#sampler = new HostSampler({ clock, diskPath: dataDir });
+    const memoryBytesMax = policy.budgets.memory ?? null;
+    this.#watch = new ResourceWatch({ clock, conditions, memoryBytesMax });
+    this.#desired = new DesiredStore({ agent, rootFingerprint, keySequence, path: files.desired });
+    const desired = this.#desired;
+    this.#credentials = new CredentialStore({
+      files,
+      rootFingerprint,
+      keySequence,
+      current,
+      desired,
+    });
+    const bucket = linkBucket(parts);
+    this.#sender = new ResultsSender({ outbox: runtime.outbox, clock, random, log, bucket });
+    this.#heartbeat = new HeartbeatLoop({
+      agent,
+      epoch: runtime.epoch,
+      startedAt: clock.now(),
+      clock,
+      random,
+      log,
+      intervalMs: limits.heartbeatIntervalMs,
+      read: () => this.state(),
+      sent: (bytes) => bucket?.spend(bytes),
+    });
+    this.sync = new SyncLoop({
+      agent,
+      clock,
+      random,
+      log,
+      conditions,
+      seed,
+      key,
+      connect: parts.connect,
+      post: parts.post,
+      credentials: this.#credentials,
+      desired,
+      heartbeat: this.#heartbeat,
+      sender: this.#sender,
+      apply: (document) => this.#apply(document),
+    });
+  }
+
+  async start(): Promise<void> {
+    const { conditions, runtime } = this.#parts;
+    const changed = (): void => this.#heartbeat.jobChanged();
+    this.#unlisten.push(runtime.onJobChange(changed), conditions.onChange(changed));
+    await this.#applyStored();
+    this.sync.start();
+    this.#watching = this.#watchResources();
+  }
+
+  async state(): Promise<AgentState> {
+    const { capabilities, conditions, runtime } = this.#parts;
+    this.#host ??= await this.#sampler.sample();
+    return {
+      observedRevision: this.#observed.revision,
+      observedHash: this.#observed.hash,
+      capabilities,
+      conditions: conditions.list(),
+      jobs: this.#gate.reports(runtime.jobReports()),
+      sources: runtime.sourceReports(),
+      outbox: runtime.outboxReport(),
+      counters: { ...runtime.counters(), ...this.#sender.counters },
+      host: this.#host,
+    };
+  }
+
+  async status(): Promise<Record<string, unknown>> {
+    const { config, runtime } = this.#parts;
+    const { state } = this.sync;
+    const current = this.#credentials.current;
+    return {
+      running: true,
+      pid: process.pid,
+      ...config.identity,
+      controlPlane: config.servers.controlPlane,
+      startedAt: this.#startedAt,
+      epoch: runtime.epoch,
+      link: {
+        state: state.kind,
+        server: this.sync.server,
+        trouble: 'trouble' in state ? state.trouble : null,
+        credentialsExpireAt: current?.expiresAt ?? null,
+      },
+      ...(await this.state()),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    for (const unlisten of this.#unlisten) unlisten();
+    await this.#watching;
+    await this.sync.stop();
+    await this.#sender.close();
+    await this.#parts.runtime.close();
+  }
+
+  /** Power-on: what was accepted last runs again, network or not. */
+  async #applyStored(): Promise<void> {
+    const { conditions, log } = this.#parts;
+    let document: DesiredDocument | null;
+    try {
+      document = await this.#desired.load();
+    } catch (error) {
+      log.error({ err: error }, 'desired state on disk');
+      conditions.set({
+        type: 'desired/stored',
+        axis: 'storage',
+        severity: 'error',
+        reason: 'Unreadable',
+        message: messageOf(error),
+      });
+      return;
+    }
+    if (document !== null) await this.#apply(document);
+  }
+
+  async #apply(document: DesiredDocument): Promise<void> {
+    const { conditions, log, runtime } = this.#parts;
+    const hash = this.#desired.hash;
+    this.#heartbeat.setIntervalMs(document.heartbeatIntervalMs);
+    try {
+      await runtime.applyJobs(this.#gate.admit(document.jobs));
+    } catch (error) {
+      // Jobs contain their own failures; what comes through is ours, and the rest goes on.
+      log.error({ err: error }, 'desired state could not be applied');
+      const message = messageOf(error);
+      const reason = 'ApplyFailed';
+      conditions.set({ type: 'desired/apply', axis: 'jobs', severity: 'error', reason, message });
+      return;
+    }
+    this.#observed = { revision: document.revision, hash };
+    conditions.clear('desired/stored');
+    conditions.clear('desired/apply');
+    log.info({ revision: document.revision, jobs: document.jobs.length }, 'desired state applied');
+    this.#heartbeat.jobChanged();
+  }
+
+  async #watchResources(): Promise<void> {
+    const { clock, log } = this.#parts;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        this.#host = await this.#sampler.sample();
+        this.#watch.check(this.#host);
+        await clock.sleep(RESOURCES_EVERY_MS, signal);
+      } catch (error) {
+        if (!signal.aborted) log.error({ err: error }, 'watching resources');
+      }
+    }
+  }
+}
+
+/** The stricter of what agent.yaml asks for and policy.yaml grants. */
+function linkBucket({ clock, config, policy }: AgentParts): TokenBucket | null {
+  const rates = [config.link.bytesPerSecond, policy.budgets.bytesPerSecond];
+  const given = rates.filter((rate) => rate !== undefined);
+  return given.length === 0 ? null : new TokenBucket({ clock, bytesPerSecond: Math.min(...given) });
+}
