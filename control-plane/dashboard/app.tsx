@@ -1,8 +1,8 @@
 /** The frame around every page: navigation, the state of the link, the banner when it is lost. */
 import type { JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { formatAgo, formatClock, formatTimestamp } from './format/time.ts';
-import { useApp, useNow, useObservable, useStale } from './hooks.ts';
+import { asError, useApp, useNow, useObservable, useStale } from './hooks.ts';
 import { address } from './navigation.ts';
 import { AddDevicePage } from './pages/add-device-page.tsx';
 import { DevicePage } from './pages/device-page.tsx';
@@ -96,6 +96,10 @@ function TopBar({ route }: { route: Route }): JSX.Element {
   const app = useApp();
   const shade = useObservable(theme);
   const other = shade === 'dark' ? 'light' : 'dark';
+  const [failure, setFailure] = useState<string | null>(null);
+  const signOut = (): void => {
+    app.signOut().catch((error: unknown) => setFailure(asError(error).message));
+  };
   return (
     <header class="topbar">
       <a class="brand" href={paths.fleet}>
@@ -127,12 +131,17 @@ function TopBar({ route }: { route: Route }): JSX.Element {
         <button
           type="button"
           class="icon-button"
-          onClick={() => void app.signOut()}
+          onClick={signOut}
           aria-label="Sign out"
           title="Sign out"
         >
           {icons.leave}
         </button>
+        {failure === null ? null : (
+          <p class="topbar-failure" role="alert">
+            Still signed in. {failure}
+          </p>
+        )}
       </div>
     </header>
   );

@@ -1,6 +1,7 @@
 /** How components reach the model and load what the live link does not carry. */
 import { createContext } from 'preact';
 import { useCallback, useContext, useEffect, useState } from 'preact/hooks';
+import { ApiError } from './api/api-client.ts';
 import type { AppModel } from './app-model.ts';
 import type { Observable } from './live/observable.ts';
 
@@ -60,14 +61,16 @@ export function useLoaded<T>(key: string, load: () => Promise<T>): Loaded<T> {
   useEffect(() => app.onContact(reload), [app, reload]);
   useEffect(() => {
     let current = true;
-    const keep = (change: { value: T } | { error: Error }): void => {
-      if (current)
-        setEntry((before) => (before.key === key ? { ...before, ...change } : { key, ...change }));
+    const keep = (change: { value: T; error?: never } | { error: Error }): void => {
+      if (!current) return;
+      setEntry((before) => {
+        if ('value' in change || before.key !== key) return { key, ...change };
+        return { ...before, ...change };
+      });
     };
     load().then(
       (value) => keep({ value }),
-      (thrown: unknown) =>
-        keep({ error: thrown instanceof Error ? thrown : new Error(String(thrown)) }),
+      (thrown: unknown) => keep({ error: asError(thrown) }),
     );
     return () => {
       current = false;
@@ -75,7 +78,9 @@ export function useLoaded<T>(key: string, load: () => Promise<T>): Loaded<T> {
     // `load` is made anew at each rendering; `key` says when it would answer something else.
   }, [key, round]);
   if (entry.key !== key) return { status: 'loading' };
-  if (entry.value !== undefined) return { status: 'ready', value: entry.value, reload };
+  // What is gone is gone; any other failure to read again leaves what was read before.
+  const isGone = entry.error instanceof ApiError && entry.error.status === 404;
+  if (entry.value !== undefined && !isGone) return { status: 'ready', value: entry.value, reload };
   if (entry.error !== undefined) return { status: 'failed', error: entry.error, reload };
   return { status: 'loading' };
 }
@@ -93,4 +98,8 @@ export function useRefresh(loaded: Loaded<unknown>): void {
     }, REFRESH_MS);
     return () => clearInterval(timer);
   }, [reload, stale]);
+}
+
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }

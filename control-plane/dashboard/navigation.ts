@@ -1,6 +1,7 @@
 /**
  * The shell around `router.ts`: the browser's history, and plain links that do not reload the
- * page. A link that the browser should treat itself (another tab, a download, another host) is left to it.
+ * page. A link that the browser should treat itself (another tab, a download, another host) is
+ * left to it.
  */
 import { Observable } from './live/observable.ts';
 

@@ -32,8 +32,8 @@ function identity(item: ResultItem): string {
 }
 
 /**
- * Adds `incoming` to `known`, both in insertion order: the same row twice counts once, and of a
- * window only the newest revision stays. The newest `RESULTS_MAX` rows are kept.
+ * Adds `incoming` to `known`: the same row twice counts once, and of a window only the newest
+ * revision stays. The `RESULTS_MAX` rows that were stored last are kept.
  */
 export function mergeResults(
   known: readonly ResultItem[],
@@ -44,12 +44,19 @@ export function mergeResults(
   for (const item of [...known, ...incoming]) {
     const id = identity(item);
     const before = byWindow.get(id);
-    if (before !== undefined && before.revision > item.revision) continue;
+    if (before !== undefined && isNewer(before, item)) continue;
     // Deleted first so that the newer revision takes its place at the end.
     byWindow.delete(id);
     byWindow.set(id, item);
   }
-  return [...byWindow.values()].slice(-RESULTS_MAX);
+  const merged = [...byWindow.values()];
+  if (merged.length <= RESULTS_MAX) return merged;
+  return merged.sort((a, b) => a.receivedAt - b.receivedAt || a.seq - b.seq).slice(-RESULTS_MAX);
+}
+
+/** As the store judges it: the higher revision, and of equal ones the later. */
+function isNewer(a: ResultItem, b: ResultItem): boolean {
+  return a.revision > b.revision || (a.revision === b.revision && a.receivedAt > b.receivedAt);
 }
 
 /** What a table or chart shows: retractions are gone, newest event time first. */

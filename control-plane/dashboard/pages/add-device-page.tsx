@@ -10,7 +10,7 @@ import { type LabelInput, parseLabels } from '../fleet/label-input.ts';
 import { newDevices } from '../fleet/new-devices.ts';
 import { plural } from '../format/amount.ts';
 import { formatDuration } from '../format/time.ts';
-import { useApp, useNow, useObservable } from '../hooks.ts';
+import { asError, useApp, useNow, useObservable } from '../hooks.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { ErrorNote, Panel } from '../parts/panel.tsx';
 import { ConnectionState } from '../parts/state-mark.tsx';
@@ -60,6 +60,7 @@ export function AddDevicePage(): JSX.Element {
 function InvitationForm({ onMade }: { onMade: (made: Invitation) => void }): JSX.Element {
   const app = useApp();
   const me = useObservable(app.me);
+  const { loaded } = useObservable(app.fleet);
   const [text, setText] = useState('');
   const [expiresMs, setExpiresMs] = useState<number>(HOUR);
   const [uses, setUses] = useState<number>(1);
@@ -77,7 +78,7 @@ function InvitationForm({ onMade }: { onMade: (made: Invitation) => void }): JSX
       const token = await app.api.createToken({ role: 'agent', labels, uses, expiresMs });
       onMade({ token, labels, uses, knownBefore });
     } catch (thrown) {
-      setError(thrown instanceof Error ? thrown : new Error(String(thrown)));
+      setError(asError(thrown));
     } finally {
       setBusy(false);
     }
@@ -97,7 +98,7 @@ function InvitationForm({ onMade }: { onMade: (made: Invitation) => void }): JSX
         {me?.role === 'viewer' ? (
           <p class="help">You are signed in as a viewer; an operator can add devices.</p>
         ) : null}
-        <button type="submit" class="button primary" disabled={busy || !parsed.ok}>
+        <button type="submit" class="button primary" disabled={busy || !parsed.ok || !loaded}>
           {busy ? 'Working…' : 'Make the command'}
         </button>
       </form>
@@ -202,7 +203,7 @@ function Command({
       <p class="help">
         {over
           ? 'This command has expired. Make another one.'
-          : `Good for ${plural(uses, 'device')}${span}. It contains a secret that is shown only now.`}
+          : `Good for ${plural(uses, 'device')}${span}. Its secret is shown only now.`}
       </p>
     </Panel>
   );

@@ -20,7 +20,11 @@ export function EventsPage(): JSX.Element {
       {events.status === 'loading' ? <Loading what="events" /> : null}
       {events.status === 'failed' ? <ErrorNote error={events.error} retry={events.reload} /> : null}
       {events.status === 'ready' ? (
-        <EventList events={events.value} agentName={(id) => agents.get(id)?.name ?? id} />
+        <EventList
+          events={events.value}
+          agentName={(id) => agents.get(id)?.name ?? id}
+          atFirst={50}
+        />
       ) : null}
     </div>
   );

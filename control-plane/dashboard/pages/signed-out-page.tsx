@@ -19,6 +19,9 @@ export function SignedOutPage(): JSX.Element {
         <CopyButton text={COMMAND} label="Copy" selectId="sign-in-command" />
       </div>
       <p class="quiet">A link works once and not for long. Ask for a new one when it was used.</p>
+      <button type="button" class="button" onClick={() => location.reload()}>
+        I have signed in
+      </button>
     </main>
   );
 }

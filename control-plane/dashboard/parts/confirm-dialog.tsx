@@ -4,6 +4,7 @@
  */
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { asError } from '../hooks.ts';
 import { ErrorNote } from './panel.tsx';
 
 export function ConfirmDialog({
@@ -32,7 +33,7 @@ export function ConfirmDialog({
       await onConfirm();
       dialog.current?.close();
     } catch (thrown) {
-      setError(thrown instanceof Error ? thrown : new Error(String(thrown)));
+      setError(asError(thrown));
     } finally {
       setBusy(false);
     }

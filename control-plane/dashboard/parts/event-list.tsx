@@ -7,18 +7,20 @@ import { Ago } from './relative-time.tsx';
 import { EmptyNote } from './panel.tsx';
 import { Mark, severityLook } from './state-mark.tsx';
 
-const SHOWN_AT_FIRST = 10;
 const SHOWN_MORE = 50;
 
 export function EventList({
   events,
   agentName,
+  atFirst = 10,
 }: {
   events: readonly EventItem[];
   /** Given where events of several devices stand together. */
   agentName?: (id: string) => string;
+  /** How many are shown before one asks for more. */
+  atFirst?: number;
 }): JSX.Element {
-  const [shown, setShown] = useState(SHOWN_AT_FIRST);
+  const [shown, setShown] = useState(atFirst);
   if (events.length === 0) return <EmptyNote>Nothing has happened yet.</EmptyNote>;
   return (
     <>

@@ -129,8 +129,8 @@ function ResultTable({ items }: { items: readonly ResultItem[] }): JSX.Element {
         <caption>The newest {rows.length} results</caption>
         <thead>
           <tr>
-            <th scope="col">{windowed ? 'Window' : 'Time'}</th>
             <th scope="col">Key</th>
+            <th scope="col">{windowed ? 'Window' : 'Time'}</th>
             {columns.map(({ name }) => (
               <th scope="col" class="num" key={name}>
                 {name}
@@ -145,23 +145,21 @@ function ResultTable({ items }: { items: readonly ResultItem[] }): JSX.Element {
         <tbody>
           {rows.map((row) => (
             <tr key={`${row.agent}/${row.epoch}/${row.lane}/${row.seq}`}>
-              <td data-label={windowed ? 'Window' : 'Time'} class="when">
+              <th scope="row">{keyLabel(row.key)}</th>
+              <td class="when">
                 {windowed
                   ? formatWindow(row.windowStart, row.windowEnd)
                   : formatTimestamp(row.time)}
               </td>
-              <td data-label="Key">{keyLabel(row.key)}</td>
               {columns.map(({ name, format }) => (
-                <td data-label={name} class="num" key={name}>
+                <td class="num" key={name}>
                   {format(columnValue(row, name))}
                 </td>
               ))}
-              <td data-label="Device">
+              <td>
                 <a href={paths.device(row.agent)}>{agentName(row.agent)}</a>
               </td>
-              <td data-label="Revision" class="num">
-                {row.revision}
-              </td>
+              <td class="num">{row.revision}</td>
             </tr>
           ))}
         </tbody>
