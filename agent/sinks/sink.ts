@@ -8,6 +8,7 @@
  */
 import type { Logger } from 'pino';
 import type { Clock } from '@runnel/shared/clock.ts';
+import { RunnelError, messageOf } from '@runnel/shared/errors.ts';
 import type { Output } from '@runnel/shared/engine/record.ts';
 
 export interface DeliveryRow {
@@ -17,6 +18,20 @@ export interface DeliveryRow {
   readonly job: string;
   readonly version: number;
   readonly output: Output;
+}
+
+/**
+ * One row can never be delivered (its topic has no value, …). Nothing of the batch was delivered:
+ * the loop sends that row to the dead letters and delivers the others.
+ */
+export class RejectedRow extends RunnelError {
+  readonly seq: number;
+
+  constructor(row: DeliveryRow, cause: unknown) {
+    const fields = { id: row.id, job: row.job };
+    super('row_rejected', messageOf(cause), { retry: 'never', cause, fields });
+    this.seq = row.seq;
+  }
 }
 
 export interface SinkContext {
@@ -33,8 +48,9 @@ export interface Sink {
   /** Opens and brings the target back to the committed state. Errors: retried with backoff. */
   open(context: SinkContext): Promise<void>;
   /**
-   * Delivers all rows or throws a `RunnelError`: `retry: 'never'` sends the rows to the dead
-   * letters, anything else is tried again with backoff behind the circuit breaker.
+   * Delivers all rows or throws a `RunnelError`: a `RejectedRow` names the one row to be given up,
+   * another `retry: 'never'` sends all of them to the dead letters, anything else is tried again
+   * with backoff behind the circuit breaker.
    * Returns the state to commit with the mark.
    */
   deliver(rows: readonly DeliveryRow[]): Promise<unknown>;

@@ -11,7 +11,7 @@
  * Layout: `flags(1) remaining-length(1..4) topic-length(2) topic packet-id(2, QoS > 0)
  * properties(MQTT 5) payload`.
  *
- * Refused as malformed: QoS 3, a remaining length of more than four bytes, a topic or properties
+ * Refused as malformed: QoS 3 (and 2, unless asked for), a remaining length of more than four bytes, a topic or properties
  * longer than their packet, a control packet above 256 KiB. The payload handed out is a slice of
  * the chunk that was read, never a copy, unless the packet spans chunks.
  */
@@ -19,7 +19,7 @@ import { type MqttMeta, MalformedPacket, parseProperties } from './mqtt-properti
 import { type Topic, TopicCache } from './topic-cache.ts';
 
 export interface FrameHandler {
-  /** `qos` 0..2, `packetId` 0 for QoS 0. */
+  /** QoS 0 or 1 (in `flags`); `packetId` is 0 for QoS 0. */
   publish(topic: Topic, flags: number, packetId: number, payload: Buffer, meta?: MqttMeta): void;
   /** A PUBLISH above the bound: its payload is skipped. */
   oversize(topic: Topic, flags: number, packetId: number, payloadBytes: number): void;
@@ -33,8 +33,8 @@ export interface FrameOptions {
   /** 5 has properties between packet id and payload. */
   readonly properties: boolean;
   readonly payloadBytesMax: number;
-  /** Hand PUBLISH packets within the bound to `control`, whole, instead of to `publish`. */
-  readonly passPublishes?: boolean;
+  /** Hand QoS 2 packets to `control`, whole; otherwise they are malformed. */
+  readonly passQos2?: boolean;
 }
 
 export const PUBLISH_RETAIN = 0x01;
@@ -184,7 +184,8 @@ export class MqttFrames {
     }
     if (end - payload > this.#options.payloadBytesMax) {
       this.#handler.oversize(topic, flags, packetId, end - payload);
-    } else if (this.#options.passPublishes === true) {
+    } else if (qos === 2) {
+      if (this.#options.passQos2 !== true) throw new MalformedPacket('a PUBLISH with QoS 2');
       this.#handler.control(buffer.subarray(at, end), PUBLISH);
     } else {
       this.#handler.publish(topic, flags, packetId, buffer.subarray(payload, end), meta);

@@ -12,6 +12,7 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { type FrameHandler, type FrameOptions, MqttFrames } from './mqtt-frames.ts';
+import type { TopicCache } from './topic-cache.ts';
 
 export interface TransportHandler extends FrameHandler {
   /** A chunk was parsed; PUBACKs of skipped messages can leave together. */
@@ -23,7 +24,12 @@ export class MqttTransport extends Duplex {
   readonly #frames: MqttFrames;
   readonly #handler: TransportHandler;
 
-  constructor(socket: Socket, handler: TransportHandler, options: FrameOptions) {
+  constructor(
+    socket: Socket,
+    handler: TransportHandler,
+    options: FrameOptions,
+    topics?: TopicCache,
+  ) {
     super({ allowHalfOpen: false });
     this.#socket = socket;
     this.#handler = handler;
@@ -39,6 +45,7 @@ export class MqttTransport extends Duplex {
         },
       },
       options,
+      topics,
     );
     socket.on('data', (chunk: Buffer) => {
       this.#frames.feed(chunk);

@@ -27,13 +27,7 @@ import type { MqttMeta } from './mqtt-properties.ts';
 import { RedeliveryRing } from './redelivery-ring.ts';
 import { SourceTally } from './source-tally.ts';
 import type { Source, SourceCommit, SourceContext } from './source.ts';
-import { topicMatcher } from './topic-filter.ts';
 import type { Topic } from './topic-cache.ts';
-
-export interface MqttSourceSettings extends MqttLinkSettings {
-  /** The client id was chosen in the document: its session may hold other subscriptions too. */
-  readonly clientIdChosen: boolean;
-}
 
 /** What the checkpoint keeps: that this session's retained messages have been taken. */
 interface MqttOffset {
@@ -50,11 +44,10 @@ const AGAIN = PUBLISH_RETAIN | PUBLISH_DUP;
 export class MqttSource implements Source {
   readonly id: string;
   readonly kind = 'mqtt';
-  readonly #settings: MqttSourceSettings;
+  readonly #settings: MqttLinkSettings;
   readonly #resolve: ResolveSecret;
   readonly #tally = new SourceTally();
   readonly #held = new DeferredPubacks();
-  readonly #wanted: ((topic: Topic) => boolean) | null;
   #context: SourceContext | null = null;
   #link: MqttLink | null = null;
   #ring: RedeliveryRing;
@@ -68,12 +61,11 @@ export class MqttSource implements Source {
   #clearing = false;
   #paused = false;
 
-  constructor(id: string, settings: MqttSourceSettings, resolve: ResolveSecret) {
+  constructor(id: string, settings: MqttLinkSettings, resolve: ResolveSecret) {
     brokerAddress(settings.endpoint);
     this.id = id;
     this.#settings = settings;
     this.#resolve = resolve;
-    this.#wanted = settings.clientIdChosen ? wantedTopics(settings.topic) : null;
     this.#ring = newRing(settings, []);
   }
 
@@ -162,10 +154,6 @@ export class MqttSource implements Source {
       this.#skip('retained_again', flags, packetId);
       return;
     }
-    if (this.#wanted !== null && !this.#wanted(topic)) {
-      this.#skip('not_subscribed', flags, packetId);
-      return;
-    }
     const crc = packetId === 0 ? 0 : crc32(payload, topic.crc);
     if (this.#check !== null && packetId !== 0 && this.#recognised(flags, packetId, crc)) return;
     this.#held.offer(packetId, crc);
@@ -241,18 +229,7 @@ export class MqttSource implements Source {
   }
 }
 
-function newRing(settings: MqttSourceSettings, stored: readonly Uint8Array[]): RedeliveryRing {
+function newRing(settings: MqttLinkSettings, stored: readonly Uint8Array[]): RedeliveryRing {
   const entriesMax = Math.max(settings.receiveMaximum, RING_ENTRIES_MIN);
   return new RedeliveryRing({ entriesMax }, stored);
-}
-
-/** Remembers the verdict per topic; a cache's topic object stands for its text. */
-function wantedTopics(filter: string): (topic: Topic) => boolean {
-  const matches = topicMatcher(filter);
-  const verdicts = new WeakMap<Topic, boolean>();
-  return (topic) => {
-    let verdict = verdicts.get(topic);
-    if (verdict === undefined) verdicts.set(topic, (verdict = matches(topic.text)));
-    return verdict;
-  };
 }

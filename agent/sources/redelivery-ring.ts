@@ -49,6 +49,8 @@ interface Staged {
   /** How many chunks stay, the new one included. */
   readonly kept: number | undefined;
   readonly forgotten: ReadonlySet<string>;
+  /** The clients of a merged chunk. */
+  readonly remaining?: Set<string>;
 }
 
 export class RedeliveryRing {
@@ -60,11 +62,15 @@ export class RedeliveryRing {
   /** Clients whose older entries are void; not stored yet. */
   #forgotten = new Set<string>();
   #staged: Staged | null = null;
+  /** Client ids with entries, so that most new sessions cost no search. */
+  #clients: Set<string>;
 
   constructor(options: RingOptions, stored: readonly Uint8Array[]) {
     this.#entriesMax = options.entriesMax;
     this.#chunksMax = options.chunksMax ?? 64;
     this.#chunks = stored.map((bytes) => ({ bytes, entries: countEntries(bytes) }));
+    const groups = stored.flatMap((bytes) => decodeChunk(bytes));
+    this.#clients = new Set(groups.map((group) => group.clientId));
   }
 
   /** True when something is stored: then a lost session must be cleared before a new one opens. */
@@ -72,11 +78,18 @@ export class RedeliveryRing {
     return this.#chunks.length > 0;
   }
 
+  /** Whether anything of this client may be stored. */
+  has(clientId: string): boolean {
+    return this.#clients.has(clientId);
+  }
+
   /** A message of the commit in preparation. */
   add(clientId: string, packetId: number, crc: number): void {
     const entries = this.#gathered.get(clientId);
-    if (entries === undefined) this.#gathered.set(clientId, [packetId, crc]);
-    else entries.push(packetId, crc);
+    if (entries === undefined) {
+      this.#gathered.set(clientId, [packetId, crc]);
+      this.#clients.add(clientId);
+    } else entries.push(packetId, crc);
   }
 
   /** The session of this client is lost: nothing of it can be redelivered. */
@@ -101,6 +114,7 @@ export class RedeliveryRing {
     if (staged.kept !== undefined) {
       this.#chunks = staged.kept === 0 ? [] : this.#chunks.slice(-staged.kept);
     }
+    if (staged.remaining !== undefined) this.#clients = staged.remaining;
     this.#gathered.clear();
     this.#staged = null;
   }
@@ -146,8 +160,9 @@ export class RedeliveryRing {
       return { chunk: encodeChunk(groups), kept: undefined, forgotten };
     }
     const merged = this.#merge(groups);
-    if (merged.length === 0) return { chunk: null, kept: 0, forgotten };
-    return { chunk: encodeChunk(merged), kept: 1, forgotten };
+    const remaining = new Set(merged.map((group) => group.clientId));
+    if (merged.length === 0) return { chunk: null, kept: 0, forgotten, remaining };
+    return { chunk: encodeChunk(merged), kept: 1, forgotten, remaining };
   }
 
   /** Everything in one chunk, without what is void and without the oldest beyond the bound. */

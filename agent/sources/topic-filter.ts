@@ -28,14 +28,3 @@ function matchLevels(filter: readonly string[], topic: readonly string[]): boole
   }
   return filter.length === topic.length;
 }
-
-/** What is wrong with a filter, or null: for a clear error before a broker refuses it. */
-export function topicFilterError(filter: string): string | null {
-  if (filter === '') return 'a topic filter cannot be empty';
-  if (filter.includes('\u0000')) return 'a topic filter cannot contain the character U+0000';
-  if (Buffer.byteLength(filter) > 65_535) return 'a topic filter has at most 65,535 bytes';
-  const levels = filter.split('/');
-  if (levels.slice(0, -1).includes('#')) return '# is allowed only as the last level';
-  const bad = levels.find((level) => level.length > 1 && /[+#]/.test(level));
-  return bad === undefined ? null : `"${bad}": + and # stand for a whole level`;
-}

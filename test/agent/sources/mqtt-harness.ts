@@ -2,11 +2,12 @@
 import { type MqttClient, connectAsync } from 'mqtt';
 import { onTestFinished } from 'vitest';
 import { resolveSecret } from '@runnel/agent/sources/mqtt-endpoint.ts';
-import { MqttSource, type MqttSourceSettings } from '@runnel/agent/sources/mqtt.ts';
+import type { MqttLinkSettings } from '@runnel/agent/sources/mqtt-link.ts';
+import { MqttSource } from '@runnel/agent/sources/mqtt.ts';
 import { CommitDriver, type DriverOptions, Durable } from '../../contracts/commit-driver.ts';
 
-export type SourceOptions = Partial<Omit<MqttSourceSettings, 'endpoint'>> & {
-  readonly endpoint?: Partial<MqttSourceSettings['endpoint']>;
+export type SourceOptions = Partial<Omit<MqttLinkSettings, 'endpoint'>> & {
+  readonly endpoint?: Partial<MqttLinkSettings['endpoint']>;
 };
 
 export function mqttSource(url: string, options: SourceOptions = {}): MqttSource {
@@ -16,7 +17,6 @@ export function mqttSource(url: string, options: SourceOptions = {}): MqttSource
       topic: 'data/#',
       qos: 1,
       clientId: 'runnel-test',
-      clientIdChosen: false,
       receiveMaximum: 1024,
       sessionExpirySeconds: 3600,
       keepaliveSeconds: 30,
@@ -45,7 +45,7 @@ export async function publisher(
   options: Parameters<typeof connectAsync>[1] = {},
 ): Promise<MqttClient> {
   const client = await connectAsync(url, { reconnectPeriod: 50, ...options });
-  onTestFinished(async () => void (await client.endAsync(true)));
+  onTestFinished(() => client.endAsync(true));
   return client;
 }
 
