@@ -12,11 +12,13 @@
  * operating system itself lets it go when the process dies, however it dies. A stale one cannot
  * be left behind, and none can be taken over by mistake.
  */
-import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'libsql';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
+import type { Random } from '@runnel/shared/random.ts';
 import { z } from 'zod';
+import { writePrivateFile } from './identity/private-file.ts';
 
 const serverFile = z.object({ pid: z.number().int(), url: z.string() });
 export type ServerFile = z.infer<typeof serverFile>;
@@ -57,8 +59,8 @@ export class DataDir {
   }
 
   /** Whoever asks next for the server of this directory finds it here. */
-  async writeServer(server: ServerFile): Promise<void> {
-    await writePrivate(serverPath(this.path), `${JSON.stringify(server)}\n`);
+  async writeServer(server: ServerFile, random: Random): Promise<void> {
+    await writePrivateFile(serverPath(this.path), `${JSON.stringify(server)}\n`, random);
   }
 
   async release(): Promise<void> {
@@ -106,18 +108,4 @@ export async function readServer(dir: string): Promise<ServerFile | undefined> {
     if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
     throw error;
   }
-}
-
-/** Mode 0600, whole or not at all, on disk when it returns. */
-export async function writePrivate(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`;
-  const file = await open(temporary, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await chmod(temporary, 0o600);
-  await rename(temporary, path);
 }

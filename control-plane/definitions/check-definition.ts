@@ -3,7 +3,11 @@
  * shape, its references, its expressions and their types.
  */
 import { canonicalJson, contentHash } from '@runnel/shared/definitions/canonical-json.ts';
+import { sampleParameters } from '@runnel/shared/definitions/parameters.ts';
 import { parseJob } from '@runnel/shared/definitions/parse-job.ts';
+import { withLocations } from '@runnel/shared/definitions/yaml-document.ts';
+import { compileStreamJob } from '@runnel/shared/engine/compile-stream-job.ts';
+import { DefinitionError } from '@runnel/shared/errors.ts';
 
 export interface CheckedDefinition {
   readonly name: string;
@@ -14,9 +18,18 @@ export interface CheckedDefinition {
   readonly hash: string;
 }
 
-/** One document, YAML or JSON. Errors: `definition_invalid` with every issue found. */
+/**
+ * One document, YAML or JSON. Parameters without a default are checked with a plausible value of
+ * their type. Errors: `definition_invalid` with every issue found.
+ */
 export function checkDefinition(text: string): CheckedDefinition {
-  const { job, document } = parseJob(text);
+  const { job, document, locate } = parseJob(text);
+  try {
+    compileStreamJob(job, sampleParameters(job.parameters));
+  } catch (error) {
+    if (!(error instanceof DefinitionError)) throw error;
+    throw new DefinitionError(withLocations(error.issues, locate));
+  }
   return {
     name: job.name,
     kind: job.kind,

@@ -14,6 +14,7 @@ import {
 } from '../store/agents.ts';
 import { appendAudit } from '../store/audit.ts';
 import { pageEvents } from '../store/events.ts';
+import type { Identity } from '../identity/identity.ts';
 import type { Schema } from '../store/schema.ts';
 import type { Actor } from './authenticate.ts';
 import { compare, type FleetView } from './fleet-view.ts';
@@ -44,10 +45,7 @@ export interface AgentRoutesParts {
   readonly fleet: FleetView;
   readonly hosts: HostHistory;
   readonly desired: Pick<DesiredState, 'recompute' | 'forget'>;
-  /** Lets a device that waits for a person in. Errors when it does not wait. */
-  readonly approve: (agent: string, actor: string) => Promise<void>;
-  /** Cuts a live connection and refuses the device from now on. Idempotent. */
-  readonly revoke: (agent: string, actor: string) => Promise<void>;
+  readonly identity: Pick<Identity, 'approve' | 'revoke'>;
   /** After an agent's row changed. */
   readonly agentChanged: (agent: string) => Promise<void>;
   readonly guards: RoleGuards;
@@ -221,7 +219,7 @@ function addLifecycle(router: Router, parts: AgentRoutesParts): void {
   router.openapi(step('approve', 'Let a waiting device in'), async (c) => {
     const record = findAgent(parts, c.req.valid('param').agent);
     const actor = actorOf(c);
-    await parts.approve(record.id, actor.id);
+    await parts.identity.approve(record.id);
     await audit(parts, actor, 'agent.approve', record.id);
     await parts.agentChanged(record.id);
     await parts.desired.recompute(record.id);
@@ -232,8 +230,8 @@ function addLifecycle(router: Router, parts: AgentRoutesParts): void {
     async (c) => {
       const record = findAgent(parts, c.req.valid('param').agent);
       const actor = actorOf(c);
-      await parts.revoke(record.id, actor.id);
-      await audit(parts, actor, 'agent.revoke', record.id);
+      const { cut } = await parts.identity.revoke(record.id);
+      await audit(parts, actor, 'agent.revoke', record.id, { cut });
       await parts.agentChanged(record.id);
       await parts.desired.recompute(record.id);
       return c.json(parts.fleet.detail(record.id)!, 200);

@@ -11,17 +11,11 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import { getCookie } from 'hono/cookie';
 import { RunnelError } from '@runnel/shared/errors.ts';
+import { includesRole, type Person, type Role } from '../identity/people.ts';
 import type { HttpEnv } from './http-env.ts';
 
-export const ROLES = ['viewer', 'operator', 'admin'] as const;
-export type Role = (typeof ROLES)[number];
-
-export interface Actor {
-  /** `token:<id>` or `session:<id>`: what the audit log says. */
-  readonly id: string;
-  readonly role: Role;
-  readonly name: string;
-}
+/** Who was proved: `id` is `token:<id>` or `session:<id>`, which the audit log says. */
+export type Actor = Person;
 
 /** Proves who holds a secret; undefined when it proves nothing (wrong, expired, revoked). */
 export interface Authenticator {
@@ -100,7 +94,7 @@ export function requireRole(
         hint: 'send "Authorization: Bearer …", or open a link of runnel-control sign-in-link',
       });
     }
-    if (ROLES.indexOf(actor.role) < ROLES.indexOf(role)) {
+    if (!includesRole(actor.role, role)) {
       failed('role');
       throw new RunnelError('forbidden', `this needs the role ${role}; yours is ${actor.role}`);
     }

@@ -6,17 +6,14 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { RunnelError } from '@runnel/shared/errors.ts';
 import {
-  type EnrolReply,
   enrolReply,
-  type EnrolRequest,
   enrolRequest,
-  type RenewReply,
   renewNonceReply,
   renewReply,
-  type RenewRequest,
   renewRequest,
 } from '@runnel/shared/protocol/enrolment.ts';
 import { parseMessage, PROTOCOL_VERSION } from '@runnel/shared/protocol/version.ts';
+import type { Identity } from '../identity/identity.ts';
 import type { HttpEnv } from './http-env.ts';
 import type { HttpMetrics } from './http-metrics.ts';
 import type { RateLimit } from './rate-limit.ts';
@@ -24,9 +21,7 @@ import { addressOf, newRouter, type Router } from './router.ts';
 import { json, problems } from './schemas/common-schemas.ts';
 
 export interface EnrolRoutesParts {
-  readonly enrol: (request: EnrolRequest) => Promise<EnrolReply>;
-  readonly renewNonce: () => Promise<string> | string;
-  readonly renew: (request: RenewRequest) => Promise<RenewReply>;
+  readonly identity: Pick<Identity, 'enrol' | 'renewNonce' | 'renew'>;
   /** A device was enrolled (again): bring views and desired state up to date. */
   readonly enrolled: (agent: string) => Promise<void>;
   readonly rateLimit: RateLimit;
@@ -51,7 +46,7 @@ export function enrolRoutes(parts: EnrolRoutesParts): Router {
   });
   router.openapi(enrol, async (c) => {
     limitRate(c, parts, 'enroll');
-    const reply = await parts.enrol(parseMessage(enrolRequest, c.req.valid('json')));
+    const reply = await parts.identity.enrol(parseMessage(enrolRequest, c.req.valid('json')));
     await parts.enrolled(reply.agent);
     return c.json(reply, 200);
   });
@@ -64,9 +59,9 @@ export function enrolRoutes(parts: EnrolRoutesParts): Router {
     security: [],
     responses: { 200: json(renewNonceReply, 'The nonce'), ...problems },
   });
-  router.openapi(nonce, async (c) => {
+  router.openapi(nonce, (c) => {
     limitRate(c, parts, 'renew');
-    return c.json({ v: PROTOCOL_VERSION, nonce: await parts.renewNonce() } as const, 200);
+    return c.json({ v: PROTOCOL_VERSION, nonce: parts.identity.renewNonce() } as const, 200);
   });
 
   const renew = createRoute({
@@ -80,7 +75,7 @@ export function enrolRoutes(parts: EnrolRoutesParts): Router {
   });
   router.openapi(renew, async (c) => {
     limitRate(c, parts, 'renew');
-    const reply = await parts.renew(parseMessage(renewRequest, c.req.valid('json')));
+    const reply = await parts.identity.renew(parseMessage(renewRequest, c.req.valid('json')));
     return c.json(reply, 200);
   });
   return router;

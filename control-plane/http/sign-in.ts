@@ -7,7 +7,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { RunnelError } from '@runnel/shared/errors.ts';
-import type { Role } from './authenticate.ts';
+import type { Identity } from '../identity/identity.ts';
+import type { Person } from '../identity/people.ts';
 import { limitRate } from './enrol.ts';
 import type { HttpMetrics } from './http-metrics.ts';
 import type { RateLimit } from './rate-limit.ts';
@@ -16,11 +17,7 @@ import { actorOf, newRouter, type Router } from './router.ts';
 import { json, problems } from './schemas/common-schemas.ts';
 
 export interface SignInParts {
-  /** Undefined when the code is wrong, used or expired. */
-  readonly redeem: (
-    code: string,
-  ) => Promise<{ readonly secret: string; readonly expiresAt: number } | undefined>;
-  readonly endSession: (secret: string) => Promise<void>;
+  readonly identity: Pick<Identity, 'redeemSignInLink' | 'endSession'>;
   readonly cookieName: string;
   readonly secureCookie: boolean;
   readonly now: () => number;
@@ -34,7 +31,8 @@ export function signInRoutes(parts: SignInParts): Router {
   router.get('/signin', async (c) => {
     limitRate(c, parts, 'signin');
     const code = c.req.query('code') ?? '';
-    const session = code === '' ? undefined : await parts.redeem(code.slice(0, 512));
+    const session =
+      code === '' ? undefined : await parts.identity.redeemSignInLink(code.slice(0, 512));
     if (session === undefined) {
       parts.metrics.refused.add(['sign_in_link']);
       return c.text(
@@ -57,7 +55,7 @@ export function signInRoutes(parts: SignInParts): Router {
 
 const meSchema = z
   .object({ id: z.string(), role: z.enum(['viewer', 'operator', 'admin']), name: z.string() })
-  .openapi('Me') satisfies z.ZodType<{ id: string; role: Role; name: string }>;
+  .openapi('Me') satisfies z.ZodType<Person>;
 
 /** `GET /api/v1/me`, `POST /api/v1/sign-out`. */
 export function meRoutes(parts: SignInParts, guards: RoleGuards): Router {
@@ -90,7 +88,7 @@ export function meRoutes(parts: SignInParts, guards: RoleGuards): Router {
         hint: 'a bearer token is revoked with DELETE /api/v1/tokens/{id}',
       });
     }
-    await parts.endSession(secret);
+    await parts.identity.endSession(secret);
     deleteCookie(c, parts.cookieName, { path: '/', secure: parts.secureCookie });
     return c.body(null, 204);
   });

@@ -6,37 +6,17 @@ import type { Kysely } from 'kysely';
 import { appendAudit } from '../store/audit.ts';
 import type { Schema } from '../store/schema.ts';
 import { listTokens, revokeToken } from '../store/tokens.ts';
-import type { Role } from './authenticate.ts';
+import type { Identity } from '../identity/identity.ts';
+import type { MadeToken } from '../identity/join-tokens.ts';
 import { notFound } from './problem.ts';
 import type { RoleGuards } from './role-guards.ts';
 import { actorOf, newRouter, type Router } from './router.ts';
 import { json, problems } from './schemas/common-schemas.ts';
 
-/** A secret that is shown once. */
-export interface MadeToken {
-  readonly id: string;
-  readonly token: string;
-  readonly expiresAt: number | null;
-}
-
 export interface TokenRoutesParts {
   readonly db: Kysely<Schema>;
   readonly clock: Clock;
-  readonly createJoinToken: (options: {
-    readonly labels: Readonly<Record<string, string>>;
-    readonly usesMax: number | null;
-    readonly expiresMs: number | null;
-    readonly createdBy: string;
-  }) => Promise<MadeToken>;
-  readonly createApiToken: (options: {
-    readonly role: Role;
-    readonly name: string;
-    readonly expiresMs: number | null;
-    readonly createdBy: string;
-  }) => Promise<MadeToken>;
-  readonly createSignInLink: (
-    role: Role,
-  ) => Promise<{ readonly code: string; readonly expiresAt: number }>;
+  readonly identity: Pick<Identity, 'createJoinToken' | 'createApiToken' | 'createSignInLink'>;
   /** Where devices and browsers reach this control plane, given how this request did. */
   readonly publicUrl: (requestUrl: string) => string;
   readonly guards: RoleGuards;
@@ -118,7 +98,7 @@ function addCreate(router: Router, parts: TokenRoutesParts): void {
     const actor = actorOf(c);
     if (body.role !== 'agent') {
       await parts.guards.admin(c, () => Promise.resolve());
-      const made = await parts.createApiToken({
+      const made = await parts.identity.createApiToken({
         role: body.role,
         name: body.name ?? '',
         expiresMs: body.expiresMs ?? null,
@@ -127,7 +107,7 @@ function addCreate(router: Router, parts: TokenRoutesParts): void {
       await audit(parts, actor.id, 'token.create', made.id, { role: body.role, name: body.name });
       return c.json({ ...shown(made), role: body.role }, 201);
     }
-    const made = await parts.createJoinToken({
+    const made = await parts.identity.createJoinToken({
       labels: body.labels ?? {},
       usesMax: body.uses ?? null,
       expiresMs: body.expiresMs ?? JOIN_EXPIRES_MS,
@@ -192,11 +172,19 @@ function addSignInLinks(router: Router, parts: TokenRoutesParts): void {
   });
   router.openapi(create, async (c) => {
     const actor = actorOf(c);
-    const { code, expiresAt } = await parts.createSignInLink(actor.role);
+    const { code, expiresAt } = await parts.identity.createSignInLink(
+      actor.role,
+      tokenIdOf(actor.id),
+    );
     await audit(parts, actor.id, 'sign-in-link.create', actor.role);
     const url = `${parts.publicUrl(c.req.url)}/signin?code=${encodeURIComponent(code)}`;
     return c.json({ url, expiresAt }, 201);
   });
+}
+
+/** The session that a link gives ends with the token that it was made with. */
+function tokenIdOf(actor: string): string | null {
+  return actor.startsWith('token:') ? actor.slice('token:'.length) : null;
 }
 
 async function audit(

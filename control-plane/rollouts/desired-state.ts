@@ -33,6 +33,8 @@ export interface DesiredStateParts {
   readonly clock: Clock;
   /** Signs the exact text of a `desiredDocument`. */
   readonly sign: (payload: string) => SignedDesired;
+  /** The same document with the list of keys of now: devices refuse an older list. */
+  readonly withCurrentKeys: (signed: SignedDesired) => SignedDesired;
   /** Tells the agent; best effort, since it also asks on a timer. */
   readonly notifyChanged: (agent: string, revision: number) => void;
   /** The revision that the agent's last heartbeat reported; 0 when none is known. */
@@ -136,7 +138,11 @@ export class DesiredState {
     if (current === undefined) return { v: PROTOCOL_VERSION, status: 'retry' };
     const desired = JSON.parse(current.signed) as SignedDesired;
     if (sha256(desired.payload) === request.hash) return { v: PROTOCOL_VERSION, status: 'same' };
-    return { v: PROTOCOL_VERSION, status: 'new', desired };
+    return {
+      v: PROTOCOL_VERSION,
+      status: 'new',
+      desired: this.#parts.withCurrentKeys(desired),
+    };
   }
 
   async #aboveReported(

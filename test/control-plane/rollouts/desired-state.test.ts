@@ -32,6 +32,7 @@ async function setUp(parts: Partial<DesiredStateParts> = {}) {
         signature: 's',
         keys: { payload: '{}', signature: 's' },
       }),
+      withCurrentKeys: (signed) => signed,
       notifyChanged: (agent, revision) => notified.push([agent, revision]),
       observedRevision: () => 0,
       changed: (agents) => changed.push(...agents),

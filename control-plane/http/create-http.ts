@@ -1,0 +1,184 @@
+/**
+ * Puts the HTTP side together: resources, the application, the live hub. The composition root
+ * gives it the rest of the control plane and gets back what to call when something changed.
+ */
+import type { Clock } from '@runnel/shared/clock.ts';
+import type { Random } from '@runnel/shared/random.ts';
+import type { Kysely } from 'kysely';
+import type { Logger } from 'pino';
+import { Definitions } from '../definitions/definitions.ts';
+import type { Identity } from '../identity/identity.ts';
+import type { DesiredState } from '../rollouts/desired-state.ts';
+import { DatasetStats } from '../store/dataset-stats.ts';
+import { newestResultId, pageResults } from '../store/results.ts';
+import type { Schema } from '../store/schema.ts';
+import { agentRoutes } from './agents.ts';
+import { type App, createApp } from './app.ts';
+import type { AuthenticateOptions } from './authenticate.ts';
+import { datasetRoutes } from './datasets.ts';
+import { enrolRoutes } from './enrol.ts';
+import { eventRoutes } from './events.ts';
+import type { FleetView } from './fleet-view.ts';
+import { healthRoutes, type ReadyCheck } from './health.ts';
+import type { HostHistory } from './host-history.ts';
+import { HttpMetrics } from './http-metrics.ts';
+import { jobRoutes } from './jobs.ts';
+import { LiveHub } from './live-hub.ts';
+import { liveRoutes } from './live.ts';
+import type { MetricFamily } from './metrics.ts';
+import { RateLimit } from './rate-limit.ts';
+import { roleGuards } from './role-guards.ts';
+import { resultItem } from './schemas/result-schemas.ts';
+import { meRoutes, signInRoutes } from './sign-in.ts';
+import { tokenRoutes } from './tokens.ts';
+
+export interface CreateHttpParts {
+  readonly db: Kysely<Schema>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly identity: Identity;
+  readonly desired: DesiredState;
+  readonly fleet: FleetView;
+  readonly hosts: HostHistory;
+  readonly checks: readonly ReadyCheck[];
+  /** Metrics of the other parts. */
+  readonly families: () => readonly MetricFamily[];
+  /** How the world reaches us, when it is not how a request did. */
+  readonly publicUrl: string | undefined;
+  readonly port: number;
+  readonly dashboardFolder: string;
+  readonly version: string;
+}
+
+export interface Http {
+  readonly app: App;
+  readonly hub: LiveHub;
+  /** After an agent's row changed. */
+  agentChanged(agent: string): Promise<void>;
+}
+
+/** A site of a few hundred devices can enrol at once from one address. */
+const RATE_LIMIT = { burst: 500, perSecond: 50 };
+/** Results in one message of the websocket. */
+const LIVE_RESULTS_MAX = 1000;
+
+export function createHttp(parts: CreateHttpParts): Http {
+  const { db, clock, random, log, identity, desired, fleet } = parts;
+  const metrics = new HttpMetrics();
+  const refused = (reason: string): void => metrics.refused.add([reason]);
+  const pause = (): Promise<void> => clock.sleep(0);
+  const guards = roleGuards(refused);
+  const auth = authentication(parts, refused);
+  const rateLimit = new RateLimit(clock, RATE_LIMIT);
+  const failed = (error: unknown): void => log.error({ err: error }, 'the live view failed');
+  const hub = new LiveHub({
+    clock,
+    fleet,
+    metrics,
+    failed,
+    newestCursor: () => newestResultId(db),
+    results: async (dataset, after) => {
+      const page = { kind: 'result', dataset, after, limit: LIVE_RESULTS_MAX } as const;
+      const { items, next } = await pageResults(db, page, pause);
+      return { items: items.map(resultItem), next };
+    },
+  });
+  const agentChanged = async (agent: string): Promise<void> => {
+    await fleet.refreshAgent(agent);
+    hub.agentChanged(agent);
+  };
+  const definitions = new Definitions({
+    db,
+    clock,
+    changed: async () => {
+      await fleet.refreshJobs();
+      await desired.recomputeAll();
+      hub.jobsChanged();
+    },
+  });
+  const signIn = {
+    identity,
+    cookieName: auth.cookieName,
+    secureCookie: parts.publicUrl?.startsWith('https:') ?? false,
+    now: () => clock.now(),
+    rateLimit,
+    metrics,
+  };
+  const enrolled = async (agent: string): Promise<void> => {
+    await agentChanged(agent);
+    await desired.recompute(agent);
+  };
+  const stillAllowed = (request: Request): Promise<boolean> =>
+    isStillAllowed(identity, request, auth);
+  const families = (): Promise<MetricFamily[]> =>
+    Promise.resolve([...metrics.families(), ...parts.families()]);
+  const app = createApp({
+    clock,
+    random,
+    log,
+    metrics,
+    authenticate: auth,
+    dashboardFolder: parts.dashboardFolder,
+    version: parts.version,
+    root: [healthRoutes({ checks: parts.checks, families, guards }), signInRoutes(signIn)],
+    api: [
+      agentRoutes({
+        db,
+        clock,
+        fleet,
+        hosts: parts.hosts,
+        desired,
+        identity,
+        agentChanged,
+        guards,
+      }),
+      jobRoutes({ db, definitions, fleet, guards }),
+      datasetRoutes({ db, clock, fleet, datasets: new DatasetStats(db, pause), guards }),
+      eventRoutes({ db, guards }),
+      tokenRoutes({ db, clock, identity, publicUrl: publicUrlOf(parts.publicUrl), guards }),
+      enrolRoutes({ identity, enrolled, rateLimit, metrics }),
+      meRoutes(signIn, guards),
+      liveRoutes({ hub, guards, stillAllowed, failed }),
+    ],
+  });
+  return { app, hub, agentChanged };
+}
+
+function authentication(
+  parts: CreateHttpParts,
+  failed: (reason: string) => void,
+): AuthenticateOptions {
+  const { identity, publicUrl } = parts;
+  return {
+    authenticator: {
+      bearer: (token) => identity.verifyBearer(token),
+      session: (secret) => identity.verifySession(secret),
+    },
+    cookieName: `runnel_session_${parts.port}`,
+    origins: publicUrl === undefined ? [] : [new URL(publicUrl).origin],
+    failed,
+  };
+}
+
+function publicUrlOf(publicUrl: string | undefined): (requestUrl: string) => string {
+  return (requestUrl) => publicUrl ?? new URL(requestUrl).origin;
+}
+
+/** The proof that opened a websocket, judged again. */
+async function isStillAllowed(
+  identity: Identity,
+  request: Request,
+  { cookieName }: AuthenticateOptions,
+): Promise<boolean> {
+  const bearer = /^Bearer +(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1];
+  if (bearer !== undefined) return (await identity.verifyBearer(bearer)) !== undefined;
+  const secret = cookieOf(request.headers.get('cookie') ?? '', cookieName);
+  return secret !== undefined && (await identity.verifySession(secret)) !== undefined;
+}
+
+function cookieOf(header: string, name: string): string | undefined {
+  const prefix = `${name}=`;
+  const pair = header.split(/; */).find((part) => part.startsWith(prefix));
+  return pair === undefined ? undefined : decodeURIComponent(pair.slice(prefix.length));
+}
