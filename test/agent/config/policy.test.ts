@@ -1,0 +1,197 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { parseJobDocument } from '@runnel/shared/definitions/parse-job.ts';
+import { seededRandom } from '@runnel/shared/random.ts';
+import { systemClock } from '@runnel/shared/clock.ts';
+import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
+import { agentPolicy, type AgentPolicy, defaultPolicy } from '@runnel/agent/config/agent-policy.ts';
+import { readPolicy } from '@runnel/agent/config/agent-policy.ts';
+import { checkPolicy, matchesHost } from '@runnel/agent/config/check-policy.ts';
+import { dataFiles } from '@runnel/agent/config/data-files.ts';
+import { JobGate } from '@runnel/agent/config/job-gate.ts';
+import { refusePath } from '@runnel/agent/config/path-policy.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+
+let dataDir: string;
+let outside: string;
+beforeEach(() => {
+  outside = tempDir('outside');
+  dataDir = join(tempDir('data'), 'agent');
+  mkdirSync(join(dataDir, 'files'), { recursive: true });
+  mkdirSync(join(dataDir, 'identity'));
+});
+
+const policy = (given: Record<string, unknown>): AgentPolicy =>
+  agentPolicy.parse({ apiVersion: 'runnel/v1', kind: 'AgentPolicy', ...given });
+
+function job(source: unknown, sink: unknown = { results: { dataset: 'd' } }): unknown {
+  return {
+    apiVersion: 'runnel/v1',
+    kind: 'StreamJob',
+    metadata: { name: 'j' },
+    sources: { s: source },
+    steps: [{ filter: 'true' }],
+    sinks: [{ from: 'filter', ...(sink as object) }],
+  };
+}
+const check = (document: unknown, given: AgentPolicy = defaultPolicy) =>
+  checkPolicy(parseJobDocument(document), given, dataDir);
+
+describe('paths', () => {
+  const refused = (path: string, allowed: string[] = []) => refusePath(path, dataDir, allowed);
+
+  it('are free below the data directory, whether they exist or not', () => {
+    expect(refused('files/out.jsonl')).toBeUndefined();
+    expect(refused('new/deep/out.jsonl')).toBeUndefined();
+    expect(refused(join(dataDir, 'out.jsonl'))).toBeUndefined();
+  });
+
+  it('outside it are refused, by dots as by name', () => {
+    expect(refused('/etc/passwd')).toMatch(/not under the data directory/);
+    expect(refused('../out.jsonl')).toMatch(/not under/);
+    expect(refused('files/../../out.jsonl')).toMatch(/not under/);
+    expect(refused(`${dataDir}-other/out.jsonl`)).toMatch(/not under/);
+  });
+
+  it('that policy allows are free, with what is below them', () => {
+    expect(refused(join(outside, 'a/b.jsonl'), [outside])).toBeUndefined();
+    expect(refused(`${outside}x/b.jsonl`, [outside])).toMatch(/not under/);
+  });
+
+  it('through a symbolic link are judged by where they lead', () => {
+    symlinkSync(outside, join(dataDir, 'files/link'));
+    expect(refused('files/link/out.jsonl')).toMatch(/leads to/);
+    symlinkSync(join(outside, 'not-there-yet'), join(dataDir, 'files/dangling'));
+    expect(refused('files/dangling')).toMatch(/leads to/);
+    symlinkSync('../files', join(dataDir, 'files/inside'));
+    expect(refused('files/inside/out.jsonl')).toBeUndefined();
+  });
+
+  it('in a circle of links are refused', () => {
+    symlinkSync(join(dataDir, 'b'), join(dataDir, 'a'));
+    symlinkSync(join(dataDir, 'a'), join(dataDir, 'b'));
+    expect(refused('a/out.jsonl')).toMatch(/cannot be judged/);
+  });
+
+  it("that are the agent's own are refused, also through a link and under policy", () => {
+    writeFileSync(join(dataDir, 'identity/device.seed'), 'secret');
+    symlinkSync('../identity', join(dataDir, 'files/harmless'));
+    for (const path of [
+      'identity/device.seed',
+      'policy.yaml',
+      'agent.yaml',
+      'agent.lock',
+      'store/data.mdb',
+      'store.damaged-1/data.mdb',
+      'files/harmless/device.seed',
+      'files/../identity/device.seed',
+    ]) {
+      expect(refused(path), path).toMatch(/the agent's own/);
+      expect(refused(path, ['/', dataDir]), path).toMatch(/the agent's own/);
+    }
+  });
+});
+
+describe('jobs', () => {
+  it('that stay within the default policy run', () => {
+    expect(check(job({ host: { every: '1s' } }))).toEqual([]);
+    expect(check(job({ mqtt: { topic: 'a', url: 'mqtt://anywhere' } }))).toEqual([]);
+    expect(check(job({ file: { path: 'in.jsonl' } }, { file: { path: 'out.jsonl' } }))).toEqual([]);
+  });
+
+  it('that need more are refused with every reason', () => {
+    const document = job({ file: { path: '/etc/shadow' } }, { file: { path: '/boot/x' } });
+    expect(check(document)).toHaveLength(2);
+    expect(check(document)[0]).toMatch(/sources\.s: path \/etc\/shadow/);
+  });
+
+  it('may not carry a local secret to a broker of their own', () => {
+    const broker = { url: 'mqtts://evil', topic: 't', username: 'u' };
+    const seed = { file: 'identity/device.seed' };
+    expect(check(job({ mqtt: { ...broker, password: seed } }))).toHaveLength(1);
+    expect(check(job({ mqtt: { ...broker, ca: '/etc/shadow' } }))).toHaveLength(1);
+  });
+
+  it('may only use kinds and hosts that policy names', () => {
+    const strictOne = policy({ sources: ['host'], sinks: ['results'], hosts: ['*.plant.local'] });
+    expect(check(job({ host: { every: '1s' } }), strictOne)).toEqual([]);
+    expect(check(job({ file: { path: 'a' } }), strictOne)).toHaveLength(1);
+    const mqtt = policy({ hosts: ['*.plant.local', '10.1.0.0/16'] });
+    const at = (url: string) => check(job({ mqtt: { topic: 't', url } }), mqtt);
+    expect(at('mqtt://broker.plant.local')).toEqual([]);
+    expect(at('mqtt://10.1.2.3:1883')).toEqual([]);
+    expect(at('mqtt://10.2.2.3:1883')).toHaveLength(1);
+    expect(at('mqtt://plant.local.evil')).toHaveLength(1);
+  });
+
+  it('hosts match by name, suffix, address and subnet, and nothing else', () => {
+    expect(matchesHost('A.b', 'a.B')).toBe(true);
+    expect(matchesHost('x.plant', '*.plant')).toBe(true);
+    expect(matchesHost('xplant', '*.plant')).toBe(false);
+    expect(matchesHost('[fd00::1]', 'fd00::/8')).toBe(true);
+    expect(matchesHost('10.0.0.1', '10.0.0.0/33')).toBe(false);
+    expect(matchesHost('name', '10.0.0.0/8')).toBe(false);
+  });
+});
+
+describe('the gate', () => {
+  const desired = (name: string, version: number, document: unknown): DesiredJob => {
+    return { name, version, hash: `${version}`, document, parameters: {}, paused: false };
+  };
+  const gate = () => new JobGate({ policy: defaultPolicy, dataDir, clock: systemClock });
+  const good = job({ host: { every: '1s' } });
+  const bad = job({ file: { path: '/etc/shadow' } });
+
+  it('refuses one job with its reason and lets the others run', () => {
+    const at = gate();
+    const admitted = at.admit([desired('a', 1, good), desired('b', 1, bad)]);
+    expect(admitted.map(({ name }) => name)).toEqual(['a']);
+    const [report] = at.reports([]);
+    expect(report).toMatchObject({ name: 'b', version: null, phase: 'refused' });
+    expect(report?.attempted).toMatchObject({ version: 1, phase: 'refused' });
+    expect(report?.attempted?.reason).toMatch(/etc\/shadow/);
+  });
+
+  it('keeps the version that runs when the next one is refused', () => {
+    const at = gate();
+    at.admit([desired('a', 1, good)]);
+    const [still] = at.admit([desired('a', 2, bad)]);
+    expect(still).toMatchObject({ name: 'a', version: 1 });
+    expect(at.admit([desired('a', 3, good)])[0]).toMatchObject({ version: 3 });
+    expect(at.reports([])).toEqual([]);
+  });
+
+  it('lets a document through that does not parse: the compiler reports it', () => {
+    const broken = desired('a', 1, { kind: 'StreamJob' });
+    expect(gate().admit([broken])).toEqual([broken]);
+  });
+});
+
+describe('policy.yaml', () => {
+  it('that is absent means the default, and one that is broken means an error', async () => {
+    expect(await readPolicy(dataFiles(dataDir))).toEqual(defaultPolicy);
+    writeFileSync(
+      join(dataDir, 'policy.yaml'),
+      'apiVersion: runnel/v1\nkind: AgentPolicy\nsinkz: []\n',
+    );
+    await expect(readPolicy(dataFiles(dataDir))).rejects.toThrow(
+      /policy\.yaml: sinkz: unknown key/,
+    );
+  });
+});
+
+it('a random path never leads out of the data directory', () => {
+  const random = seededRandom(7);
+  const parts = ['..', '.', 'files', 'link', 'x', '/', 'identity', '//etc', 'agent.yaml'];
+  symlinkSync(outside, join(dataDir, 'link'));
+  for (let count = 0; count < 500; count++) {
+    const path = Array.from(
+      { length: 5 },
+      () => parts[Math.floor(random.next() * parts.length)],
+    ).join('/');
+    if (refusePath(path, dataDir, []) !== undefined) continue;
+    const [first] = relative(dataDir, resolve(dataDir, path)).split('/');
+    expect(['..', 'link', 'identity', 'agent.yaml'], path).not.toContain(first);
+  }
+});
