@@ -46,7 +46,6 @@ export interface CreateHttpParts {
   readonly families: () => readonly MetricFamily[];
   /** How the world reaches us, when it is not how a request did. */
   readonly publicUrl: string | undefined;
-  readonly port: number;
   readonly dashboardFolder: string;
   readonly version: string;
 }
@@ -155,7 +154,8 @@ function authentication(
       bearer: (token) => identity.verifyBearer(token),
       session: (secret) => identity.verifySession(secret),
     },
-    cookieName: `runnel_session_${parts.port}`,
+    // Browsers share cookies between the ports of a host: each control plane has its own name.
+    cookieName: `runnel_session_${identity.rootFingerprint.slice(0, 8)}`,
     origins: publicUrl === undefined ? [] : [new URL(publicUrl).origin],
     failed,
   };

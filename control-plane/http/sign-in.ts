@@ -1,8 +1,7 @@
 /**
  * Signing in with a one-time link, who is signed in, and signing out.
  *
- * The cookie is HttpOnly and SameSite=Strict, and Secure when the page is served over https. Its
- * name carries the port, because browsers share cookies between all ports of a host.
+ * The cookie is HttpOnly and SameSite=Strict, and Secure when the page is served over https.
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie';

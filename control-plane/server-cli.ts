@@ -1,0 +1,190 @@
+/**
+ * `runnel-control`: runs the control plane, and what belongs to running it. Composition root of
+ * the process: real clock, signals, standard streams.
+ *
+ * stdout holds only answers (`ready …`, links, paths); the log goes to stderr as JSON lines. Exit
+ * codes: 0 ended as asked, 1 failed, 2 wrong arguments.
+ */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import pino from 'pino';
+import { systemClock } from '@runnel/shared/clock.ts';
+import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
+import { systemRandom } from '@runnel/shared/random.ts';
+import type { NatsChoice } from './connect-nats.ts';
+import { controlVersion } from './control-version.ts';
+import { startControlPlane } from './main.ts';
+import { findNatsServer } from './nats/find-nats-server.ts';
+import { type ListenAddress, parseListen } from './nats/listen-address.ts';
+import { requestSignInLink } from './sign-in-link.ts';
+
+interface ServeOptions {
+  readonly data: string;
+  readonly http: ListenAddress;
+  readonly publicUrl?: string;
+  readonly natsListen?: ListenAddress;
+  readonly natsUrl?: string;
+  readonly natsCreds?: string;
+  readonly natsAdvertise?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsCa?: string;
+  readonly logLevel: string;
+}
+
+const say = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+async function serve(options: ServeOptions): Promise<void> {
+  const log = pino({ level: options.logLevel, name: 'runnel-control' }, pino.destination(2));
+  const ending = endSignals();
+  const control = await startControlPlane({
+    dataDir: options.data,
+    http: options.http,
+    publicUrl: options.publicUrl,
+    nats: natsChoice(options),
+    natsAdvertise: options.natsAdvertise,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    env: process.env,
+    signal: ending.signal,
+  });
+  if (control.signInLink !== undefined) say(`sign in: ${control.signInLink}`);
+  say(`ready ${control.url}`);
+  await ending.asked;
+  log.info('ending');
+  await control.close();
+  ending.stop();
+}
+
+/** The first SIGTERM or SIGINT asks for a clean end, a second one ends at once. */
+function endSignals() {
+  const controller = new AbortController();
+  const asked = new Promise<void>((resolve) => {
+    controller.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  const onSignal = (): void => {
+    if (controller.signal.aborted) process.exit(1);
+    controller.abort(new RunnelError('ended', 'ended before it was ready'));
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  return {
+    asked,
+    signal: controller.signal,
+    stop: () => {
+      process.off('SIGTERM', onSignal);
+      process.off('SIGINT', onSignal);
+    },
+  };
+}
+
+function natsChoice(options: ServeOptions): NatsChoice {
+  const { natsUrl, natsCreds, natsListen, tlsCert, tlsKey, tlsCa } = options;
+  if (natsUrl !== undefined) {
+    return {
+      kind: 'given',
+      url: natsUrl,
+      ...(natsCreds === undefined ? {} : { credsFile: natsCreds }),
+      ...(tlsCa === undefined ? {} : { caFile: tlsCa }),
+    };
+  }
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw new RunnelError('arguments', '--tls-cert and --tls-key belong together');
+  }
+  const ca = tlsCa === undefined ? {} : { caFile: tlsCa };
+  return {
+    kind: 'own',
+    ...(natsListen === undefined ? {} : { listen: natsListen }),
+    ...(tlsCert === undefined || tlsKey === undefined
+      ? {}
+      : { tls: { certFile: tlsCert, keyFile: tlsKey, ...ca } }),
+  };
+}
+
+function address(text: string): ListenAddress {
+  try {
+    return parseListen(text);
+  } catch (error) {
+    throw new InvalidArgumentError(messageOf(error));
+  }
+}
+
+function httpUrl(text: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) {
+    return text.replace(/\/+$/, '');
+  }
+  throw new InvalidArgumentError('write http://HOST[:PORT] or https://HOST[:PORT]');
+}
+
+function program(): Command {
+  const root = new Command('runnel-control')
+    .description('The Runnel control plane: enrols devices, pushes jobs, shows the fleet.')
+    .version(`runnel-control ${controlVersion}`, '-V, --version')
+    .exitOverride();
+  root
+    .command('serve')
+    .description('run the control plane until SIGTERM')
+    .requiredOption('--data <dir>', 'directory of everything that is kept')
+    .option('--http <host:port>', 'where API and page are served', address, {
+      host: '127.0.0.1',
+      port: 8080,
+    })
+    .option('--public-url <url>', 'how people and devices reach it, when not by --http', httpUrl)
+    .option('--nats-listen <host:port>', 'where its own nats-server listens', address)
+    .addOption(
+      new Option('--nats-url <url>', 'use this NATS server instead of an own one').conflicts([
+        'natsListen',
+        'tlsCert',
+        'tlsKey',
+      ]),
+    )
+    .option('--nats-creds <file>', 'credentials for --nats-url')
+    .option('--nats-advertise <url>', 'how devices reach NATS, when not as it listens')
+    .option('--tls-cert <file>', 'certificate of the own nats-server (PEM)')
+    .option('--tls-key <file>', 'its private key (PEM)')
+    .option('--tls-ca <file>', 'private CA that signed the certificate (PEM); devices get it')
+    .addOption(
+      new Option('--log-level <level>', 'least level that is logged')
+        .choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+        .default('info'),
+    )
+    .action(serve);
+  root
+    .command('sign-in-link')
+    .description('print a one-time link that signs a browser in as admin')
+    .requiredOption('--data <dir>', 'directory of the running control plane')
+    .action(async ({ data }: { data: string }) => say(await requestSignInLink(data)));
+  root
+    .command('nats-server')
+    .description('find or fetch a nats-server and print its path')
+    .option('--cache <dir>', 'where a fetched one is kept')
+    .action(async ({ cache }: { cache?: string }) => {
+      const found = await findNatsServer({
+        clock: systemClock,
+        env: process.env,
+        log: (line) => process.stderr.write(`${line}\n`),
+        ...(cache === undefined ? {} : { cacheDir: cache }),
+      });
+      say(found.path);
+    });
+  return root;
+}
+
+async function main(): Promise<number> {
+  try {
+    await program().parseAsync();
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const hint = error instanceof RunnelError && error.hint !== undefined ? ` (${error.hint})` : '';
+    process.stderr.write(`runnel-control: ${messageOf(error)}${hint}\n`);
+    if (!(error instanceof RunnelError) && error instanceof Error) {
+      process.stderr.write(`${error.stack ?? ''}\n`);
+    }
+    return error instanceof RunnelError && error.code === 'arguments' ? 2 : 1;
+  }
+}
+
+process.exitCode = await main();
