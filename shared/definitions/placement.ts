@@ -82,7 +82,10 @@ const SLA_KINDS = [
 export type SlaKind = (typeof SLA_KINDS)[number];
 
 const slaFields = {
-  name: z.string().regex(NAME, { error: 'is no name: small letters, digits and dashes' }),
+  name: z
+    .string()
+    .regex(NAME, { error: 'is no name: small letters, digits and dashes' })
+    .describe('Name of the promise.'),
   freshness: positiveDuration.optional().describe('Results are never older. Example: `2m`.'),
   deliveryLag: positiveDuration
     .optional()

@@ -89,6 +89,12 @@ function inOurWords(issue: z.core.$ZodIssue, site: Site): DefinitionIssue[] {
   if (issue.code === 'invalid_union' && message.startsWith('Invalid')) {
     return unionIssues(issue, { ...site, within: inner }, path);
   }
+  if (issue.code === 'invalid_key') {
+    return issue.issues.map((each) => {
+      const [problem = '', hint] = each.message.split('\n');
+      return issueAt(path, lowerFirst(problem), hint);
+    });
+  }
   const found = valueAt(input, inner);
   if (issue.code === 'invalid_type') {
     const expected = article(issue.expected);

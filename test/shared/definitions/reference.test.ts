@@ -1,0 +1,61 @@
+/** The schema for editors and the reference say what the parser says. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { jobJsonSchema } from '@runnel/shared/definitions/job-json-schema.ts';
+import { parseJob } from '@runnel/shared/definitions/parse-job.ts';
+import { referenceText } from '@runnel/shared/definitions/reference-text.ts';
+import { sinks } from '@runnel/shared/definitions/sinks/registry.ts';
+import { sources } from '@runnel/shared/definitions/sources/registry.ts';
+import { operators } from '@runnel/shared/engine/operators/registry.ts';
+
+const schema = z.fromJSONSchema(jobJsonSchema() as z.core.JSONSchema.JSONSchema);
+const HEAD = 'apiVersion: runnel/v1\nkind: StreamJob\nmetadata: { name: x }\n';
+
+describe('the schema for editors', () => {
+  test('takes every example', () => {
+    const folder = join(import.meta.dirname, '../../../deploy/examples');
+    for (const file of readdirSync(folder).filter((name) => /(?<!\.test)\.yaml$/.test(name))) {
+      const result = schema.safeParse(parse(readFileSync(join(folder, file), 'utf8')));
+      expect(result.error?.issues, file).toBeUndefined();
+    }
+  });
+
+  test.each([
+    'sources: { a: { host: { evry: 5s } } }\nsteps: [{ filter: "true" }]',
+    'sources: { a: { hots: {} } }\nsteps: [{ filter: "true" }]',
+    'sources: { a: { host: {} } }\nsteps: [{ filtre: "true" }]',
+    'sources: { a: { host: {} } }\nsteps: [{ filter: "true" }]\nsinks: [{ from: filter }]',
+    'sources: { a: { mqtt: { topic: t, password: x } } }\nsteps: [{ filter: "true" }]',
+  ])('refuses what the parser refuses: %s', (body) => {
+    expect(() => parseJob(`${HEAD}${body}\n`)).toThrow();
+    expect(schema.safeParse(parse(`${HEAD}${body}\n`)).success).toBe(false);
+  });
+});
+
+describe('the reference', () => {
+  const text = referenceText();
+
+  test('has every component and every function', () => {
+    for (const spec of [...sources, ...sinks]) expect(text).toContain(`\`${spec.kind}\``);
+    for (const operator of operators) expect(text).toContain(`### Step \`${operator.name}\``);
+  });
+
+  test('describes every key', () => {
+    const bare = text.split('\n').filter((line) => /^\| `[^`]+` \|.*\|\s+\|$/.test(line));
+    expect(bare).toEqual([]);
+  });
+
+  test('its examples of sources and sinks pass', () => {
+    for (const { yaml } of sources.flatMap((spec) => spec.examples)) {
+      const body = yaml.replaceAll(/^/gm, '  ');
+      parseJob(`${HEAD}sources:\n${body}\nsteps: [{ filter: "true" }]\n`);
+    }
+    for (const { yaml } of sinks.flatMap((spec) => spec.examples)) {
+      const steps = 'steps: [{ id: rms, filter: "true" }, { id: alert, filter: "true" }]';
+      parseJob(`${HEAD}sources: { a: { host: {} } }\n${steps}\nsinks:\n  ${yaml}\n`);
+    }
+  });
+});
