@@ -135,6 +135,9 @@ function addAlerts(router: Router, parts: DatasetRoutesParts): void {
         limit: limitParam(1000, 100),
         since: sinceParam,
         latest: flagParam,
+        newest: flagParam.openapi({
+          description: 'The newest `limit` rows instead of a walk from `after`.',
+        }),
       }),
     },
     responses: {
@@ -155,6 +158,7 @@ function addAlerts(router: Router, parts: DatasetRoutesParts): void {
         limit: query.limit,
         ...(since === undefined ? {} : { since }),
         latest: isSet(query.latest),
+        newest: isSet(query.newest),
       },
       () => parts.clock.sleep(0),
     );

@@ -3,7 +3,7 @@
  * (problem+json); 401 anywhere means that the session is over, and is told once to the page.
  */
 import type { AgentDetail, HostPoint, JobDetail, ResultItem } from '../../http/live-messages.ts';
-import type { EventItem, MeItem, TokenItem, VersionItem } from './api-items.ts';
+import type { AlertItem, EventItem, MeItem, TokenItem, VersionItem } from './api-items.ts';
 
 export class ApiError extends Error {
   readonly status: number;
@@ -71,6 +71,12 @@ export class ApiClient {
   async newestResults(dataset: string): Promise<readonly ResultItem[]> {
     const path = `/datasets/${part(dataset)}/results?newest=true&limit=1000`;
     return (await this.#get<Page<ResultItem>>(path)).items;
+  }
+
+  /** The newest alerts of a job or of a device. */
+  async alerts(of: { job: string } | { agent: string }): Promise<readonly AlertItem[]> {
+    const query = new URLSearchParams({ ...of, newest: 'true', limit: '500' }).toString();
+    return (await this.#get<Page<AlertItem>>(`/alerts?${query}`)).items;
   }
 
   async events(): Promise<readonly EventItem[]> {

@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { AgentDetail } from '../../http/live-messages.ts';
 import { ApiError } from '../api/api-client.ts';
 import { OldContext, useApp, useLoaded, useMayOperate, useRefresh } from '../hooks.ts';
+import { AlertPanel } from '../parts/alert-panel.tsx';
 import { ConditionList } from '../parts/condition-list.tsx';
 import { ConfirmDialog } from '../parts/confirm-dialog.tsx';
 import { DeviceFacts } from '../parts/device-facts.tsx';
@@ -80,6 +81,7 @@ function Device({ agent, reload }: { agent: AgentDetail; reload: () => void }): 
       <div class="columns">
         <div class="column-main">
           <ConditionList agent={agent} />
+          <AlertPanel of={{ agent: agent.id }} />
           <OldContext.Provider value={agent.connection === 'offline'}>
             <DeviceJobs agent={agent} />
             <HostCharts id={agent.id} newest={agent.host} />

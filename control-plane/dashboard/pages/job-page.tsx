@@ -4,6 +4,7 @@ import type { JobDetail } from '../../http/live-messages.ts';
 import type { VersionItem } from '../api/api-items.ts';
 import { ApiError } from '../api/api-client.ts';
 import { useApp, useLoaded, useRefresh } from '../hooks.ts';
+import { AlertPanel } from '../parts/alert-panel.tsx';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { JobAgents } from '../parts/job-agents.tsx';
 import { JobProgress } from '../parts/job-progress.tsx';
@@ -55,6 +56,7 @@ function Job({ job }: { job: JobDetail }): JSX.Element {
       </header>
       <div class="columns">
         <div class="column-main">
+          <AlertPanel of={{ job: job.name }} />
           {job.datasets.length === 0 ? (
             <Panel title="Results">
               <EmptyNote>
