@@ -1,0 +1,61 @@
+/**
+ * Is a device there? Pure verdicts over heartbeats (DESIGN.md §11).
+ *
+ * `online`; `late` after 2 missed heartbeats; `offline` after 5; `never` before the first. Silence
+ * counts only while we could have heard: time without NATS is cut out, and after such a gap (the
+ * start of the process is one) verdicts stay as they were for 5 intervals, so that a restart of the
+ * control plane does not turn a healthy fleet offline. All times here are monotonic milliseconds.
+ *
+ * ```
+ * interval 10 s     beat                                        half an interval of grace
+ *                    0 ──── 10 ──── 20 ─┬─ 30 ──── 40 ──── 50 ─┬─ 60
+ *                    online             late (25)              offline (55)
+ * ```
+ */
+export type ConnectionState = 'online' | 'late' | 'offline' | 'never';
+
+const LATE_AFTER_MISSED = 2;
+const OFFLINE_AFTER_MISSED = 5;
+const PAUSE_INTERVALS = 5;
+
+/** How long we have been able to hear devices. */
+export interface Witness {
+  /** Of the connection that stands; null while there is none. */
+  readonly connectedSinceMs: number | null;
+  /** Connected time before that connection. */
+  readonly witnessedBeforeMs: number;
+}
+
+export const noWitness: Witness = { connectedSinceMs: null, witnessedBeforeMs: 0 };
+
+export function witnessConnected(witness: Witness, nowMs: number): Witness {
+  return witness.connectedSinceMs === null ? { ...witness, connectedSinceMs: nowMs } : witness;
+}
+
+export function witnessLost(witness: Witness, nowMs: number): Witness {
+  return { connectedSinceMs: null, witnessedBeforeMs: witnessedMs(witness, nowMs) };
+}
+
+/** Time during which we could hear, up to now. */
+export function witnessedMs(witness: Witness, nowMs: number): number {
+  const since = witness.connectedSinceMs;
+  return witness.witnessedBeforeMs + (since === null ? 0 : nowMs - since);
+}
+
+export interface Silence {
+  readonly previous: ConnectionState;
+  /** `witnessedMs` when it was heard last; 0 when that was before this process began. */
+  readonly heardAtWitnessedMs: number;
+  readonly intervalMs: number;
+}
+
+/** The verdict now; a heartbeat itself makes `online` at once and needs no verdict. */
+export function connectionOf(silence: Silence, witness: Witness, nowMs: number): ConnectionState {
+  const { previous, intervalMs } = silence;
+  if (previous === 'never' || witness.connectedSinceMs === null) return previous;
+  if (nowMs - witness.connectedSinceMs < PAUSE_INTERVALS * intervalMs) return previous;
+  const silentMs = witnessedMs(witness, nowMs) - silence.heardAtWitnessedMs;
+  const missed = Math.floor((silentMs - intervalMs / 2) / intervalMs);
+  if (missed >= OFFLINE_AFTER_MISSED) return 'offline';
+  return missed >= LATE_AFTER_MISSED ? 'late' : 'online';
+}

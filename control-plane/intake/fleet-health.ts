@@ -1,0 +1,300 @@
+/**
+ * What is known of each device from its heartbeats, in memory. The store gets transitions as
+ * events, and one batched last-seen write per 30 s (DESIGN.md §11), so that a restart shows what
+ * was known before.
+ */
+import type { Kysely } from 'kysely';
+import type { Logger } from 'pino';
+import type { Clock } from '@runnel/shared/clock.ts';
+import { messageOf } from '@runnel/shared/errors.ts';
+import { limits } from '@runnel/shared/limits.ts';
+import type { Condition } from '@runnel/shared/protocol/condition.ts';
+import { type Heartbeat, heartbeat as heartbeatSchema } from '@runnel/shared/protocol/heartbeat.ts';
+import type { Schema } from '../store/schema.ts';
+import { type CloneWatch, isCloned, noClone, sawEpoch } from './clone-watch.ts';
+import {
+  type ConnectionState,
+  type Witness,
+  connectionOf,
+  noWitness,
+  witnessConnected,
+  witnessLost,
+  witnessedMs,
+} from './connection.ts';
+import type { EventWriter } from './event-writer.ts';
+import { connectionEvent, heartbeatEvents } from './transitions.ts';
+
+const TICK_MS = 1000;
+const WRITE_MS = 30_000;
+const ROWS_PER_COMMIT = 500;
+const INTERVAL_MS_MIN = 500;
+const INTERVAL_MS_MAX = 3_600_000;
+
+/** What the API shows of one device. */
+export interface HealthReport {
+  readonly connection: ConnectionState;
+  readonly lastSeenAt: number | null;
+  readonly heartbeat: Heartbeat | undefined;
+  /** Reported ones, and `cloned`, which only we can see. */
+  readonly conditions: readonly Condition[];
+}
+
+export interface FleetHealthOptions {
+  readonly db: Kysely<Schema>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly events: EventWriter;
+}
+
+/** `beat`: a heartbeat came; else the verdict changed. `at`: when, by our clock. */
+export type HealthListener = (agent: string, change: 'beat' | 'verdict', at: number) => void;
+
+interface Entry {
+  connection: ConnectionState;
+  lastSeenAt: number | null;
+  heartbeat: Heartbeat | undefined;
+  heardAtWitnessedMs: number;
+  clones: CloneWatch;
+  clonedSince: number | null;
+  unwritten: boolean;
+}
+
+export class FleetHealth {
+  readonly counters = { heartbeats: 0, unknownAgent: 0 };
+  readonly #options: FleetHealthOptions;
+  readonly #entries = new Map<string, Entry>();
+  readonly #listeners = new Set<HealthListener>();
+  #witness: Witness = noWitness;
+  #writtenAtMs: number;
+  #cancelTick: () => void = () => undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  /** Loads what was known before; verdicts begin with `start` and a connection. */
+  static async open(options: FleetHealthOptions): Promise<FleetHealth> {
+    const health = new FleetHealth(options);
+    const rows = await options.db
+      .selectFrom('agents')
+      .select(['id', 'last_seen_at', 'last_heartbeat'])
+      .execute();
+    for (const row of rows) health.#entries.set(row.id, health.#restored(row));
+    return health;
+  }
+
+  private constructor(options: FleetHealthOptions) {
+    this.#options = options;
+    this.#writtenAtMs = options.clock.monotonicMs();
+  }
+
+  start(): void {
+    this.#cancelTick = this.#options.clock.after(TICK_MS, () => {
+      this.tick();
+      this.start();
+    });
+  }
+
+  /** Writes what was not written yet. */
+  async stop(): Promise<void> {
+    this.#cancelTick();
+    await this.write();
+  }
+
+  /** We can hear devices, or cannot: silence counts only while we can. */
+  setConnected(connected: boolean): void {
+    const now = this.#options.clock.monotonicMs();
+    const change = connected ? witnessConnected : witnessLost;
+    this.#witness = change(this.#witness, now);
+  }
+
+  onChange(listener: HealthListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  report(agent: string): HealthReport {
+    const entry = this.#entries.get(agent);
+    if (entry === undefined) {
+      return { connection: 'never', lastSeenAt: null, heartbeat: undefined, conditions: [] };
+    }
+    const { connection, lastSeenAt, heartbeat } = entry;
+    const reported = heartbeat?.conditions ?? [];
+    const conditions =
+      entry.clonedSince === null ? reported : [...reported, clonedCondition(entry.clonedSince)];
+    return { connection, lastSeenAt, heartbeat, conditions };
+  }
+
+  /** The revision that it said it runs; 0 when nothing is known. */
+  observedRevision(agent: string): number {
+    return this.#entries.get(agent)?.heartbeat?.observedRevision ?? 0;
+  }
+
+  /** It was deleted. */
+  forget(agent: string): void {
+    this.#entries.delete(agent);
+  }
+
+  /** Takes a heartbeat whose sender was checked; false when nobody of that id is enrolled. */
+  async heard(heartbeat: Heartbeat): Promise<boolean> {
+    const { agent } = heartbeat;
+    if (!this.#entries.has(agent) && !(await this.#isEnrolled(agent))) {
+      this.counters.unknownAgent += 1;
+      return false;
+    }
+    const entry = this.#entries.get(agent) ?? newEntry();
+    this.#entries.set(agent, entry);
+    this.#take(entry, heartbeat);
+    return true;
+  }
+
+  /** Judges everyone; `start` does it every second. */
+  tick(): void {
+    const { clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    for (const [agent, entry] of this.#entries) {
+      const verdict = connectionOf(
+        {
+          previous: entry.connection,
+          heardAtWitnessedMs: entry.heardAtWitnessedMs,
+          intervalMs: intervalOf(entry.heartbeat),
+        },
+        this.#witness,
+        nowMs,
+      );
+      const cloned = isCloned(entry.clones, nowMs);
+      if (verdict === entry.connection && cloned === (entry.clonedSince !== null)) continue;
+      this.#judge(agent, entry, verdict);
+      this.#setCloned(agent, entry, cloned);
+      this.#tell(agent, 'verdict', clock.now());
+    }
+    if (nowMs - this.#writtenAtMs >= WRITE_MS) {
+      this.#writtenAtMs = nowMs;
+      void this.write().catch((error: unknown) => {
+        this.#options.log.error({ error: messageOf(error) }, 'last-seen times were not written');
+      });
+    }
+  }
+
+  /** Last-seen times and last heartbeats to the store, in steps that let other work run. */
+  async write(): Promise<void> {
+    this.#writing = this.#writing.then(
+      () => this.#writeAll(),
+      () => this.#writeAll(),
+    );
+    await this.#writing;
+  }
+
+  #take(entry: Entry, heartbeat: Heartbeat): void {
+    const { clock, events } = this.#options;
+    const { agent } = heartbeat;
+    const at = clock.now();
+    const nowMs = clock.monotonicMs();
+    this.counters.heartbeats += 1;
+    for (const event of heartbeatEvents(agent, at, entry.heartbeat, heartbeat)) {
+      events.append(event);
+    }
+    entry.heartbeat = heartbeat;
+    entry.lastSeenAt = at;
+    entry.heardAtWitnessedMs = witnessedMs(this.#witness, nowMs);
+    entry.unwritten = true;
+    entry.clones = sawEpoch(entry.clones, heartbeat.epoch, nowMs);
+    this.#judge(agent, entry, 'online');
+    this.#setCloned(agent, entry, isCloned(entry.clones, nowMs));
+    this.#tell(agent, 'beat', at);
+  }
+
+  #judge(agent: string, entry: Entry, verdict: ConnectionState): void {
+    if (verdict === entry.connection) return;
+    const at = this.#options.clock.now();
+    this.#options.events.append(connectionEvent(agent, at, entry.connection, verdict));
+    entry.connection = verdict;
+  }
+
+  #setCloned(agent: string, entry: Entry, cloned: boolean): void {
+    if (cloned === (entry.clonedSince !== null)) return;
+    const at = this.#options.clock.now();
+    entry.clonedSince = cloned ? at : null;
+    this.#options.events.append({
+      at,
+      agent,
+      job: null,
+      type: 'condition',
+      severity: cloned ? 'error' : 'ok',
+      message: cloned ? clonedCondition(at).message : 'only one process has this identity again',
+      data: { type: 'cloned' },
+    });
+  }
+
+  #tell(agent: string, change: 'beat' | 'verdict', at: number): void {
+    for (const listener of this.#listeners) listener(agent, change, at);
+  }
+
+  async #isEnrolled(agent: string): Promise<boolean> {
+    const row = await this.#options.db
+      .selectFrom('agents')
+      .select('id')
+      .where('id', '=', agent)
+      .where('status', '=', 'approved')
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
+  async #writeAll(): Promise<void> {
+    const { db, clock } = this.#options;
+    const unwritten = [...this.#entries].filter(([, entry]) => entry.unwritten);
+    for (let start = 0; start < unwritten.length; start += ROWS_PER_COMMIT) {
+      const chunk = unwritten.slice(start, start + ROWS_PER_COMMIT);
+      for (const [, entry] of chunk) entry.unwritten = false;
+      await db.transaction().execute(async (transaction) => {
+        for (const [agent, entry] of chunk) {
+          const last_heartbeat = JSON.stringify(entry.heartbeat);
+          await transaction
+            .updateTable('agents')
+            .set({ last_seen_at: entry.lastSeenAt, last_heartbeat })
+            .where('id', '=', agent)
+            .execute();
+        }
+      });
+      await clock.sleep(0);
+    }
+  }
+
+  /** What a restart knows: `online` when it was heard up to about the end of the last run. */
+  #restored(row: { last_seen_at: number | null; last_heartbeat: string | null }): Entry {
+    const entry = newEntry();
+    if (row.last_seen_at === null) return entry;
+    entry.lastSeenAt = row.last_seen_at;
+    const parsed = heartbeatSchema.safeParse(JSON.parse(row.last_heartbeat ?? 'null'));
+    entry.heartbeat = parsed.success ? parsed.data : undefined;
+    const silentMs = this.#options.clock.now() - row.last_seen_at;
+    const fresh = silentMs < WRITE_MS + 5 * intervalOf(entry.heartbeat);
+    entry.connection = fresh ? 'online' : 'offline';
+    return entry;
+  }
+}
+
+function newEntry(): Entry {
+  return {
+    connection: 'never',
+    lastSeenAt: null,
+    heartbeat: undefined,
+    heardAtWitnessedMs: 0,
+    clones: noClone,
+    clonedSince: null,
+    unwritten: false,
+  };
+}
+
+function intervalOf(heartbeat: Heartbeat | undefined): number {
+  const asked = heartbeat?.intervalMs ?? limits.heartbeatIntervalMs;
+  return Math.min(Math.max(asked, INTERVAL_MS_MIN), INTERVAL_MS_MAX);
+}
+
+function clonedCondition(since: number): Condition {
+  return {
+    type: 'cloned',
+    axis: 'security',
+    severity: 'error',
+    reason: 'Cloned',
+    message: 'two live processes use the identity of this device; revoke it and enrol both anew',
+    since,
+  };
+}
