@@ -46,6 +46,8 @@ export class CommitDriver {
   gathered: TakenRecord[] = [];
   /** The largest number of records that were gathered at once. */
   gatheredPeak = 0;
+  /** Records offered after `offer` had said stop and before `resume`: must stay 0. */
+  offeredWhileFull = 0;
   #auto: boolean;
   readonly #gatherMax: number;
   #scheduled = false;
@@ -143,6 +145,7 @@ export class CommitDriver {
 
   #offer(record: RawRecord): boolean {
     if (this.#dead) return false;
+    if (this.#full) this.offeredWhileFull += 1;
     this.gathered.push({
       topic: record.topic,
       text: Buffer.from(record.payload).toString('utf8'),
