@@ -90,7 +90,7 @@ type Db = Database<Buffer, StoreKey & (string | number)>;
 
 export function openCheckpointStore(options: CheckpointStoreOptions): CheckpointStore {
   mkdirSync(options.dir, { recursive: true, mode: 0o700 });
-  const root = open({
+  const root: RootDatabase<Buffer, string> = open({
     path: options.dir,
     noSubdir: false,
     maxDbs: 16,
@@ -98,7 +98,7 @@ export function openCheckpointStore(options: CheckpointStoreOptions): Checkpoint
     eventTurnBatching: false,
     encoding: 'binary',
     mapSize: Math.min(options.bytesMax, 64 * 1024 * 1024),
-  }) as RootDatabase<Buffer, string>;
+  });
   return new LmdbCheckpointStore(root, options);
 }
 

@@ -21,6 +21,9 @@ export interface JournalBudget {
 
 /** Blocks dropped in one commit at most: what is over goes with the next ones. */
 const DROPPED_PER_COMMIT_MAX = 64;
+const DROPPED_IN_RELIEF_MAX = 2048;
+const RELIEF_SHARE = 0.75;
+const RELIEF_MS = 3_600_000;
 
 interface Kept {
   readonly first: number;
@@ -29,7 +32,9 @@ interface Kept {
 
 export class Journal {
   readonly #store: CheckpointStore;
-  #budget: JournalBudget;
+  readonly #budget: JournalBudget;
+  #reliefBytes = Infinity;
+  #reliefEndsRunMs = 0;
   /** The oldest block kept; undefined while the journal is empty. */
   #kept: Kept | undefined;
   #next = 1;
@@ -104,12 +109,13 @@ export class Journal {
     return this.#records;
   }
 
-  setBudget(budget: JournalBudget): void {
-    this.#budget = budget;
-  }
-
-  get budget(): JournalBudget {
-    return this.#budget;
+  /**
+   * The disk is full: for the next hour of running time the journal keeps a quarter less than it
+   * has now, since what it may keep was set for a disk that has the room.
+   */
+  relieve(): void {
+    this.#reliefBytes = Math.floor(this.bytes * RELIEF_SHARE);
+    this.#reliefEndsRunMs = this.#runMs + RELIEF_MS;
   }
 
   /** Seals blocks into the transaction; they can be read at once through `read`. */
@@ -131,9 +137,14 @@ export class Journal {
   trim(tx: StoreTx, keepFrom: number): void {
     let dropped = 0;
     let kept = this.#kept;
-    while (kept !== undefined && dropped < DROPPED_PER_COMMIT_MAX) {
+    const relieved = this.#runMs < this.#reliefEndsRunMs;
+    const bytesMax = relieved
+      ? Math.min(this.#budget.bytesMax, this.#reliefBytes)
+      : this.#budget.bytesMax;
+    const droppedMax = relieved ? DROPPED_IN_RELIEF_MAX : DROPPED_PER_COMMIT_MAX;
+    while (kept !== undefined && dropped < droppedMax) {
       const { first, firstHeader } = kept;
-      const tooBig = this.#bytes - firstHeader.bytesBefore > this.#budget.bytesMax;
+      const tooBig = this.#bytes - firstHeader.bytesBefore > bytesMax;
       const tooOld = this.#runMs - firstHeader.runMs > this.#budget.ageMsMax;
       if (!tooBig && !tooOld) break;
       if (first >= keepFrom || first + 1 >= this.#next || this.#staged.has(first)) break;

@@ -15,6 +15,7 @@ import { LANES, type Lane, type ResultBlock, type Row } from '@runnel/shared/pro
 import { PROTOCOL_VERSION } from '@runnel/shared/protocol/version.ts';
 import type { CheckpointStore, StoreTx } from '../checkpoints/checkpoint-store.ts';
 import { decodeVersioned, encodeVersioned } from '../checkpoints/store-layout.ts';
+import type { Participant, StageContext } from '../streams/participant.ts';
 import { RowLane } from './row-lane.ts';
 
 const EPOCH_FORMAT = 1;
@@ -49,7 +50,7 @@ interface EpochLanes {
   stored: boolean;
 }
 
-export class Outbox {
+export class Outbox implements Participant {
   readonly #options: OutboxOptions;
   #epochs: EpochLanes[] = [];
   #current: EpochLanes;
@@ -90,7 +91,7 @@ export class Outbox {
     );
   }
 
-  stage(tx: StoreTx, at: number): void {
+  stage(tx: StoreTx, { now }: StageContext): void {
     for (const { lanes } of this.#epochs) {
       for (const lane of LANES) lanes[lane].stageAcknowledged(tx);
     }
@@ -98,7 +99,7 @@ export class Outbox {
       const texts = this.#gathered[lane];
       if (texts.length === 0) continue;
       this.#storeEpoch(tx);
-      this.#current.lanes[lane].append(tx, texts, at);
+      this.#current.lanes[lane].append(tx, texts, now);
       this.#gathered[lane] = [];
       this.#appended = true;
     }

@@ -67,6 +67,7 @@ export class JobHost {
   #touched = false;
   /** Failures in a row; for the backoff. */
   failures = 0;
+  lastError: string | undefined;
 
   constructor(
     options: JobHostOptions,
@@ -186,6 +187,11 @@ export class JobHost {
       if (monotonicMs() >= endMs) break;
     }
     return this.isCatchingUp && this.#position.block >= journal.nextBlock;
+  }
+
+  /** Whether `catchUp` can go on before the next commit. */
+  get canSlice(): boolean {
+    return this.isCatchingUp && this.#outputs.count < OUTPUTS_MAX;
   }
 
   /** It has seen everything: from now on it gets items as they come in. */
@@ -368,6 +374,7 @@ export class JobHost {
       this.update({ failure: { at: { block: item.block, index: item.index }, count } });
     }
     this.failures++;
+    this.lastError = messageOf(error);
     this.pause('backoff');
     this.#options.failed(this, new Error(messageOf(error), { cause: error }));
   }

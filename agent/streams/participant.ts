@@ -4,6 +4,7 @@
  * all of them forget and read again when it failed.
  */
 import type { StoreTx } from '../checkpoints/checkpoint-store.ts';
+import type { StreamItem } from './stream-item.ts';
 
 export interface StageContext {
   /** Counts up from 1 within the process. */
@@ -22,4 +23,23 @@ export interface Participant {
   committed(commit: number): void;
   /** The commit failed: everything that is not on disk is gone. */
   reload(): void;
+}
+
+/** The jobs, as the cycle sees them. */
+export interface JobsInCycle extends Participant {
+  /** Items that have just come in, for the live jobs. */
+  process(items: readonly StreamItem[]): void;
+  /** The journal has the gathered blocks: jobs that are close enough become live. */
+  join(): void;
+  nextTickMs(): number | undefined;
+  /** The oldest block that the journal must keep. */
+  readonly keepFrom: number;
+}
+
+/** The sources, as the cycle sees them. */
+export interface SourcesInCycle extends Participant {
+  /** There is room again. */
+  resume(): void;
+  /** The journal may not grow: sources of jobs that block are not read. */
+  block(blocked: boolean): void;
 }

@@ -1,0 +1,220 @@
+/**
+ * The delivery loop of one local sink: opens it with the committed state, hands it the rows of its
+ * lane in order, commits mark and state together, and goes on.
+ *
+ * A failure closes the sink, waits with backoff and jitter behind the circuit breaker, and opens it
+ * again with what is committed. Rows that the sink refuses for good (`retry: 'never'`) are tried
+ * one by one, and those that are refused then go to the dead letters. Delivery is at least once,
+ * with an id that stays the same (`<agent>-<epoch>-<lane>-<seq>`).
+ */
+import type { Logger } from 'pino';
+import type { SinkDefinition } from '@runnel/shared/definitions/sinks/registry.ts';
+import type { Clock } from '@runnel/shared/clock.ts';
+import type { Output } from '@runnel/shared/engine/record.ts';
+import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
+import { epochMs } from '@runnel/shared/ids.ts';
+import { jittered, type Random } from '@runnel/shared/random.ts';
+import type { Conditions } from '../resources/conditions.ts';
+import type { DeliveryRow, Sink } from '../sinks/sink.ts';
+import { type Breaker, CLOSED, openForMs, pauseMs, transition } from './circuit-breaker.ts';
+import type { DeadLetters } from './dead-letters.ts';
+import type { LocalLane } from './delivery.ts';
+import type { RowLane } from './row-lane.ts';
+
+const ROWS_MAX = 500;
+const BYTES_MAX = 256 * 1024;
+
+export interface SinkLoopOptions {
+  readonly id: string;
+  readonly local: LocalLane;
+  readonly rows: RowLane;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly conditions: Conditions;
+  readonly agent: string;
+  readonly dataDir: string;
+  readonly deadLetters: DeadLetters;
+  readonly createSink: (definition: SinkDefinition, job: string) => Sink | Promise<Sink>;
+  readonly commit: () => Promise<void>;
+}
+
+/** Kept with the lane. */
+interface Extra {
+  readonly state: unknown;
+  readonly breaker: Breaker;
+}
+
+export class SinkLoop {
+  readonly #options: SinkLoopOptions;
+  readonly #abort = new AbortController();
+  #running: Promise<void> | undefined;
+  #sink: Sink | undefined;
+  #wakeUp: (() => void) | undefined;
+  #breaker: Breaker;
+  /** State and breaker that the next commit stores. */
+  #pending: Extra | undefined;
+  /** Rows are handed over one at a time: one of them was refused for good. */
+  #singly = 0;
+
+  constructor(options: SinkLoopOptions) {
+    this.#options = options;
+    this.#breaker = this.#stored().breaker;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  wake(): void {
+    this.#wakeUp?.();
+  }
+
+  /** Puts state and breaker into the commit that is being staged. */
+  stageState(): void {
+    if (this.#pending === undefined) return;
+    this.#options.rows.setExtra(this.#pending);
+    this.#pending = undefined;
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    this.wake();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort;
+    while (!signal.aborted) {
+      try {
+        const more = await this.#step();
+        if (!more && !signal.aborted) await this.#wait();
+      } catch (error) {
+        if (signal.aborted) break;
+        await this.#failed(error);
+      }
+    }
+    await this.#closeSink();
+  }
+
+  /** Delivers one block; false when there is none. */
+  async #step(): Promise<boolean> {
+    const { rows, clock } = this.#options;
+    const block = rows.read(this.#singly > 0 ? 1 : ROWS_MAX, BYTES_MAX);
+    if (block === undefined) return false;
+    await this.#pause(openForMs(this.#breaker, clock.now()));
+    if (this.#breaker.state === 'open') {
+      this.#breaker = transition(this.#breaker, 'probe', clock.now());
+    }
+    const sink = await this.#open();
+    const deliverable = block.rows.map(({ seq, text }) => this.#row(seq, text));
+    let state = this.#stored().state;
+    try {
+      if (deliverable.length > 0) state = await sink.deliver(deliverable);
+    } catch (error) {
+      if (!(error instanceof RunnelError) || error.retry !== 'never') throw error;
+      await this.#closeSink();
+      if (deliverable.length > 1) {
+        this.#singly = deliverable.length;
+        return true;
+      }
+      this.#refused(deliverable, error);
+    }
+    if (this.#singly > 0) this.#singly--;
+    this.#breaker = transition(this.#breaker, 'delivered', clock.now());
+    await this.#commit(block.last, state);
+    return true;
+  }
+
+  async #commit(mark: number, state: unknown): Promise<void> {
+    const { rows, commit, conditions, id } = this.#options;
+    this.#pending = { state: state ?? null, breaker: this.#breaker };
+    rows.acknowledge(mark);
+    await commit();
+    conditions.clear(`sinks/${id}`);
+  }
+
+  #row(seq: number, text: string): DeliveryRow {
+    const { agent, id, local } = this.#options;
+    const cut = text.indexOf(' ');
+    const { version, output } = JSON.parse(text.slice(cut + 1)) as {
+      version: number;
+      output: Output;
+    };
+    const rowId = `${agent}-${text.slice(0, cut)}-${id.replaceAll('/', '.')}-${seq}`;
+    return { id: rowId, seq, job: local.job, version, output };
+  }
+
+  #refused(rows: readonly DeliveryRow[], error: RunnelError): void {
+    const { local, deadLetters } = this.#options;
+    for (const { output, version } of rows) {
+      deadLetters.add(local.job, version, {
+        step: output.step,
+        reason: 'sink_refused',
+        message: `${local.definition.kind}: ${error.message}`,
+        record: { topic: '', payload: output, time: output.time },
+        at: epochMs(output.at),
+      });
+    }
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    const { clock, random, log, conditions, id, local, rows } = this.#options;
+    await this.#closeSink();
+    this.#breaker = transition(this.#breaker, 'failed', clock.now());
+    this.#pending = { state: this.#stored().state, breaker: this.#breaker };
+    const message = `${local.job}, sink ${local.index} (${local.definition.kind}): ${messageOf(error)}`;
+    log.warn({ sink: id, error: message, waiting: rows.record.rows }, 'sink did not take rows');
+    conditions.set({
+      type: `sinks/${id}`.slice(0, 200),
+      axis: 'jobs',
+      severity: this.#breaker.state === 'open' ? 'error' : 'warning',
+      reason: this.#breaker.state === 'open' ? 'SinkDown' : 'SinkFailing',
+      message: message.slice(0, 2000),
+    });
+    if (this.#breaker.state === 'open') return;
+    await this.#pause(jittered(random, pauseMs(this.#breaker.failures)));
+  }
+
+  async #open(): Promise<Sink> {
+    if (this.#sink !== undefined) return this.#sink;
+    const { createSink, local, clock, log, dataDir } = this.#options;
+    const sink = await createSink(local.definition, local.job);
+    await sink.open({ clock, log, dataDir, state: this.#stored().state });
+    this.#sink = sink;
+    return sink;
+  }
+
+  async #closeSink(): Promise<void> {
+    const sink = this.#sink;
+    this.#sink = undefined;
+    try {
+      await sink?.close();
+    } catch (error) {
+      this.#options.log.warn({ error: messageOf(error) }, 'sink did not close');
+    }
+  }
+
+  #stored(): Extra {
+    const extra = this.#options.rows.record.extra as Extra | null;
+    return extra ?? { state: null, breaker: CLOSED };
+  }
+
+  async #wait(): Promise<void> {
+    if (!this.#options.rows.drained) return;
+    await new Promise<void>((resolve) => {
+      this.#wakeUp = resolve;
+    });
+    this.#wakeUp = undefined;
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const { signal } = this.#abort;
+    if (ms <= 0 || signal.aborted) return;
+    try {
+      await this.#options.clock.sleep(ms, signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+}

@@ -1,0 +1,320 @@
+/**
+ * The running core of an agent, composed: store, journal, commit cycle, jobs, sources, outbox and
+ * local delivery. main.ts gives it the real clock, sources and sinks; tests give it their own.
+ *
+ * `open` takes the lock of the data directory, checks and opens the store, and starts nothing;
+ * `applyJobs` makes the given jobs run and no others. `close` ends cleanly: everything taken in is
+ * committed, and the lock is released, which is how the next start knows.
+ */
+import type { Logger } from 'pino';
+import type { SinkDefinition } from '@runnel/shared/definitions/sinks/registry.ts';
+import type { Clock } from '@runnel/shared/clock.ts';
+import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
+import { randomId } from '@runnel/shared/ids.ts';
+import { limits } from '@runnel/shared/limits.ts';
+import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
+import type { JobReport, SourceReport } from '@runnel/shared/protocol/heartbeat.ts';
+import type { Random } from '@runnel/shared/random.ts';
+import type { CheckpointStore } from '../checkpoints/checkpoint-store.ts';
+import { type DataDirLock, lockDataDir } from '../checkpoints/data-dir-lock.ts';
+import { openStore } from '../checkpoints/recover-store.ts';
+import { Journal } from '../journal/journal.ts';
+import { DeadLetters } from '../outbox/dead-letters.ts';
+import { Delivery } from '../outbox/delivery.ts';
+import { Outbox, type OutboxDepth } from '../outbox/outbox.ts';
+import type { Conditions } from '../resources/conditions.ts';
+import type { Sink } from '../sinks/sink.ts';
+import type { Source } from '../sources/source.ts';
+import { CommitCycle, type CommitCycleOptions } from './commit-cycle.ts';
+import { LINGER_AUTO, type PaceSettings } from './commit-pace.ts';
+import { compileJob } from './compile-job.ts';
+import { GATHER_BOUNDS, type GatherBounds } from './gather.ts';
+import { compileRecord, JobPlan, type RefusedJob } from './job-plan.ts';
+import { jobReport } from './job-report.ts';
+import { readJobs } from './job-record.ts';
+import { JobSet } from './job-set.ts';
+import type { CompileJob, Connector } from './runnable-job.ts';
+import { SourceSet } from './source-set.ts';
+import { VersionSwitch } from './version-switch.ts';
+
+export interface Budgets {
+  /** Disk budget of the store. */
+  readonly storeBytesMax: number;
+  readonly journalBytesMax: number;
+  readonly journalAgeMsMax: number;
+  readonly outboxBytesMax: number;
+  /** Each local sink. */
+  readonly sinkBytesMax: number;
+  readonly deadLettersMax: number;
+  /** Cached state in memory. */
+  readonly stateBytesMax: number;
+  readonly gather: GatherBounds;
+  readonly pace: PaceSettings;
+}
+
+export const BUDGETS: Budgets = {
+  storeBytesMax: limits.storeBytesMax,
+  journalBytesMax: limits.journalBytesMax,
+  journalAgeMsMax: limits.journalAgeMsMax,
+  outboxBytesMax: limits.outboxBytesMax,
+  sinkBytesMax: 16 * 1024 * 1024,
+  deadLettersMax: limits.deadLettersMax,
+  stateBytesMax: 32 * 1024 * 1024,
+  gather: GATHER_BOUNDS,
+  pace: LINGER_AUTO,
+};
+
+export interface AgentRuntimeOptions {
+  readonly dataDir: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** The agent's id. */
+  readonly agent: string;
+  readonly conditions: Conditions;
+  /** `connector.id` names the source. */
+  readonly createSource: (connector: Connector) => Source | Promise<Source>;
+  readonly createSink: (definition: SinkDefinition, job: string) => Sink | Promise<Sink>;
+  /** The built verify-store.js. */
+  readonly verifyEntry: string;
+  readonly budgets?: Partial<Budgets>;
+  readonly compile?: CompileJob;
+  /** For tests that plant a fault: what stands between the runtime and its store. */
+  readonly wrapStore?: (store: CheckpointStore) => CheckpointStore;
+  readonly acknowledge?: CommitCycleOptions['acknowledge'];
+}
+
+export class AgentRuntime {
+  /** Random id of this process; outbox rows keep the one in which they were made. */
+  readonly epoch: string;
+  readonly outbox: Outbox;
+  readonly deadLetters: DeadLetters;
+  readonly delivery: Delivery;
+  readonly journal: Journal;
+  readonly #options: AgentRuntimeOptions;
+  readonly #lock: DataDirLock;
+  readonly #store: CheckpointStore;
+  readonly #sources: SourceSet;
+  readonly #jobs: JobSet;
+  readonly #cycle: CommitCycle;
+  readonly #plan: JobPlan;
+  readonly #listeners = new Set<(job: string) => void>();
+  /** Changes of jobs, one after the other. */
+  #changes: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  /** Throws `data_dir_locked`, `store_format_newer`. */
+  static async open(options: AgentRuntimeOptions): Promise<AgentRuntime> {
+    const { dataDir, clock, conditions, log, random, verifyEntry, wrapStore } = options;
+    const lock = lockDataDir(dataDir, random);
+    try {
+      const { store, recovered } = await openStore({
+        dataDir,
+        bytesMax: options.budgets?.storeBytesMax ?? BUDGETS.storeBytesMax,
+        clock,
+        unclean: lock.takenOver !== undefined,
+        verifyEntry,
+      });
+      if (recovered !== undefined) {
+        const { reason, setAside } = recovered;
+        log.error({ reason, setAside }, 'the store was damaged; a new one begins');
+        conditions.set({
+          type: 'storage/recovered',
+          axis: 'storage',
+          severity: 'warning',
+          reason: 'Recovered',
+          message: `The store was damaged (${reason}) and set aside as ${setAside}.`.slice(0, 2000),
+        });
+      }
+      return new AgentRuntime(options, lock, wrapStore?.(store) ?? store);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  private constructor(options: AgentRuntimeOptions, lock: DataDirLock, store: CheckpointStore) {
+    this.#options = options;
+    this.#lock = lock;
+    this.#store = store;
+    this.epoch = randomId(options.random);
+    const { agent, clock, random, log, conditions, dataDir, createSource, createSink } = options;
+    const budgets = { ...BUDGETS, ...options.budgets };
+    const compile = options.compile ?? compileJob;
+    const shared = { store, clock, random, log, conditions, agent, epoch: this.epoch, dataDir };
+    const commit = () => this.#cycle.request(false);
+
+    this.journal = new Journal(store, {
+      bytesMax: budgets.journalBytesMax,
+      ageMsMax: budgets.journalAgeMsMax,
+    });
+    this.outbox = new Outbox({ ...shared, bytesMax: budgets.outboxBytesMax, commit });
+    this.deadLetters = new DeadLetters(store, budgets.deadLettersMax);
+    this.delivery = new Delivery({
+      ...shared,
+      laneBytesMax: budgets.sinkBytesMax,
+      deadLetters: this.deadLetters,
+      createSink,
+      commit,
+    });
+    this.#sources = new SourceSet({ ...shared, create: createSource });
+    this.#jobs = new JobSet({
+      ...shared,
+      journal: this.journal,
+      stateBytesMax: budgets.stateBytesMax,
+      targets: {
+        row: (lane, text) => this.outbox.add(lane, text),
+        local: (job, sink, text) => this.delivery.add(job, sink, text),
+        deadLetter: (job, version, letter) => this.deadLetters.add(job, version, letter),
+      },
+      compile: (record) => compileRecord(compile, record),
+      giveUp: (host, error) => {
+        this.#change(async () => {
+          await this.#plan.giveUp(host, error);
+          await this.#runSources();
+        }).catch((failure: unknown) => {
+          log.error({ job: host.record.name, error: messageOf(failure) }, 'no way back');
+        });
+      },
+      changed: (host) => this.#changed(host.record.name),
+    });
+    this.#cycle = new CommitCycle({
+      ...shared,
+      journal: this.journal,
+      pace: budgets.pace,
+      bounds: budgets.gather,
+      jobs: this.#jobs,
+      sources: this.#sources,
+      others: [this.outbox, this.delivery, this.deadLetters],
+      ...(options.acknowledge !== undefined && { acknowledge: options.acknowledge }),
+    });
+    this.#jobs.attach(this.#cycle);
+    this.#sources.attach(this.#cycle);
+    const versions = new VersionSwitch({
+      store,
+      journal: this.journal,
+      cycle: this.#cycle,
+      jobs: this.#jobs,
+    });
+    this.#plan = new JobPlan({
+      ...shared,
+      cycle: this.#cycle,
+      jobs: this.#jobs,
+      versions,
+      compile,
+      changed: (job) => this.#changed(job),
+    });
+    this.#load(compile);
+    this.delivery.start();
+  }
+
+  /**
+   * Makes these jobs run, and no others; `refused` ones are reported with their reason. What a job
+   * cannot do is contained in its report; rejects only when the store cannot be written.
+   */
+  async applyJobs(
+    desired: readonly DesiredJob[],
+    refused: readonly RefusedJob[] = [],
+  ): Promise<void> {
+    await this.#change(async () => {
+      await this.#plan.apply(desired, refused);
+      await this.#runSources();
+      this.delivery.applied();
+    });
+  }
+
+  jobReports(): JobReport[] {
+    const { recordsTotal } = this.journal;
+    const running = [...this.#jobs.hosts.values()].map((host) => jobReport(host, recordsTotal));
+    return [...running, ...this.#plan.reports()];
+  }
+
+  sourceReports(): SourceReport[] {
+    return this.#sources.reports();
+  }
+
+  outboxReport(): OutboxDepth {
+    return this.outbox.depth();
+  }
+
+  counters(): Record<string, number> {
+    const local = this.delivery.depth();
+    return {
+      ...this.#cycle.metrics.counters(),
+      journal_bytes: this.journal.bytes,
+      journal_records: this.journal.recordsTotal,
+      store_bytes: this.#store.usedBytes(),
+      state_cache_bytes: this.#jobs.stateBytes,
+      dead_letters: this.deadLetters.rows,
+      dead_letters_dropped: this.deadLetters.dropped,
+      sink_rows: local.rows,
+      sink_bytes: local.bytes,
+      sink_rows_lost: local.lost,
+      outbox_gap_rows: this.outbox.gapRows,
+      run_ms: Math.round(this.#cycle.runMs),
+    };
+  }
+
+  /** Told the name of a job whose phase or version changed; the returned function stops it. */
+  onJobChange(listener: (job: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Commits what came in, closes everything and releases the lock. */
+  async close(): Promise<void> {
+    this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#changes.catch((error: unknown) => {
+      this.#options.log.warn({ error: messageOf(error) }, 'the last change of jobs failed');
+    });
+    await this.#sources.stop();
+    await this.#cycle.close();
+    this.#jobs.close();
+    await this.delivery.close();
+    await this.#store.close();
+    this.#lock.release();
+  }
+
+  async #change<T>(change: () => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) throw new RunnelError('agent_closing', 'the agent is closing');
+    const next = this.#changes.then(change, change);
+    this.#changes = next;
+    return await next;
+  }
+
+  /** What is stored, as hosts that wait for `applyJobs`. */
+  #load(compile: CompileJob): void {
+    for (const record of readJobs(this.#store)) {
+      try {
+        const runnable = compileRecord(compile, record);
+        this.#jobs.hosts.set(record.name, this.#jobs.host(record, runnable));
+        this.delivery.configure(record.name, runnable.sinks);
+      } catch (error) {
+        const { log } = this.#options;
+        log.error({ job: record.name, error: messageOf(error) }, 'a stored job does not compile');
+      }
+    }
+  }
+
+  #changed(job: string): void {
+    const host = this.#jobs.hosts.get(job);
+    if (host !== undefined) this.delivery.configure(job, host.runnable.sinks);
+    for (const listener of this.#listeners) listener(job);
+  }
+
+  async #runSources(): Promise<void> {
+    const wanted = new Map<string, Connector>();
+    const blocking = new Set<string>();
+    for (const { runnable } of this.#jobs.hosts.values()) {
+      for (const { connector } of runnable.sources) {
+        wanted.set(connector.id, connector);
+        if (runnable.onLag === 'block') blocking.add(connector.id);
+      }
+    }
+    await this.#sources.run(wanted, blocking);
+  }
+}
