@@ -18,7 +18,7 @@ import type { AgentConfig } from './config/agent-config.ts';
 import type { AgentPolicy } from './config/agent-policy.ts';
 import { dataFiles } from './config/data-files.ts';
 import type { DeviceIdentity } from './config/device-identity.ts';
-import { JobGate } from './config/job-gate.ts';
+import { gateJobs, type JobRefusal } from './config/job-gate.ts';
 import type { Conditions } from './resources/conditions.ts';
 import { type HostSample, HostSampler } from './resources/host-readings.ts';
 import { ResourceWatch } from './resources/resource-watch.ts';
@@ -36,7 +36,8 @@ export interface JobRuntime {
   /** Random id of this process; outbox rows carry it. */
   readonly epoch: string;
   readonly outbox: OutboxLanes;
-  applyJobs(jobs: readonly DesiredJob[]): Promise<void>;
+  /** Rejects when the store cannot be written; all else is contained in reports. */
+  applyJobs(jobs: readonly DesiredJob[], refused: readonly JobRefusal[]): Promise<void>;
   jobReports(): readonly JobReport[];
   sourceReports(): readonly SourceReport[];
   outboxReport(): Heartbeat['outbox'];
@@ -44,6 +45,12 @@ export interface JobRuntime {
   /** The returned function stops it. */
   onJobChange(listener: () => void): () => void;
   close(): Promise<void>;
+}
+
+/** The embedded broker listens while jobs run: what no job takes yet it would only acknowledge. */
+export interface BrokerSwitch {
+  open(): void;
+  stop(): Promise<void>;
 }
 
 export interface AgentParts {
@@ -56,6 +63,8 @@ export interface AgentParts {
   readonly log: Logger;
   readonly conditions: Conditions;
   readonly runtime: JobRuntime;
+  /** Null when the device's default broker is another program. */
+  readonly broker: BrokerSwitch | null;
   readonly connect: Connector;
   readonly post: PostJson;
   /** What this agent offers, for placement. */
@@ -63,8 +72,10 @@ export interface AgentParts {
 }
 
 const RESOURCES_EVERY_MS = 10_000;
+const APPLY_AGAIN_MS = 5000;
 
 export interface RunningAgent {
+  readonly startedAt: number;
   readonly sync: SyncLoop;
   /** What a heartbeat says, read now. */
   state(): Promise<AgentState>;
@@ -82,10 +93,9 @@ export async function composeAgent(parts: AgentParts): Promise<RunningAgent> {
 class ComposedAgent implements RunningAgent {
   readonly sync: SyncLoop;
   readonly #parts: AgentParts;
-  readonly #startedAt: number;
+  readonly startedAt: number;
   readonly #desired: DesiredStore;
   readonly #credentials: CredentialStore;
-  readonly #gate: JobGate;
   readonly #heartbeat: HeartbeatLoop;
   readonly #sender: ResultsSender;
   readonly #sampler: HostSampler;
@@ -96,6 +106,7 @@ class ComposedAgent implements RunningAgent {
   #observed = { revision: 0, hash: '' };
   /** At most one interval old: rates over one period, however often somebody asks. */
   #host: HostSample | null = null;
+  #retryApply: () => void = () => undefined;
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
@@ -104,8 +115,7 @@ class ComposedAgent implements RunningAgent {
     const files = dataFiles(dataDir);
     const { rootFingerprint } = config.identity;
     const { keySequence, seed, key, credentials: current } = identity;
-    this.#startedAt = clock.now();
-    this.#gate = new JobGate({ policy, dataDir, clock });
+    this.startedAt = clock.now();
     this.#sampler = new HostSampler({ clock, diskPath: dataDir });
     const memoryBytesMax = policy.budgets.memory ?? null;
     this.#watch = new ResourceWatch({ clock, conditions, memoryBytesMax });
@@ -154,6 +164,7 @@ class ComposedAgent implements RunningAgent {
     const changed = (): void => this.#heartbeat.jobChanged();
     this.#unlisten.push(runtime.onJobChange(changed), conditions.onChange(changed));
     await this.#applyStored();
+    this.#parts.broker?.open();
     this.sync.start();
     this.#watching = this.#watchResources();
   }
@@ -166,7 +177,7 @@ class ComposedAgent implements RunningAgent {
       observedHash: this.#observed.hash,
       capabilities,
       conditions: conditions.list(),
-      jobs: this.#gate.reports(runtime.jobReports()),
+      jobs: runtime.jobReports(),
       sources: runtime.sourceReports(),
       outbox: runtime.outboxReport(),
       counters: { ...runtime.counters(), ...this.#sender.counters },
@@ -183,7 +194,7 @@ class ComposedAgent implements RunningAgent {
       pid: process.pid,
       ...config.identity,
       controlPlane: config.servers.controlPlane,
-      startedAt: this.#startedAt,
+      startedAt: this.startedAt,
       epoch: runtime.epoch,
       link: {
         state: state.kind,
@@ -197,10 +208,12 @@ class ComposedAgent implements RunningAgent {
 
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#retryApply();
     for (const unlisten of this.#unlisten) unlisten();
     await this.#watching;
     await this.sync.stop();
     await this.#sender.close();
+    await this.#parts.broker?.stop();
     await this.#parts.runtime.close();
   }
 
@@ -225,17 +238,22 @@ class ComposedAgent implements RunningAgent {
   }
 
   async #apply(document: DesiredDocument): Promise<void> {
-    const { conditions, log, runtime } = this.#parts;
+    this.#retryApply();
+    const { clock, conditions, dataDir, log, policy, runtime } = this.#parts;
     const hash = this.#desired.hash;
     this.#heartbeat.setIntervalMs(document.heartbeatIntervalMs);
+    const { admitted, refused } = gateJobs(document.jobs, policy, dataDir);
+    for (const { name, version, reason } of refused)
+      log.warn({ name, version, reason }, 'job refused');
     try {
-      await runtime.applyJobs(this.#gate.admit(document.jobs));
+      await runtime.applyJobs(admitted, refused);
     } catch (error) {
-      // Jobs contain their own failures; what comes through is ours, and the rest goes on.
+      // A store that cannot be written: what ran goes on, and this is tried again.
       log.error({ err: error }, 'desired state could not be applied');
       const message = messageOf(error);
       const reason = 'ApplyFailed';
       conditions.set({ type: 'desired/apply', axis: 'jobs', severity: 'error', reason, message });
+      this.#retryApply = clock.after(APPLY_AGAIN_MS, () => this.#applyAgain());
       return;
     }
     this.#observed = { revision: document.revision, hash };
@@ -243,6 +261,11 @@ class ComposedAgent implements RunningAgent {
     conditions.clear('desired/apply');
     log.info({ revision: document.revision, jobs: document.jobs.length }, 'desired state applied');
     this.#heartbeat.jobChanged();
+  }
+
+  #applyAgain(): void {
+    const document = this.#desired.current;
+    if (document !== null) this.sync.apply(document);
   }
 
   async #watchResources(): Promise<void> {

@@ -1,4 +1,5 @@
 /** The agent's command line: composition root. */
+import { fileURLToPath } from 'node:url';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
 import type { Terminal } from './terminal.ts';
@@ -8,6 +9,8 @@ const terminal: Terminal = {
   err: (text) => process.stderr.write(text),
   clock: systemClock,
   random: systemRandom,
+  // The build puts both entries into one folder.
+  verifyEntry: fileURLToPath(new URL('verify-store.js', import.meta.url)),
 };
 
 // `runnel-agent dry-run … | head` closes the pipe: that is no error.

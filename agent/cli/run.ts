@@ -42,6 +42,7 @@ export async function runCommand(
       dataDir: resolve(options.data),
       clock: terminal.clock,
       random: terminal.random,
+      verifyEntry: terminal.verifyEntry,
       ...(options.metrics === undefined ? {} : { metricsListen: options.metrics }),
       ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
     });

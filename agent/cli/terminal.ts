@@ -7,4 +7,6 @@ export interface Terminal {
   readonly err: (text: string) => void;
   readonly clock: Clock;
   readonly random: Random;
+  /** The built verify-store.js, which reads a store through after an unclean stop. */
+  readonly verifyEntry: string;
 }

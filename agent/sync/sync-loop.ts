@@ -276,7 +276,7 @@ export class SyncLoop {
         { revision: document.revision, jobs: document.jobs.length },
         'desired state accepted',
       );
-      this.#apply(document);
+      this.apply(document);
       return { kind: 'desiredAccepted', revision: document.revision };
     } catch (error) {
       const trouble = desiredTrouble(error);
@@ -288,7 +288,7 @@ export class SyncLoop {
   }
 
   /** In order, and never overlapping: the next document waits until this one is in place. */
-  #apply(document: DesiredDocument): void {
+  apply(document: DesiredDocument): void {
     this.#applying = this.#applying
       .then(() => this.#options.apply(document))
       .catch((error: unknown) => {

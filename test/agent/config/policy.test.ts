@@ -3,13 +3,12 @@ import { join, relative, resolve } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { parseJobDocument } from '@runnel/shared/definitions/parse-job.ts';
 import { seededRandom } from '@runnel/shared/random.ts';
-import { systemClock } from '@runnel/shared/clock.ts';
 import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
 import { agentPolicy, type AgentPolicy, defaultPolicy } from '@runnel/agent/config/agent-policy.ts';
 import { readPolicy } from '@runnel/agent/config/agent-policy.ts';
 import { checkPolicy, matchesHost } from '@runnel/agent/config/check-policy.ts';
 import { dataFiles } from '@runnel/agent/config/data-files.ts';
-import { JobGate } from '@runnel/agent/config/job-gate.ts';
+import { gateJobs } from '@runnel/agent/config/job-gate.ts';
 import { refusePath } from '@runnel/agent/config/path-policy.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
@@ -139,32 +138,20 @@ describe('the gate', () => {
   const desired = (name: string, version: number, document: unknown): DesiredJob => {
     return { name, version, hash: `${version}`, document, parameters: {}, paused: false };
   };
-  const gate = () => new JobGate({ policy: defaultPolicy, dataDir, clock: systemClock });
   const good = job({ host: { every: '1s' } });
   const bad = job({ file: { path: '/etc/shadow' } });
 
   it('refuses one job with its reason and lets the others run', () => {
-    const at = gate();
-    const admitted = at.admit([desired('a', 1, good), desired('b', 1, bad)]);
+    const jobs = [desired('a', 1, good), desired('b', 2, bad)];
+    const { admitted, refused } = gateJobs(jobs, defaultPolicy, dataDir);
     expect(admitted.map(({ name }) => name)).toEqual(['a']);
-    const [report] = at.reports([]);
-    expect(report).toMatchObject({ name: 'b', version: null, phase: 'refused' });
-    expect(report?.attempted).toMatchObject({ version: 1, phase: 'refused' });
-    expect(report?.attempted?.reason).toMatch(/etc\/shadow/);
-  });
-
-  it('keeps the version that runs when the next one is refused', () => {
-    const at = gate();
-    at.admit([desired('a', 1, good)]);
-    const [still] = at.admit([desired('a', 2, bad)]);
-    expect(still).toMatchObject({ name: 'a', version: 1 });
-    expect(at.admit([desired('a', 3, good)])[0]).toMatchObject({ version: 3 });
-    expect(at.reports([])).toEqual([]);
+    expect(refused).toMatchObject([{ name: 'b', version: 2, hash: '2' }]);
+    expect(refused[0]?.reason).toMatch(/etc\/shadow/);
   });
 
   it('lets a document through that does not parse: the compiler reports it', () => {
     const broken = desired('a', 1, { kind: 'StreamJob' });
-    expect(gate().admit([broken])).toEqual([broken]);
+    expect(gateJobs([broken], defaultPolicy, dataDir).admitted).toEqual([broken]);
   });
 });
 

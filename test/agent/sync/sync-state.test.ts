@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import fc from 'fast-check';
+import { array, assert, constantFrom, nat, property } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { epochMs } from '@runnel/shared/ids.ts';
 import {
@@ -127,9 +127,9 @@ describe('what each state waits for', () => {
   }
 
   it('is always on its way, the revision never goes down, and a healed network syncs', () => {
-    const lives = fc.constantFrom(life, null, { issuedAt: 1, expiresAt: 2 });
-    fc.assert(
-      fc.property(lives, fc.array(fc.nat(), { maxLength: 80 }), (first, choices) => {
+    const lives = constantFrom(life, null, { issuedAt: 1, expiresAt: 2 });
+    assert(
+      property(lives, array(nat(), { maxLength: 80 }), (first, choices) => {
         let state = initialState(first, 3);
         const pending = new Set<string>();
         const take = (event: SyncEvent): void => {

@@ -63,7 +63,14 @@ export function eventVariants(kind: EventKind): SyncEvent[] {
     case 'desiredRefused':
     case 'desiredFailed':
       return troubles.map((each) => ({ kind, trouble: each }));
-    default:
+    case 'start':
+    case 'stop':
+    case 'retryDue':
+    case 'renewDue':
+    case 'desiredDue':
+    case 'connected':
+    case 'desiredSame':
+    case 'desiredBehind':
       return [{ kind }];
   }
 }

@@ -1,0 +1,110 @@
+/**
+ * Opens what runs the jobs, with the real sources and sinks behind the device's policy: a source
+ * or sink of a job that was let through earlier is judged again when it is made, since policy.yaml
+ * may have become stricter meanwhile.
+ */
+import type { Logger } from 'pino';
+import type { Clock } from '@runnel/shared/clock.ts';
+import type { SinkDefinition } from '@runnel/shared/definitions/sinks/registry.ts';
+import { RunnelError } from '@runnel/shared/errors.ts';
+import type { Random } from '@runnel/shared/random.ts';
+import type { BrokerSwitch, JobRuntime } from './compose-agent.ts';
+import type { AgentConfig } from './config/agent-config.ts';
+import type { AgentPolicy } from './config/agent-policy.ts';
+import { checkPolicy, type PolicySubject } from './config/check-policy.ts';
+import type { Conditions } from './resources/conditions.ts';
+import { isLocalSink, SinkRegistry } from './sinks/registry.ts';
+import type { Sink } from './sinks/sink.ts';
+import { EmbeddedBroker } from './sources/embedded-broker.ts';
+import { createSource, type DefaultBroker, type SourceDeps } from './sources/registry.ts';
+import type { Source } from './sources/source.ts';
+import { AgentRuntime } from './streams/agent-runtime.ts';
+import type { Connector } from './streams/runnable-job.ts';
+
+export interface RuntimeParts {
+  readonly dataDir: string;
+  readonly config: AgentConfig;
+  readonly policy: AgentPolicy;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly conditions: Conditions;
+  readonly verifyEntry: string;
+}
+
+export interface OpenedRuntime {
+  readonly runtime: JobRuntime;
+  /** The embedded broker, or null when agent.yaml names another. */
+  readonly broker: BrokerSwitch | null;
+}
+
+/** Errors: `data_dir_locked`, and those of opening the store. */
+export async function openRuntime(parts: RuntimeParts): Promise<OpenedRuntime> {
+  const { config, policy, dataDir, clock, random, log, conditions, verifyEntry } = parts;
+  const { agent } = config.identity;
+  const embedded = embeddedBroker(parts);
+  const defaultBroker: DefaultBroker =
+    embedded === null
+      ? { kind: 'external', endpoint: externalEndpoint(config) }
+      : { kind: 'embedded', broker: embedded };
+  const deps: SourceDeps = { agent, dataDir, clock, defaultBroker };
+  const sinks = new SinkRegistry({ agent, clock, defaultBroker });
+  const judge = (subject: Partial<PolicySubject>): void => {
+    const reasons = checkPolicy({ sources: {}, sinks: [], ...subject }, policy, dataDir);
+    if (reasons.length === 0) return;
+    throw new RunnelError('policy_refused', reasons.join('; '), { retry: 'backoff' });
+  };
+  const runtime = await AgentRuntime.open({
+    dataDir,
+    clock,
+    random,
+    log,
+    agent,
+    conditions,
+    verifyEntry,
+    budgets: {
+      storeBytesMax: Math.min(config.store.budget, policy.budgets.disk ?? config.store.budget),
+      journalBytesMax: config.store.journal,
+      outboxBytesMax: config.store.outbox,
+    },
+    createSource({ id, definition }: Connector): Promise<Source> {
+      judge({ sources: { [definition.alias]: definition } });
+      return createSource(definition, id, deps);
+    },
+    createSink(definition: SinkDefinition): Promise<Sink> {
+      judge({ sinks: [definition] });
+      if (isLocalSink(definition)) return sinks.create(definition);
+      throw new RunnelError('sink_unknown', `${definition.kind} is no sink of the device`);
+    },
+  });
+  return { runtime, broker: embedded };
+}
+
+function externalEndpoint({ broker }: AgentConfig) {
+  const { url, username, password, ca, cert, key } = broker;
+  if (url === undefined) throw new RunnelError('invariant_broken', 'a broker without an address');
+  return { url, username, password, ca, cert, key };
+}
+
+function embeddedBroker({ config, clock, log, conditions }: RuntimeParts): EmbeddedBroker | null {
+  const { embedded } = config.broker;
+  if (embedded === undefined) return null;
+  const { host, port } = embedded.listen;
+  const type = 'sources/broker';
+  return new EmbeddedBroker({
+    host,
+    port,
+    clock,
+    log,
+    onState(error) {
+      if (error === null) {
+        conditions.clear(type);
+        log.info({ address: `mqtt://${host}:${port}` }, 'the embedded broker listens');
+        return;
+      }
+      const message = `${error}; give another address as broker.embedded.listen in agent.yaml`;
+      const reason = 'CannotListen';
+      conditions.set({ type, axis: 'sources', severity: 'error', reason, message });
+    },
+  });
+}
