@@ -9,21 +9,28 @@ import { fileURLToPath } from 'node:url';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import type { Random } from '@runnel/shared/random.ts';
+import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import { type ConnectedNats, connectNats, type NatsChoice, readCa } from './connect-nats.ts';
 import { controlVersion } from './control-version.ts';
 import { DataDir } from './data-dir.ts';
-import { createHttp } from './http/create-http.ts';
+import { createHttp, type Http } from './http/create-http.ts';
 import { FleetView } from './http/fleet-view.ts';
 import { HostHistory } from './http/host-history.ts';
 import type { ReadyCheck } from './http/health.ts';
 import { listen } from './http/http-server.ts';
 import { Identity } from './identity/identity.ts';
+import type { ApplyBlock } from './intake/apply-block.ts';
+import { EventWriter } from './intake/event-writer.ts';
+import { FleetHealth } from './intake/fleet-health.ts';
+import { Intake } from './intake/intake.ts';
 import { AccountPusher } from './nats/account-pusher.ts';
 import type { ListenAddress } from './nats/listen-address.ts';
 import { DesiredState } from './rollouts/desired-state.ts';
-import { openStore, type Store } from './store/open-store.ts';
+import { partMetrics } from './part-metrics.ts';
+import { openStore } from './store/open-store.ts';
 import { newestResultId } from './store/results.ts';
+import type { Schema } from './store/schema.ts';
 
 export interface ControlPlaneOptions {
   readonly dataDir: string;
@@ -36,6 +43,8 @@ export interface ControlPlaneOptions {
   readonly random: Random;
   readonly log: Logger;
   readonly env: NodeJS.ProcessEnv;
+  /** How a result block changes the store; another one only in tests that plant a bug. */
+  readonly applyBlock?: ApplyBlock;
   /** Gives up the start when it aborts. */
   readonly signal: AbortSignal;
 }
@@ -98,31 +107,65 @@ async function start(
   const connected = nats;
   closers.add('NATS', () => connected.close());
   signal.throwIfAborted();
+  const served = await serveFleet(options, { db, identity, nats: connected, closers });
+  const server = await listen(served.app, options.http.host, options.http.port);
+  closers.add('HTTP', () => server.close());
+  closers.add('live views', () => served.hub.close());
+  const url = `http://${hostInUrl(server.host)}:${server.port}`;
+  await dir.writeServer({ pid: process.pid, url }, random);
+  const signInLink = await firstSignInLink(identity, dir, options.publicUrl ?? url);
+  log.info({ url, data: dir.path, nats: connected.deviceUrls }, 'the control plane serves');
+  return { url, signInLink };
+}
+
+interface Foundation {
+  readonly db: Kysely<Schema>;
+  readonly identity: Identity;
+  readonly nats: ConnectedNats;
+  readonly closers: Closers;
+}
+
+/** What agents report comes in, what is desired of them goes out, and both can be seen. */
+async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Promise<Http> {
+  const { clock, random, log } = options;
+  const { db, identity, nats, closers } = parts;
   const hosts = new HostHistory();
-  let changed: (agent: string) => void = () => undefined;
+  const events = new EventWriter(db, log);
+  closers.add('events', () => events.settled());
+  const health = await FleetHealth.open({ db, clock, log, events });
+  closers.add('fleet health', () => health.stop());
+  // Desired state, views and intake know each other; what is not there yet is not told yet.
+  let http: Http | undefined;
+  let intake: Intake | undefined;
   const desired = await DesiredState.open({
     db,
     clock,
     sign: (payload) => identity.signDesired(payload),
     withCurrentKeys: (signed) => identity.withCurrentKeys(signed),
-    notifyChanged: () => undefined,
-    observedRevision: () => 0,
-    changed: (agents) => agents.forEach((agent) => changed(agent)),
+    notifyChanged: (agent, revision) => intake?.notifyChanged(agent, revision),
+    observedRevision: (agent) => health.observedRevision(agent),
+    changed: (agents) => {
+      for (const agent of agents) http?.hub.agentChanged(agent);
+    },
     unreadable: (job, error) => log.error({ job, err: error }, 'a stored job cannot be placed'),
   });
   closers.add('desired state', () => desired.settled());
-  const fleet = await FleetView.open({
+  const report = (agent: string) => health.report(agent);
+  const newestHost = (agent: string) => hosts.newest(agent);
+  const fleet = await FleetView.open({ db, desired, report, newestHost });
+  intake = Intake.start({
     db,
-    desired,
-    report: () => ({
-      connection: 'never',
-      lastSeenAt: null,
-      heartbeat: undefined,
-      conditions: [],
-    }),
-    newestHost: (agent) => hosts.newest(agent),
+    link: nats.link,
+    clock,
+    log,
+    health,
+    desired: (request) => desired.reply(request),
+    renew: (agent) => identity.renewOverNats(agent),
+    ...(options.applyBlock === undefined ? {} : { apply: options.applyBlock }),
   });
-  const http = createHttp({
+  const started = intake;
+  closers.add('intake', () => started.stop());
+  http = createHttp({
     db,
     clock,
     random,
@@ -131,21 +174,22 @@ async function start(
     desired,
     fleet,
     hosts,
-    checks: readyChecks(store, connected),
-    families: () => [],
+    events,
+    forget: (agent) => health.forget(agent),
+    checks: readyChecks(db, nats),
+    families: () => partMetrics({ fleet, health, intake: started, events, nats }),
     publicUrl: options.publicUrl,
     dashboardFolder: dashboardFolder(),
     version: controlVersion,
   });
-  changed = (agent) => http.hub.agentChanged(agent);
-  const server = await listen(http.app, options.http.host, options.http.port);
-  closers.add('HTTP', () => server.close());
-  closers.add('live views', () => http.hub.close());
-  const url = `http://${hostInUrl(server.host)}:${server.port}`;
-  await dir.writeServer({ pid: process.pid, url }, random);
-  const signInLink = await firstSignInLink(identity, dir, options.publicUrl ?? url);
-  log.info({ url, data: dir.path, nats: connected.deviceUrls }, 'the control plane serves');
-  return { url, signInLink };
+  const { hub } = http;
+  health.onChange((agent, change, at) => {
+    const host = change === 'beat' ? health.report(agent).heartbeat?.host : undefined;
+    if (host !== undefined) hosts.add(agent, at, host);
+    hub.agentChanged(agent);
+  });
+  health.start();
+  return http;
 }
 
 /** At the first start: writes the admin token, and gives a link for the first person. */
@@ -162,9 +206,9 @@ async function firstSignInLink(
   return `${url}/signin?code=${encodeURIComponent(code)}`;
 }
 
-function readyChecks(store: Store, nats: ConnectedNats): ReadyCheck[] {
+function readyChecks(db: Kysely<Schema>, nats: ConnectedNats): ReadyCheck[] {
   return [
-    { name: 'store', check: async () => void (await newestResultId(store.db)) },
+    { name: 'store', check: async () => void (await newestResultId(db)) },
     {
       name: 'nats',
       check: () => {

@@ -4,6 +4,7 @@ import type { Clock } from '@runnel/shared/clock.ts';
 import { RunnelError } from '@runnel/shared/errors.ts';
 import { labels as labelsSchema } from '@runnel/shared/protocol/enrolment.ts';
 import type { Kysely } from 'kysely';
+import type { EventWriter } from '../intake/event-writer.ts';
 import type { DesiredState } from '../rollouts/desired-state.ts';
 import { parseSelector, selects } from '../rollouts/selector.ts';
 import {
@@ -46,6 +47,9 @@ export interface AgentRoutesParts {
   readonly hosts: HostHistory;
   readonly desired: Pick<DesiredState, 'recompute' | 'forget'>;
   readonly identity: Pick<Identity, 'approve' | 'revoke'>;
+  readonly events: Pick<EventWriter, 'append'>;
+  /** It was deleted: what is known of it goes. */
+  readonly forget: (agent: string) => void;
   /** After an agent's row changed. */
   readonly agentChanged: (agent: string) => Promise<void>;
   readonly guards: RoleGuards;
@@ -221,6 +225,7 @@ function addLifecycle(router: Router, parts: AgentRoutesParts): void {
     const actor = actorOf(c);
     await parts.identity.approve(record.id);
     await audit(parts, actor, 'agent.approve', record.id);
+    addEvent(parts, record.id, 'info', 'was approved', { by: actor.id });
     await parts.agentChanged(record.id);
     await parts.desired.recompute(record.id);
     return c.json(parts.fleet.detail(record.id)!, 200);
@@ -232,6 +237,7 @@ function addLifecycle(router: Router, parts: AgentRoutesParts): void {
       const actor = actorOf(c);
       const { cut } = await parts.identity.revoke(record.id);
       await audit(parts, actor, 'agent.revoke', record.id, { cut });
+      addEvent(parts, record.id, 'warning', 'was revoked', { by: actor.id, cut });
       await parts.agentChanged(record.id);
       await parts.desired.recompute(record.id);
       return c.json(parts.fleet.detail(record.id)!, 200);
@@ -257,6 +263,7 @@ function addLifecycle(router: Router, parts: AgentRoutesParts): void {
     await audit(parts, actorOf(c), 'agent.delete', record.id, { name: record.name });
     parts.desired.forget(record.id);
     parts.hosts.forget(record.id);
+    parts.forget(record.id);
     await parts.agentChanged(record.id);
     return c.body(null, 204);
   });
@@ -311,6 +318,17 @@ async function audit(
   data?: unknown,
 ): Promise<void> {
   await appendAudit(parts.db, { at: parts.clock.now(), actor: actor.id, action, subject, data });
+}
+
+function addEvent(
+  parts: AgentRoutesParts,
+  agent: string,
+  severity: 'info' | 'warning',
+  message: string,
+  data: unknown,
+): void {
+  const at = parts.clock.now();
+  parts.events.append({ at, agent, job: null, type: 'enrolment', severity, message, data });
 }
 
 interface Position {

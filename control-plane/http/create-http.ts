@@ -8,6 +8,7 @@ import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import { Definitions } from '../definitions/definitions.ts';
 import type { Identity } from '../identity/identity.ts';
+import type { EventWriter } from '../intake/event-writer.ts';
 import type { DesiredState } from '../rollouts/desired-state.ts';
 import { DatasetStats } from '../store/dataset-stats.ts';
 import { newestResultId, pageResults } from '../store/results.ts';
@@ -41,6 +42,9 @@ export interface CreateHttpParts {
   readonly desired: DesiredState;
   readonly fleet: FleetView;
   readonly hosts: HostHistory;
+  readonly events: Pick<EventWriter, 'append'>;
+  /** An agent was deleted: what is known of it goes. */
+  readonly forget: (agent: string) => void;
   readonly checks: readonly ReadyCheck[];
   /** Metrics of the other parts. */
   readonly families: () => readonly MetricFamily[];
@@ -63,55 +67,22 @@ const RATE_LIMIT = { burst: 500, perSecond: 50 };
 const LIVE_RESULTS_MAX = 1000;
 
 export function createHttp(parts: CreateHttpParts): Http {
-  const { db, clock, random, log, identity, desired, fleet } = parts;
+  const { clock, random, log, identity, fleet } = parts;
   const metrics = new HttpMetrics();
-  const refused = (reason: string): void => metrics.refused.add([reason]);
-  const pause = (): Promise<void> => clock.sleep(0);
-  const guards = roleGuards(refused);
-  const auth = authentication(parts, refused);
+  const auth = authentication(parts, (reason) => metrics.refused.add([reason]));
+  const guards = roleGuards(auth.failed);
   const rateLimit = new RateLimit(clock, RATE_LIMIT);
-  const failed = (error: unknown): void => log.error({ err: error }, 'the live view failed');
-  const hub = new LiveHub({
-    clock,
-    fleet,
-    metrics,
-    failed,
-    newestCursor: () => newestResultId(db),
-    results: async (dataset, after) => {
-      const page = { kind: 'result', dataset, after, limit: LIVE_RESULTS_MAX } as const;
-      const { items, next } = await pageResults(db, page, pause);
-      return { items: items.map(resultItem), next };
-    },
-  });
+  const hub = liveHub(parts, metrics);
   const agentChanged = async (agent: string): Promise<void> => {
     await fleet.refreshAgent(agent);
     hub.agentChanged(agent);
   };
-  const definitions = new Definitions({
-    db,
-    clock,
-    changed: async () => {
-      await fleet.refreshJobs();
-      await desired.recomputeAll();
-      hub.jobsChanged();
-    },
-  });
-  const signIn = {
-    identity,
-    cookieName: auth.cookieName,
-    secureCookie: parts.publicUrl?.startsWith('https:') ?? false,
-    now: () => clock.now(),
-    rateLimit,
-    metrics,
-  };
-  const enrolled = async (agent: string): Promise<void> => {
-    await agentChanged(agent);
-    await desired.recompute(agent);
-  };
-  const stillAllowed = (request: Request): Promise<boolean> =>
-    isStillAllowed(identity, request, auth);
-  const families = (): Promise<MetricFamily[]> =>
-    Promise.resolve([...metrics.families(), ...parts.families()]);
+  const { cookieName } = auth;
+  const secureCookie = parts.publicUrl?.startsWith('https:') ?? false;
+  const now = (): number => clock.now();
+  const signIn = { identity, cookieName, secureCookie, now, rateLimit, metrics };
+  const shared = { ...parts, guards, agentChanged, metrics, rateLimit };
+  const families = (): MetricFamily[] => [...metrics.families(), ...parts.families()];
   const app = createApp({
     clock,
     random,
@@ -122,26 +93,75 @@ export function createHttp(parts: CreateHttpParts): Http {
     version: parts.version,
     root: [healthRoutes({ checks: parts.checks, families, guards }), signInRoutes(signIn)],
     api: [
-      agentRoutes({
-        db,
-        clock,
-        fleet,
-        hosts: parts.hosts,
-        desired,
-        identity,
-        agentChanged,
-        guards,
-      }),
-      jobRoutes({ db, definitions, fleet, guards }),
-      datasetRoutes({ db, clock, fleet, datasets: new DatasetStats(db, pause), guards }),
-      eventRoutes({ db, guards }),
-      tokenRoutes({ db, clock, identity, publicUrl: publicUrlOf(parts.publicUrl), guards }),
-      enrolRoutes({ identity, enrolled, rateLimit, metrics }),
+      agentRoutes(shared),
+      jobRoutes({ ...shared, definitions: definitionsOf(parts, hub) }),
+      datasetRoutes({ ...shared, datasets: new DatasetStats(parts.db, () => clock.sleep(0)) }),
+      eventRoutes(shared),
+      tokenRoutes({ ...shared, publicUrl: publicUrlOf(parts.publicUrl) }),
+      enrolRoutes({ ...shared, enrolled: (agent) => enrolled(parts, agentChanged, agent) }),
       meRoutes(signIn, guards),
-      liveRoutes({ hub, guards, stillAllowed, failed }),
+      liveRoutes({
+        hub,
+        guards,
+        stillAllowed: (request) => isStillAllowed(identity, request, auth),
+        failed: (error) => log.error({ err: error }, 'a live request failed'),
+      }),
     ],
   });
   return { app, hub, agentChanged };
+}
+
+function liveHub(parts: CreateHttpParts, metrics: HttpMetrics): LiveHub {
+  const { db, clock, fleet, log } = parts;
+  return new LiveHub({
+    clock,
+    fleet,
+    metrics,
+    failed: (error) => log.error({ err: error }, 'the live view failed'),
+    newestCursor: () => newestResultId(db),
+    results: async (dataset, after) => {
+      const page = { kind: 'result', dataset, after, limit: LIVE_RESULTS_MAX } as const;
+      const { items, next } = await pageResults(db, page, () => clock.sleep(0));
+      return { items: items.map(resultItem), next };
+    },
+  });
+}
+
+function definitionsOf(parts: CreateHttpParts, hub: LiveHub): Definitions {
+  const { db, clock, fleet, desired } = parts;
+  return new Definitions({
+    db,
+    clock,
+    changed: async () => {
+      await fleet.refreshJobs();
+      await desired.recomputeAll();
+      hub.jobsChanged();
+    },
+  });
+}
+
+/** A device was enrolled, for the first time or again. */
+async function enrolled(
+  parts: CreateHttpParts,
+  agentChanged: (agent: string) => Promise<void>,
+  agent: string,
+): Promise<void> {
+  const { fleet, desired, events, clock } = parts;
+  const known = fleet.find(agent) !== undefined;
+  await agentChanged(agent);
+  await desired.recompute(agent);
+  const item = known ? undefined : fleet.item(agent);
+  if (item === undefined) return;
+  const waits = item.status === 'pending';
+  events.append({
+    at: clock.now(),
+    agent,
+    job: null,
+    type: 'enrolment',
+    severity: waits ? 'warning' : 'info',
+    message: waits ? 'waits for approval: its name belongs to another key' : 'is enrolled',
+    data: { name: item.name, status: item.status },
+  });
 }
 
 function authentication(

@@ -13,7 +13,7 @@ export interface ReadyCheck {
 
 export interface HealthParts {
   readonly checks: readonly ReadyCheck[];
-  readonly families: () => Promise<readonly MetricFamily[]>;
+  readonly families: () => readonly MetricFamily[];
   readonly guards: RoleGuards;
 }
 
@@ -28,9 +28,9 @@ export function healthRoutes(parts: HealthParts): Router {
     return c.json({ status: ready ? 'ok' : 'unavailable', checks: results }, ready ? 200 : 503);
   });
 
-  router.get('/metrics', parts.guards.viewer, async (c) => {
+  router.get('/metrics', parts.guards.viewer, (c) => {
     c.header('content-type', 'text/plain; version=0.0.4; charset=utf-8');
-    return c.body(renderPrometheus(await parts.families()));
+    return c.body(renderPrometheus(parts.families()));
   });
   return router;
 }
