@@ -61,13 +61,15 @@ const idParam = z.object({
 
 export function agentRoutes(parts: AgentRoutesParts): Router {
   const router = newRouter();
-  addReads(router, parts);
+  addList(router, parts);
+  addOne(router, parts);
+  addHistory(router, parts);
   addLabels(router, parts);
   addLifecycle(router, parts);
   return router;
 }
 
-function addReads(router: Router, parts: AgentRoutesParts): void {
+function addList(router: Router, parts: AgentRoutesParts): void {
   const list = createRoute({
     method: 'get',
     path: '/agents',
@@ -111,7 +113,9 @@ function addReads(router: Router, parts: AgentRoutesParts): void {
     }
     return c.json({ items, next }, 200);
   });
+}
 
+function addOne(router: Router, parts: AgentRoutesParts): void {
   const one = createRoute({
     method: 'get',
     path: '/agents/{agent}',
@@ -127,7 +131,9 @@ function addReads(router: Router, parts: AgentRoutesParts): void {
     if (detail === undefined) throw notFound('agent', record.id);
     return c.json(detail, 200);
   });
+}
 
+function addHistory(router: Router, parts: AgentRoutesParts): void {
   const events = createRoute({
     method: 'get',
     path: '/agents/{agent}/events',

@@ -38,6 +38,7 @@ const agentParam = z.string().min(1).max(128).optional().openapi({ description: 
 export function datasetRoutes(parts: DatasetRoutesParts): Router {
   const router = newRouter();
   addDatasets(router, parts);
+  addResults(router, parts);
   addAlerts(router, parts);
   return router;
 }
@@ -69,7 +70,9 @@ function addDatasets(router: Router, parts: DatasetRoutesParts): void {
     },
   });
   router.openapi(list, async (c) => c.json({ items: await parts.datasets.list() }, 200));
+}
 
+function addResults(router: Router, parts: DatasetRoutesParts): void {
   const results = createRoute({
     method: 'get',
     path: '/datasets/{dataset}/results',

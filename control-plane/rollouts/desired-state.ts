@@ -266,7 +266,7 @@ export class DesiredState {
   }
 }
 
-/** Agents with the same jobs share one content, so that a fleet is hashed once, not 10,000 times. */
+/** Agents with the same jobs share one content: a fleet is hashed once, not 10,000 times. */
 function contentFor(placed: readonly PlacedJob[], known: Map<string, Content>): Content {
   const key = placed.map((job) => job.name).join(',');
   const found = known.get(key);

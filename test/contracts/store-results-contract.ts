@@ -32,6 +32,25 @@ const window = (seq: number, start: number, revision: number, more: object = {})
 });
 
 export function resultsContract(withStore: WithStore): void {
+  pagingContract(withStore);
+  latestContract(withStore);
+  withStore('alerts and results do not mix', async (db) => {
+    await insertResults(db, [{ seq: 1 }, { seq: 2, kind: 'alert', lane: 'alerts' }]);
+    const alerts = await pageResults(db, { kind: 'alert', after: 0, limit: 10 }, () =>
+      Promise.resolve(),
+    );
+    expect(alerts.items.map((item) => item.seq)).toEqual([2]);
+    expect(await walk(db, {})).toEqual([1]);
+  });
+
+  withStore('keys and values come back as the JSON they were', async (db) => {
+    const value = { text: 'é"<b>', list: [1, null, { deep: true }], number: 1e-7 };
+    await insertResults(db, [{ seq: 1, key: ['p1', 2], value }]);
+    expect((await page(db)).items[0]).toMatchObject({ key: ['p1', 2], value });
+  });
+}
+
+function pagingContract(withStore: WithStore): void {
   withStore('a walk gives every row once, whatever the page size', async (db) => {
     const seqs = Array.from({ length: 25 }, (_, index) => index + 1);
     await insertResults(
@@ -77,7 +96,9 @@ export function resultsContract(withStore: WithStore): void {
     expect(newest.items.map((item) => item.seq)).toEqual([2, 3]);
     expect((await page(db, { after: newest.next })).items).toEqual([]);
   });
+}
 
+function latestContract(withStore: WithStore): void {
   withStore('latest keeps the highest revision of each window under any paging', async (db) => {
     await insertResults(db, [
       window(1, 0, 1, { key: 'p1' }),
@@ -119,20 +140,5 @@ export function resultsContract(withStore: WithStore): void {
   withStore('latest finds a higher revision that was stored before a lower one', async (db) => {
     await insertResults(db, [window(9, 0, 2), window(1, 0, 1, { epoch: 'e2' })]);
     expect(await walk(db, { latest: true, limit: 1 })).toEqual([9]);
-  });
-
-  withStore('alerts and results do not mix', async (db) => {
-    await insertResults(db, [{ seq: 1 }, { seq: 2, kind: 'alert', lane: 'alerts' }]);
-    const alerts = await pageResults(db, { kind: 'alert', after: 0, limit: 10 }, () =>
-      Promise.resolve(),
-    );
-    expect(alerts.items.map((item) => item.seq)).toEqual([2]);
-    expect(await walk(db, {})).toEqual([1]);
-  });
-
-  withStore('keys and values come back as the JSON they were', async (db) => {
-    const value = { text: 'é"<b>', list: [1, null, { deep: true }], number: 1e-7 };
-    await insertResults(db, [{ seq: 1, key: ['p1', 2], value }]);
-    expect((await page(db)).items[0]).toMatchObject({ key: ['p1', 2], value });
   });
 }

@@ -6,6 +6,7 @@ export async function up(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
   await identityTables(db);
   await jobTables(db);
   await recordTables(db, dialect);
+  await historyTables(db, dialect);
 }
 
 async function identityTables(db: Kysely<unknown>): Promise<void> {
@@ -147,6 +148,9 @@ async function recordTables(db: Kysely<unknown>, dialect: Dialect): Promise<void
     .on('results')
     .columns(['dataset', 'agent', 'step', 'key', 'window_start', 'window_end', 'revision'])
     .execute();
+}
+
+async function historyTables(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
   await dialect
     .withSerialId(db.schema.createTable('events'))
     .addColumn('at', 'bigint', (c) => c.notNull())
