@@ -193,7 +193,7 @@ export class SourceTime {
     }
     const isNew = partition === undefined || partition.i;
     partition ??= { m: -Infinity, a: nowMs, i: false };
-    const wasLeast = isNew || partition.m === this.leastMs;
+    const wasLeast = isNew || Number.isNaN(this.leastMs) || partition.m === this.leastMs;
     if (isNew) this.activeTopics += 1;
     partition.i = false;
     partition.a = nowMs;

@@ -16,6 +16,7 @@ import type {
   StreamJobInstance,
 } from '@runnel/shared/engine/stream-job.ts';
 import type { EpochMs } from '@runnel/shared/ids.ts';
+import { addCounters, emptyCounters } from './engine-crash.ts';
 
 export function compileYaml(
   yaml: string,
@@ -70,7 +71,7 @@ export function run(program: StreamJobProgram, entries: Feed, options: RunOption
     output: (output) => outputs.push(output),
     deadLetter: (letter) => letters.push(letter),
   };
-  const totals: JobCounters = { recordsIn: 0, recordsOut: 0, late: 0, deadLetters: 0, dropped: {} };
+  const totals = emptyCounters();
   let state = new MemoryState();
   let instance = program.create(state, collector);
   let lastMs = -Infinity;
@@ -97,16 +98,6 @@ function apply(
   if (entry.kind === 'record') instance.record(source, entry.record, entry.timeMs);
   else if (entry.kind === 'now') instance.tick(entry.timeMs);
   else instance.raiseWatermark(source, entry.timeMs, nowMs);
-}
-
-function addCounters(totals: JobCounters, counters: JobCounters): void {
-  totals.recordsIn += counters.recordsIn;
-  totals.recordsOut += counters.recordsOut;
-  totals.late += counters.late;
-  totals.deadLetters += counters.deadLetters;
-  for (const [reason, count] of Object.entries(counters.dropped)) {
-    totals.dropped[reason] = (totals.dropped[reason] ?? 0) + count;
-  }
 }
 
 /** Everything that `encode` would not bring back: undefined, Map, Set, Date, class instances. */

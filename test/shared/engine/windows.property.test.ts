@@ -2,7 +2,7 @@
  * The engine's windows against a brute-force reference, on random event times, keys, gaps and
  * lateness; killed and restored at random places too.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Output } from '@runnel/shared/engine/record.ts';
 import {
@@ -208,7 +208,7 @@ test('windows fire in the order of end, start, key, and never before the waterma
           ? Number(left[0]) - Number(right[0])
           : left[1] !== right[1]
             ? Number(left[1]) - Number(right[1])
-            : String(left[2]) < String(right[2])
+            : JSON.stringify(left[2]) < JSON.stringify(right[2])
               ? -1
               : 1,
       );
