@@ -21,7 +21,12 @@ import {
 import { rootFingerprint } from '@runnel/shared/protocol/signing.ts';
 import { parseMessage, PROTOCOL_VERSION } from '@runnel/shared/protocol/version.ts';
 import { agentVersion, platform } from '../config/agent-version.ts';
-import { type Identity, readIdentity, writeIdentity } from '../config/agent-yaml.ts';
+import {
+  type EnrolledWith,
+  type Identity,
+  readIdentity,
+  writeIdentity,
+} from '../config/agent-yaml.ts';
 import { dataFiles, type DataFiles } from '../config/data-files.ts';
 import { ensureSeed, readTrust, writeCredentials, writeTrust } from '../config/identity-files.ts';
 import { verifyKeyList } from './desired.ts';
@@ -32,7 +37,10 @@ export interface EnrolOptions {
   readonly url: string;
   readonly token: string;
   readonly dataDir: string;
-  readonly name: string;
+  /** Absent: the name it has, else the host's. */
+  readonly name?: string | undefined;
+  readonly hostName: string;
+  /** Empty: the labels it has. */
   readonly labels: Labels;
   /** File with the private CA of the control plane's HTTPS address; kept in agent.yaml. */
   readonly caFile?: string | undefined;
@@ -68,7 +76,7 @@ export async function enrol(options: EnrolOptions): Promise<EnrolOutcome> {
   }
   let reply: EnrolReply;
   try {
-    reply = await ask(options, files);
+    reply = await ask(options, files, known);
   } catch (error) {
     const isOver = error instanceof RunnelError && TOKEN_OVER.test(error.code);
     if (known === null || !isOver) throw error;
@@ -85,9 +93,15 @@ function tokenFingerprint(token: string): string {
   });
 }
 
-async function ask(options: EnrolOptions, files: DataFiles): Promise<EnrolReply> {
+async function ask(
+  options: EnrolOptions,
+  files: DataFiles,
+  known: EnrolledWith | null,
+): Promise<EnrolReply> {
   const key = deviceKey(await ensureSeed(files));
-  const { token, name } = options;
+  const { token } = options;
+  const name = options.name ?? known?.identity.name ?? options.hostName;
+  const isSilent = Object.keys(options.labels).length === 0;
   const at = options.clock.now();
   const proof = key.proof(enrolmentProof({ token, publicKey: key.publicKey, name, at }));
   const request = parseMessage(enrolRequest, {
@@ -95,7 +109,7 @@ async function ask(options: EnrolOptions, files: DataFiles): Promise<EnrolReply>
     token,
     publicKey: key.publicKey,
     name,
-    labels: options.labels,
+    labels: isSilent ? (known?.identity.labels ?? {}) : options.labels,
     agentVersion,
     platform,
     at,

@@ -82,12 +82,13 @@ const TLS_CODES =
 
 function connectionError(url: URL, error: Error): RunnelError {
   const code = (error as NodeJS.ErrnoException).code ?? '';
-  const why = messageOf(error) || code;
+  const isPlain = code === 'EPROTO' || code.startsWith('ERR_SSL');
+  const why = isPlain ? 'the answer is not TLS' : messageOf(error) || code;
   if (TLS_CODES.test(code)) {
     return new RunnelError('tls', `no secure connection to ${url.origin}: ${why}`, {
       retry: 'backoff',
       cause: error,
-      hint: /EPROTO|SSL/.test(code)
+      hint: isPlain
         ? 'the server may speak plain HTTP: try http://'
         : "give the private CA's certificate with --ca FILE, and check the device's clock",
     });
