@@ -1,11 +1,11 @@
 /**
  * Two live processes of one identity (a copied disk, a cloned virtual machine): their heartbeats
  * carry different epochs in turn. A restart moves from one epoch to the next and never back, so an
- * epoch that returns betrays the second process. Two returns within ten minutes are proof: one
- * could be a message of the old process that came late. Pure; times are monotonic milliseconds.
+ * epoch that returns betrays the second process. Three returns within ten minutes are proof: one
+ * message of the old process that came late makes two. Pure; times are monotonic milliseconds.
  */
 const EPOCHS_KEPT = 4;
-const RETURNS_TO_PROVE = 2;
+const RETURNS_TO_PROVE = 3;
 const WINDOW_MS = 10 * 60_000;
 
 export interface CloneWatch {

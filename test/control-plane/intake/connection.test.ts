@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest';
+import { isCloned, noClone, sawEpoch } from '@runnel/control-plane/intake/clone-watch.ts';
+import {
+  type ConnectionState,
+  connectionOf,
+  noWitness,
+  witnessConnected,
+  witnessLost,
+  witnessedMs,
+} from '@runnel/control-plane/intake/connection.ts';
+
+const INTERVAL_MS = 10_000;
+/** We connected long ago, so that no pause is in force. */
+const longConnected = witnessConnected(noWitness, 0);
+const BEAT_MS = 1_000_000;
+
+function verdictAfter(silentMs: number, previous: ConnectionState = 'online'): ConnectionState {
+  const silence = { previous, heardAtWitnessedMs: BEAT_MS, intervalMs: INTERVAL_MS };
+  return connectionOf(silence, longConnected, BEAT_MS + silentMs);
+}
+
+describe('a device that falls silent', () => {
+  it.each<[number, ConnectionState]>([
+    [0, 'online'],
+    [15_000, 'online'],
+    [24_999, 'online'],
+    [25_000, 'late'],
+    [54_999, 'late'],
+    [55_000, 'offline'],
+    [10_000_000, 'offline'],
+  ])('for %i ms is %s', (silentMs, expected) => {
+    expect(verdictAfter(silentMs)).toBe(expected);
+  });
+
+  it('was never there before its first heartbeat', () => {
+    expect(verdictAfter(10_000_000, 'never')).toBe('never');
+  });
+});
+
+describe('a control plane without NATS', () => {
+  // beat 0        lost 5 s                       back at 605 s
+  //   ├───────────┤▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒├──── pause of 50 s ────┤
+  const connected = witnessConnected(noWitness, 0);
+  const lost = witnessLost(connected, 1_005_000);
+  const back = witnessConnected(lost, 1_605_000);
+  const silence = {
+    previous: 'online' as const,
+    heardAtWitnessedMs: 1_000_000,
+    intervalMs: INTERVAL_MS,
+  };
+
+  it('judges nobody while it is away', () => {
+    expect(connectionOf(silence, lost, 1_600_000)).toBe('online');
+  });
+
+  it('counts only the time in which it could have heard', () => {
+    expect(witnessedMs(back, 1_615_000)).toBe(1_015_000);
+  });
+
+  it('judges nobody for five intervals after it came back', () => {
+    expect(connectionOf(silence, back, 1_605_000 + 49_999)).toBe('online');
+  });
+
+  it('then finds who stayed silent', () => {
+    expect(connectionOf(silence, back, 1_605_000 + 50_000)).toBe('offline');
+  });
+
+  it('leaves who was offline offline during the pause', () => {
+    const offline = { ...silence, previous: 'offline' as const };
+    expect(connectionOf(offline, back, 1_606_000)).toBe('offline');
+  });
+});
+
+describe('two processes of one identity', () => {
+  const watch = (epochs: string): boolean => {
+    let state = noClone;
+    for (const [index, epoch] of [...epochs].entries()) {
+      state = sawEpoch(state, epoch, index * INTERVAL_MS);
+    }
+    return isCloned(state, epochs.length * INTERVAL_MS);
+  };
+
+  it('betray themselves by epochs that come back', () => {
+    expect(watch('ABABA')).toBe(true);
+  });
+
+  it('are not seen in restarts, however many', () => {
+    expect(watch('AABBBCDEFGH')).toBe(false);
+  });
+
+  it('are not seen in one message of the old process that came late', () => {
+    expect(watch('AABABBB')).toBe(false);
+  });
+
+  it('are forgotten ten minutes after the last time', () => {
+    let state = noClone;
+    for (const [index, epoch] of [...'ABABA'].entries()) state = sawEpoch(state, epoch, index);
+    expect(isCloned(state, 4)).toBe(true);
+    expect(isCloned(state, 600_100)).toBe(false);
+  });
+});
