@@ -112,11 +112,11 @@ function problemError(status: number, text: string): Error {
   const message = problem.detail ?? problem.title ?? `the control plane answered ${status}`;
   const options = { problem, code: problem.code ?? `http_${status}` };
   if (status === 401 || status === 403) {
+    // The server's own hint is for whoever writes HTTP; here it is about this command line.
     const hint =
-      problem.hint ??
-      (status === 401
+      status === 401
         ? 'set RUNNEL_TOKEN, or pass --token; on the server it is in DIR/admin-token'
-        : 'this needs a token with another role');
+        : (problem.hint ?? 'this needs a token with another role');
     return new CliError(exitCodes.unauthorised, message, { ...options, hint });
   }
   const hint = problem.hint === undefined ? {} : { hint: problem.hint };

@@ -1,7 +1,7 @@
 /**
  * The commands and their options. A contract: added to, never renamed.
  */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ApiClient } from './api-client.ts';
 import { apply, deleteJob, validate } from './commands/apply.ts';
 import { handOver } from './commands/agent-program.ts';
@@ -217,7 +217,7 @@ function followable(context: Context, follow: boolean): Context {
 function positive(text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new CommanderError(exitCodes.usage, 'usage', `${text} is no number of rows`);
+  throw new InvalidArgumentError('A whole number of rows from 1.');
 }
 
 function addTokens(program: Command, context: MakeContext): void {
