@@ -43,6 +43,8 @@ export interface ConnectionEnd {
 
 const CONNACK = 2;
 const DISCONNECT = 14;
+/** Normal disconnection, the same in 3.1.1 and 5. */
+const DISCONNECT_PACKET = Buffer.from([0xe0, 0]);
 const TCP_KEEPALIVE_MS = 30_000;
 /** How long a broker may take to close after our DISCONNECT. */
 const GOODBYE_MS = 1000;
@@ -58,6 +60,7 @@ export class MqttConnection {
   #reached = false;
   #closed = false;
   #cancelPing: (() => void) | null = null;
+  #afterClose: (() => void) | null = null;
 
   constructor(options: ConnectionOptions, events: ConnectionEvents, clock: Clock) {
     this.#options = options;
@@ -121,18 +124,22 @@ export class MqttConnection {
     this.#transport?.destroy();
   }
 
-  /** Leaves in good order: DISCONNECT after what was written. */
+  /** Leaves in good order: DISCONNECT after what was written; resolves when the socket is closed. */
   async end(): Promise<void> {
-    if (this.#closed) return;
+    if (this.#closed || this.#transport === null) return;
     this.#fail('closed by the agent');
-    this.#transport?.ignoreReads();
-    const cancel = this.#clock.after(GOODBYE_MS, () => this.#transport?.destroy());
-    try {
-      await this.#client.endAsync(!this.#client.connected);
-    } finally {
-      cancel();
-      this.#transport?.destroy();
+    const closed = new Promise<void>((resolve) => (this.#afterClose = resolve));
+    const transport = this.#transport;
+    const cancel = this.#clock.after(GOODBYE_MS, () => transport.destroy());
+    if (this.#connacked) {
+      // MQTT.js would first wait for whatever it still expects an answer to.
+      transport.ignoreReads();
+      transport.end(DISCONNECT_PACKET);
+    } else {
+      transport.destroy();
     }
+    await closed;
+    cancel();
   }
 
   #buildTransport(): MqttTransport {
@@ -188,6 +195,7 @@ export class MqttConnection {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelPing?.();
+    this.#afterClose?.();
     this.#events.closed({
       reason: this.#end.reason ?? 'the broker closed the connection',
       code: this.#end.code,
