@@ -7,6 +7,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { agentVersion } from '../config/agent-version.ts';
 import { LOG_LEVELS } from '../config/log-level.ts';
 import { parseHostPort } from '../config/address.ts';
+import type { DryRunCommandOptions } from './dry-run.ts';
 import { errorText, exitCodeOf } from './error-text.ts';
 import type { EnrollOptions } from './enroll.ts';
 import { EXIT_CODES_HELP, type ExitCode, exitCodes } from './exit-code.ts';
@@ -43,6 +44,8 @@ function newProgram(terminal: Terminal, done: (code: ExitCode) => void): Command
   addRun(program, terminal, done);
   addStatus(program, terminal, done);
   addDescribe(program, terminal, done);
+  addDryRun(program, done);
+  addTest(program, done);
   return program;
 }
 
@@ -113,5 +116,36 @@ function addDescribe(program: Command, terminal: Terminal, done: Done): void {
     .action(async (options: { output: 'text' | 'json' }) => {
       const { describeCommand } = await import('./describe.ts');
       done(describeCommand(terminal, options.output));
+    });
+}
+
+/** Results stream through with backpressure, so these commands write to the streams themselves. */
+const streams = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr };
+
+function addDryRun(program: Command, done: Done): void {
+  program
+    .command('dry-run')
+    .description('run a stream job over files, with no servers; stdout holds only result lines')
+    .argument('<job>', 'the job, YAML or JSON')
+    .option('--input <source=file>', 'JSON lines of a source, - for stdin; repeatable', collect, [])
+    .addOption(
+      new Option('--output <format>', 'of the results').choices(['jsonl']).default('jsonl'),
+    )
+    .option('--no-flush', 'leave open what is open at the end of input')
+    .option('--param <name=value>', 'value of a parameter; repeatable', collect, [])
+    .action(async (job: string, options: Omit<DryRunCommandOptions, 'job'>) => {
+      const { dryRunCommand } = await import('./dry-run.ts');
+      done(await dryRunCommand({ ...options, job }, streams));
+    });
+}
+
+function addTest(program: Command, done: Done): void {
+  program
+    .command('test')
+    .description('run the tests beside a stream job: job.test.yaml for job.yaml')
+    .argument('<job>', 'the job, YAML or JSON')
+    .action(async (job: string) => {
+      const { testCommand } = await import('./test.ts');
+      done(await testCommand({ job }, streams));
     });
 }
