@@ -72,7 +72,8 @@ function textOf(field: JsonSchema): string {
   const text = field.description ?? '';
   const [example] = field.examples ?? [];
   if (example === undefined || /Example|Default/.test(text)) return text;
-  return `${text} Example: \`${typeof example === 'string' ? example : JSON.stringify(example)}\`.`.trim();
+  const shown = typeof example === 'string' ? example : JSON.stringify(example);
+  return `${text} Example: \`${shown}\`.`.trim();
 }
 
 function cell(text: string): string {

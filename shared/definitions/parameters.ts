@@ -50,7 +50,8 @@ export const parametersField = z
     }),
   )
   .describe(
-    'Values that can be set per label, site or device. Example: `{ limit: { type: number, default: 0.8 } }`.',
+    'Values that can be set per label, site or device. ' +
+      'Example: `{ limit: { type: number, default: 0.8 } }`.',
   );
 
 type Checked = { readonly value: unknown } | { readonly problem: string };

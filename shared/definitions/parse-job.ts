@@ -1,9 +1,9 @@
 /**
  * The way into a job document: from text (YAML or JSON), or from JSON that was parsed already.
  *
- * All issues are collected and thrown as one `DefinitionError`, each with path, message, where it is
- * known line and column, and often a hint. What is returned is checked but for the expressions of
- * its steps, which the engine compiles with the parameters of a device.
+ * All issues are collected and thrown as one `DefinitionError`, each with path, message, often a
+ * hint, and where they are known line and column. What is returned is checked but for the
+ * expressions of its steps, which the engine compiles with the parameters of a device.
  */
 import { z } from 'zod';
 import type { Json } from '../engine/record.ts';

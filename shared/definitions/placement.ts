@@ -16,8 +16,8 @@ export const placementField = strict({
       }
     })
     .describe(
-      'Labels that an agent must have. Terms, all of which must hold: `role=press`, `role!=press`, ' +
-        '`site in (lyon, turin)`, `site notin (lyon)`, `gateway`, `!gateway`. ' +
+      'Labels that an agent must have. Terms, all of which must hold: `role=press`, ' +
+        '`role!=press`, `site in (lyon, turin)`, `site notin (lyon)`, `gateway`, `!gateway`. ' +
         'Example: `site in (lyon, turin), role=press`.',
     ),
 }).describe('Which agents run the job. Default: all of them.');

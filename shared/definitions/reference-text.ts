@@ -117,8 +117,8 @@ function sinkSections(): string[] {
 function expressionSections(): string[] {
   return [
     '## Expressions',
-    'CEL (https://cel.dev), checked when a job is submitted. Numbers are doubles: `1 / 2` is 0.5. ' +
-      'Times are epoch milliseconds and durations milliseconds, both plain numbers.',
+    'CEL (https://cel.dev), checked when a job is submitted. Numbers are doubles: ' +
+      '`1 / 2` is 0.5. Times are epoch milliseconds and durations milliseconds, both plain numbers.',
     markdownTable(
       ['name', 'what it is'],
       [
@@ -163,7 +163,8 @@ function expressionSections(): string[] {
 function signature(spec: FunctionSpec): string {
   const names = spec.arguments.map((type, index) => {
     const optional = index >= spec.arguments.length - (spec.optional ?? 0);
-    return `${type === 'dyn' ? 'any' : type}${optional ? '?' : ''}${spec.variadic === true ? '…' : ''}`;
+    const mark = optional ? '?' : spec.variadic === true ? '…' : '';
+    return `${type === 'dyn' ? 'any' : type}${mark}`;
   });
   const [first = '', ...rest] = names;
   const call = `${spec.name}(${names.join(', ')})`;

@@ -43,7 +43,8 @@ export type ConfigOf<Spec extends { readonly fields: Fields }> = z.output<
   z.ZodObject<Spec['fields']>
 >;
 
-export const OVERFLOW = ['block', 'drop-oldest', 'drop-newest'] as const;
+/** Dropping at the door is left to the broker, which knows what can be spared. */
+export const OVERFLOW = ['block'] as const;
 export type Overflow = (typeof OVERFLOW)[number];
 export const CODECS = ['json', 'text', 'bytes'] as const;
 export type Codec = (typeof CODECS)[number];
@@ -92,7 +93,10 @@ export const commonSourceFields = {
   overflow: z
     .enum(OVERFLOW)
     .default('block')
-    .describe('What happens when records come faster than they are committed.'),
+    .describe(
+      'What happens when records come faster than they are committed. block: the device stops ' +
+        'reading, and the origin keeps them.',
+    ),
 };
 
 export interface SourceCommon {

@@ -27,7 +27,7 @@ export const LATE = 'late';
 
 export interface StepDefinition {
   readonly id: string;
-  /** Aliases of sources, ids of earlier steps, or `late`. The first step's default is all sources. */
+  /** Aliases of sources, ids of earlier steps, or `late`. Never empty. */
   readonly from: readonly string[];
   readonly operator: string;
   /** The operator's own keys, parsed by its schema. */

@@ -2,8 +2,8 @@
  * YAML or JSON text to plain values, with the line and column of everything in it.
  *
  * Bounded: size of the text, depth, and how far aliases may expand it (a "billion laughs" document
- * is refused). What JSON cannot hold (NaN, infinities, tags of one's own, keys that are no texts) is
- * an issue, because a document must mean the same everywhere.
+ * is refused). What JSON cannot hold (NaN, infinities, tags of one's own, keys that are no texts)
+ * is an issue, because a document must mean the same everywhere.
  */
 import {
   type Document,

@@ -15,7 +15,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 const PART = /(\d+(?:\.\d+)?)(ms|min|s|m|h|d|w)/g;
 const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|min|s|m|h|d|w))+$/;
 
-/** Milliseconds, or undefined when the text is no duration. Units may be combined, none repeated. */
+/** Milliseconds, or undefined when the text is no duration. No unit may stand twice. */
 export function durationOf(text: string): number | undefined {
   const negative = text.startsWith('-');
   const body = negative ? text.slice(1) : text;

@@ -51,7 +51,8 @@ function newTokenText(context: Context, made: NewToken): string {
       : `expires ${ago(made.expiresAt, context.terminal.clock.now())}`;
   const command =
     made.enrollCommand === undefined ? '' : `\nOn the device:\n  ${made.enrollCommand}\n`;
-  return `${made.token}\n\nToken ${made.id}, role ${made.role}, ${until}. It is shown this once.\n${command}`;
+  const facts = `Token ${made.id}, role ${made.role}, ${until}. It is shown this once.`;
+  return `${made.token}\n\n${facts}\n${command}`;
 }
 
 /** `a=b`, repeated or joined by commas. */

@@ -37,7 +37,7 @@ export const mqttSink = defineSink({
   summary: 'Messages at an MQTT broker, or at the embedded one.',
   guarantees: [
     'At least once and in order with QoS 1: a crash can send a message again.',
-    'The message is the output line as JSON and holds an `id` that stays the same when it is sent again.',
+    'The message is the output line as JSON; its `id` stays the same when it is sent again.',
     'A broker that is away is tried again with backoff; rows wait in the outbox.',
   ],
   fields: {

@@ -31,7 +31,7 @@ describe('a job that passes', () => {
   limit: { type: number, default: 0.8 }
   hold: { type: duration, default: 30s }
 placement: { selector: "site in (lyon, turin), role=press" }
-rollout: { batches: [1, 10%, 100%], pauseBetween: 10m, gate: { minHealthy: 90% }, onFailure: rollback }
+rollout: { batches: [1, 10%, 100%], pauseBetween: 10m, gate: { minHealthy: 90% } }
 sla:
   - { name: fresh, freshness: 2m }
   - { name: delivered, successRate: 99.5%, over: 1h }
@@ -185,7 +185,10 @@ describe('a source', () => {
 
   test('a password by reference passes', () => {
     const { job } = parseJob(
-      `${HEAD}sources: { a: { mqtt: { topic: t, url: "mqtt://x", username: u, password: { env: PW } } } }\n${STEP}`,
+      `${HEAD}sources:
+  a:
+    mqtt: { topic: t, url: "mqtt://x", username: u, password: { env: PW } }
+${STEP}`,
     );
     expect(job.sources.a).toMatchObject({ config: { password: { env: 'PW' } } });
   });
