@@ -1,5 +1,5 @@
 /** Lanes and marks: the store holds exactly the rows, whatever the network does to the blocks. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type ApplyBlock, applyBlock, moveMark } from '@runnel/control-plane/intake/apply-block.ts';
 import { BlockWriter } from '@runnel/control-plane/intake/block-writer.ts';
