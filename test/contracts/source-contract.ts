@@ -13,13 +13,13 @@ export interface SourceOrigin {
   /** Makes these records at the origin; need not wait until they are acknowledged. */
   produce(texts: readonly string[]): Promise<void>;
   /** How many records the origin knows to be acknowledged; undefined where it cannot tell. */
-  acknowledged?(): number;
+  readonly acknowledged?: () => number;
 }
 
 export interface SourceCase {
   readonly name: string;
   readonly programs?: readonly string[];
-  setup(): Promise<SourceOrigin>;
+  readonly setup: () => Promise<SourceOrigin>;
 }
 
 const texts = (count: number, from = 0): string[] =>

@@ -1,5 +1,5 @@
 /** The queue of held acknowledgements, against a naive one. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DeferredPubacks } from '@runnel/agent/sources/deferred-puback.ts';
 

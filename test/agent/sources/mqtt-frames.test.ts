@@ -1,5 +1,5 @@
 /** The tap against mqtt-packet's own writer, however the bytes are cut into chunks. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { type IPublishPacket, generate } from 'mqtt-packet';
 import { describe, expect, it } from 'vitest';
 import { MqttFrames, qosOf } from '@runnel/agent/sources/mqtt-frames.ts';
