@@ -118,7 +118,7 @@ function expressionSections(): string[] {
   return [
     '## Expressions',
     'CEL (https://cel.dev), checked when a job is submitted. Numbers are doubles: ' +
-      '`1 / 2` is 0.5. Times are epoch milliseconds and durations milliseconds, both plain numbers.',
+      '`1 / 2` is 0.5. Times are epoch milliseconds and durations milliseconds: plain numbers.',
     markdownTable(
       ['name', 'what it is'],
       [

@@ -3,7 +3,7 @@
  * to fail at a place of the source, to bind a macro's variable, and the meter.
  *
  * The meter bounds what one evaluation may cost. Only what can repeat or work through a text
- * charges it (macros, string functions, `in`), so an expression without any of these pays nothing for it.
+ * charges it (macros, string functions, `in`); an expression without any of these pays nothing.
  */
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { limits } from '../limits.ts';

@@ -2,8 +2,8 @@
  * Names, fields and elements: `payload.a.b`, `list[0]`, `map['odd-key']`, `has(payload.a)`.
  *
  * Only own properties of JSON values exist: `payload.constructor` and `payload.__proto__` are
- * missing keys. A name that no built-in prototype has needs no such check, because finding it means owning
- * it; that is nearly every field, and it makes a field one property load.
+ * missing keys. A name that no built-in prototype has needs no such check, because finding it
+ * means owning it; that is nearly every field, and it makes a field one property load.
  */
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { isMap, failure, typeOfConstant, type Values, wrongType } from './values.ts';
