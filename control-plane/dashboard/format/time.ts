@@ -59,12 +59,13 @@ export function formatClock(at: number): string {
   return [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(':');
 }
 
-/** A window `[start, end)`: the date once, then both clock times. */
-export function formatWindow(start: number | null, end: number | null): string {
+/** A window `[start, end)`: both clock times, and the date once, unless it is today's. */
+export function formatWindow(start: number | null, end: number | null, now: number): string {
   if (start === null || end === null) return '–';
-  const from = formatTimestamp(start);
-  const sameDay = formatDate(new Date(start)) === formatDate(new Date(end));
-  return `${from} – ${sameDay ? formatClock(end) : formatTimestamp(end)}`;
+  const day = (at: number): string => formatDate(new Date(at));
+  if (day(start) !== day(end)) return `${formatTimestamp(start)} – ${formatTimestamp(end)}`;
+  const from = day(start) === day(now) ? formatClock(start) : formatTimestamp(start);
+  return `${from} – ${formatClock(end)}`;
 }
 
 function formatDate(date: Date): string {

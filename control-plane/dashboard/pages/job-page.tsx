@@ -141,9 +141,10 @@ function VersionList({
             <span class="mono quiet" title={version.hash}>
               {version.hash.slice(0, 10)}
             </span>
-            <span class="version-by">
-              <Ago at={version.createdAt} />, {version.createdBy}
+            <span class="version-when">
+              <Ago at={version.createdAt} />
             </span>
+            <span class="version-by">by {version.createdBy}</span>
           </li>
         ))}
     </ol>

@@ -112,6 +112,7 @@ function ResultChart({ items }: { items: readonly ResultItem[] }): JSX.Element {
 }
 
 function ResultTable({ items }: { items: readonly ResultItem[] }): JSX.Element {
+  const app = useApp();
   const agentName = useAgentName();
   const rows = useMemo(() => latestResults(items, TABLE_ROWS), [items]);
   const columns = useMemo(
@@ -122,6 +123,7 @@ function ResultTable({ items }: { items: readonly ResultItem[] }): JSX.Element {
       })),
     [rows],
   );
+  const now = app.now.value;
   const windowed = rows.some((row) => row.windowStart !== null);
   return (
     <div class="table-wrap" tabIndex={0} role="region" aria-label="Newest results">
@@ -148,7 +150,7 @@ function ResultTable({ items }: { items: readonly ResultItem[] }): JSX.Element {
               <th scope="row">{keyLabel(row.key)}</th>
               <td class="when">
                 {windowed
-                  ? formatWindow(row.windowStart, row.windowEnd)
+                  ? formatWindow(row.windowStart, row.windowEnd, now)
                   : formatTimestamp(row.time)}
               </td>
               {columns.map(({ name, format }) => (

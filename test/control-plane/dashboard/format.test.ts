@@ -57,11 +57,13 @@ describe('times', () => {
     expect(formatTimestamp(at)).toBe('2026-11-02 04:05:06');
   });
 
-  test('a window within a day names the day once', () => {
+  test('a window names its day once, and not at all when that is today', () => {
     const start = new Date(2026, 10, 2, 4, 5, 0).getTime();
-    expect(formatWindow(start, start + 10_000)).toBe('2026-11-02 04:05:00 – 04:05:10');
-    expect(formatWindow(start, start + DAY)).toContain('2026-11-03 04:05:00');
-    expect(formatWindow(null, null)).toBe('–');
+    const end = start + 10_000;
+    expect(formatWindow(start, end, start + 3 * DAY)).toBe('2026-11-02 04:05:00 – 04:05:10');
+    expect(formatWindow(start, end, start + HOUR)).toBe('04:05:00 – 04:05:10');
+    expect(formatWindow(start, start + DAY, start)).toContain('2026-11-03 04:05:00');
+    expect(formatWindow(null, null, start)).toBe('–');
   });
 });
 

@@ -8,6 +8,7 @@ import { onTestFinished } from 'vitest';
 import type { AgentId } from '@runnel/shared/ids.ts';
 import { type EnrolReply, enrolmentProof } from '@runnel/shared/protocol/enrolment.ts';
 import type { Heartbeat, JobReport } from '@runnel/shared/protocol/heartbeat.ts';
+import type { MarkReply, ResultBlock, Row } from '@runnel/shared/protocol/results.ts';
 import { subjects } from '@runnel/shared/protocol/subjects.ts';
 import { PROTOCOL_VERSION } from '@runnel/shared/protocol/version.ts';
 
@@ -98,6 +99,27 @@ export class ProtocolDevice {
     };
     this.#connection.publish(subjects.heartbeat(this.id), JSON.stringify(heartbeat));
     await this.#connection.flush();
+  }
+
+  /** One block of results, answered once it is in the store. */
+  async sendResults(rows: readonly Row[]): Promise<void> {
+    const block: ResultBlock = {
+      v: PROTOCOL_VERSION,
+      agent: this.id,
+      epoch: 'epoch0000000000',
+      lane: 'results',
+      after: 0,
+      last: rows.length,
+      lost: 0,
+      rows: [...rows],
+    };
+    const reply = await this.#connection.request(
+      subjects.request(this.id, 'results'),
+      JSON.stringify(block),
+      { timeout: 10_000 },
+    );
+    const { mark } = reply.json<MarkReply>();
+    if (mark !== rows.length) throw new Error(`the mark is ${mark}, not ${rows.length}`);
   }
 }
 
