@@ -174,7 +174,6 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
     desired,
     fleet,
     hosts,
-    events,
     forget: (agent) => health.forget(agent),
     checks: readyChecks(db, nats),
     families: () => partMetrics({ fleet, health, intake: started, events, nats }),

@@ -4,7 +4,6 @@ import type { Clock } from '@runnel/shared/clock.ts';
 import { RunnelError } from '@runnel/shared/errors.ts';
 import { labels as labelsSchema } from '@runnel/shared/protocol/enrolment.ts';
 import type { Kysely } from 'kysely';
-import type { EventWriter } from '../intake/event-writer.ts';
 import type { DesiredState } from '../rollouts/desired-state.ts';
 import { parseSelector, selects } from '../rollouts/selector.ts';
 import {
@@ -47,7 +46,6 @@ export interface AgentRoutesParts {
   readonly hosts: HostHistory;
   readonly desired: Pick<DesiredState, 'recompute' | 'forget'>;
   readonly identity: Pick<Identity, 'approve' | 'revoke'>;
-  readonly events: Pick<EventWriter, 'append'>;
   /** It was deleted: what is known of it goes. */
   readonly forget: (agent: string) => void;
   /** After an agent's row changed. */
@@ -231,7 +229,6 @@ function addLifecycle(router: Router, parts: AgentRoutesParts): void {
     const actor = actorOf(c);
     await parts.identity.approve(record.id);
     await audit(parts, actor, 'agent.approve', record.id);
-    addEvent(parts, record.id, 'info', 'was approved', { by: actor.id });
     await parts.agentChanged(record.id);
     await parts.desired.recompute(record.id);
     return c.json(parts.fleet.detail(record.id)!, 200);
@@ -243,7 +240,6 @@ function addLifecycle(router: Router, parts: AgentRoutesParts): void {
       const actor = actorOf(c);
       const { cut } = await parts.identity.revoke(record.id);
       await audit(parts, actor, 'agent.revoke', record.id, { cut });
-      addEvent(parts, record.id, 'warning', 'was revoked', { by: actor.id, cut });
       await parts.agentChanged(record.id);
       await parts.desired.recompute(record.id);
       return c.json(parts.fleet.detail(record.id)!, 200);
@@ -324,17 +320,6 @@ async function audit(
   data?: unknown,
 ): Promise<void> {
   await appendAudit(parts.db, { at: parts.clock.now(), actor: actor.id, action, subject, data });
-}
-
-function addEvent(
-  parts: AgentRoutesParts,
-  agent: string,
-  severity: 'info' | 'warning',
-  message: string,
-  data: unknown,
-): void {
-  const at = parts.clock.now();
-  parts.events.append({ at, agent, job: null, type: 'enrolment', severity, message, data });
 }
 
 interface Position {

@@ -46,7 +46,9 @@ export function createApp(parts: AppParts): App {
     const requestId = c.get('requestId');
     const problem = problemOf(error, requestId);
     if (problem.status >= 500) parts.log.error({ err: error, requestId }, 'request failed');
-    return problemResponse(problem, retryAfter(error));
+    // The rest of a body that is too large is not read: the connection cannot be used again.
+    const closing = problem.status === 413 ? { connection: 'close' } : {};
+    return problemResponse(problem, { ...retryAfter(error), ...closing });
   });
   app.use(
     bodyLimit({
@@ -83,7 +85,7 @@ function addObservation(app: App, parts: AppParts): void {
     const ms = parts.clock.monotonicMs() - began;
     const { method } = c.req;
     // The pattern, not the path: a label for each id would never end.
-    const route = routePath(c, -1);
+    const route = routePath(c);
     parts.metrics.requests.add([method, route, String(c.res.status)]);
     parts.metrics.seconds.add([method, route], ms / 1000);
     parts.log.debug(

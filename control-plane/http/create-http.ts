@@ -8,7 +8,6 @@ import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import { Definitions } from '../definitions/definitions.ts';
 import type { Identity } from '../identity/identity.ts';
-import type { EventWriter } from '../intake/event-writer.ts';
 import type { DesiredState } from '../rollouts/desired-state.ts';
 import { DatasetStats } from '../store/dataset-stats.ts';
 import { newestResultId, pageResults } from '../store/results.ts';
@@ -42,7 +41,6 @@ export interface CreateHttpParts {
   readonly desired: DesiredState;
   readonly fleet: FleetView;
   readonly hosts: HostHistory;
-  readonly events: Pick<EventWriter, 'append'>;
   /** An agent was deleted: what is known of it goes. */
   readonly forget: (agent: string) => void;
   readonly checks: readonly ReadyCheck[];
@@ -77,6 +75,10 @@ export function createHttp(parts: CreateHttpParts): Http {
     await fleet.refreshAgent(agent);
     hub.agentChanged(agent);
   };
+  const enrolled = async (agent: string): Promise<void> => {
+    await agentChanged(agent);
+    await parts.desired.recompute(agent);
+  };
   const { cookieName } = auth;
   const secureCookie = parts.publicUrl?.startsWith('https:') ?? false;
   const now = (): number => clock.now();
@@ -98,7 +100,7 @@ export function createHttp(parts: CreateHttpParts): Http {
       datasetRoutes({ ...shared, datasets: new DatasetStats(parts.db, () => clock.sleep(0)) }),
       eventRoutes(shared),
       tokenRoutes({ ...shared, publicUrl: publicUrlOf(parts.publicUrl) }),
-      enrolRoutes({ ...shared, enrolled: (agent) => enrolled(parts, agentChanged, agent) }),
+      enrolRoutes({ ...shared, enrolled }),
       meRoutes(signIn, guards),
       liveRoutes({
         hub,
@@ -137,30 +139,6 @@ function definitionsOf(parts: CreateHttpParts, hub: LiveHub): Definitions {
       await desired.recomputeAll();
       hub.jobsChanged();
     },
-  });
-}
-
-/** A device was enrolled, for the first time or again. */
-async function enrolled(
-  parts: CreateHttpParts,
-  agentChanged: (agent: string) => Promise<void>,
-  agent: string,
-): Promise<void> {
-  const { fleet, desired, events, clock } = parts;
-  const known = fleet.find(agent) !== undefined;
-  await agentChanged(agent);
-  await desired.recompute(agent);
-  const item = known ? undefined : fleet.item(agent);
-  if (item === undefined) return;
-  const waits = item.status === 'pending';
-  events.append({
-    at: clock.now(),
-    agent,
-    job: null,
-    type: 'enrolment',
-    severity: waits ? 'warning' : 'info',
-    message: waits ? 'waits for approval: its name belongs to another key' : 'is enrolled',
-    data: { name: item.name, status: item.status },
   });
 }
 

@@ -38,7 +38,8 @@ export function staticPages(folder: string): MiddlewareHandler<HttpEnv> {
       return;
     }
     const path = c.req.path === '/' ? '/index.html' : c.req.path;
-    const wanted = extname(path) === '' ? '/index.html' : path;
+    // A path that names a file is that file or nothing; any other is a view of the page.
+    const wanted = /\.[^/]*$/.test(path) ? path : '/index.html';
     if (pages?.has(wanted) !== true) pages = await listPages(folder);
     const page = pages.get(wanted);
     if (page === undefined) {
