@@ -6,7 +6,7 @@
  * Devices have no JetStream, no wildcard, no reply permission; the account has no JetStream either.
  * Revoked keys are listed in the account's JWT, which the full resolver keeps.
  */
-import { encodeAccount, encodeOperator, encodeUser, fmtCreds, newScopedSigner } from '@nats-io/jwt';
+import { encodeAccount, encodeOperator, encodeUser, newScopedSigner } from '@nats-io/jwt';
 import type { KeyPair } from '@nats-io/nkeys';
 import { limits } from '@runnel/shared/limits.ts';
 import type { NatsKeys } from './key-ring.ts';
@@ -114,11 +114,6 @@ export async function deviceJwt(
       exp: Math.floor(device.expiresAt / 1000),
     },
   );
-}
-
-/** A `.creds` file for other NATS tools. */
-export function credsFile(user: UserCredentials, pair: KeyPair): string {
-  return Buffer.from(fmtCreds(user.jwt, pair)).toString('utf8');
 }
 
 function seedOf(pair: KeyPair): string {

@@ -35,9 +35,11 @@ export interface NatsConfigOptions {
 /** Text of a configuration file; every string in it is quoted. */
 export function natsConfigFor(options: NatsConfigOptions): string {
   const { jwts, listen, tls } = options;
+  const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
+  const resolverDir = quote(options.resolverDir);
   const lines = [
     `server_name: ${quote(options.serverName ?? 'runnel')}`,
-    `listen: ${quote(`${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`)}`,
+    `listen: ${quote(`${host}:${listen.port}`)}`,
     `max_payload: ${limits.natsPayloadBytesMax}`,
     // A silent device is noticed within a minute; heartbeats are judged by the control plane.
     'ping_interval: "20s"',
@@ -45,7 +47,7 @@ export function natsConfigFor(options: NatsConfigOptions): string {
     'write_deadline: "10s"',
     `operator: ${quote(jwts.operator)}`,
     `system_account: ${quote(jwts.systemAccount.publicKey)}`,
-    `resolver: { type: full, dir: ${quote(options.resolverDir)}, allow_delete: false, limit: 1000 }`,
+    `resolver: { type: full, dir: ${resolverDir}, allow_delete: false, limit: 1000 }`,
     'resolver_preload: {',
     `  ${jwts.systemAccount.publicKey}: ${quote(jwts.systemAccount.jwt)}`,
     `  ${jwts.account.publicKey}: ${quote(jwts.account.jwt)}`,
