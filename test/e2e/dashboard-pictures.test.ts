@@ -1,6 +1,7 @@
 /**
  * Takes the README's pictures, of the real page over a real control plane whose devices speak the
- * protocol. Only when asked: `PICTURES=deploy/screenshots npx vitest run test/e2e/dashboard-pictures`.
+ * protocol. Only when asked:
+ * `PICTURES=deploy/screenshots npx vitest run test/e2e/dashboard-pictures`.
  */
 import { join } from 'node:path';
 import { test } from 'vitest';

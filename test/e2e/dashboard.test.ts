@@ -41,7 +41,7 @@ sinks:
   - { from: health, results: { dataset: own-health } }
 `;
 
-/** Runs the command as it stands on the page: its first half to the end, its second as a process. */
+/** Runs the command as it stands on the page: one half to its end, the other as a process. */
 function runOnDevice(site: PageSite, command: string): void {
   const bin = join(site.dir, 'bin');
   const cwd = join(site.dir, 'device');
@@ -217,7 +217,7 @@ describeWith(['chromium'], 'the page', () => {
     expect(agent.status).toBe('revoked');
   }, 120_000);
 
-  test('lists hundreds of devices worst first, renders those in sight, works by keyboard', async () => {
+  test('lists many devices worst first, renders those in sight, works by keyboard', async () => {
     const { site, page } = await open();
     const token = await site.joinToken();
     const count = 120;
