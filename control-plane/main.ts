@@ -108,12 +108,14 @@ async function start(
   closers.add('NATS', () => connected.close());
   signal.throwIfAborted();
   const served = await serveFleet(options, { db, identity, nats: connected, closers });
+  // Before anything answers: who sees `/readyz` may read the token's file at once.
+  const adminToken = await identity.ensureAdminToken(dir.adminToken);
   const server = await listen(served.app, options.http.host, options.http.port);
   closers.add('HTTP', () => server.close());
   closers.add('live views', () => served.hub.close());
   const url = `http://${hostInUrl(server.host)}:${server.port}`;
   await dir.writeServer({ pid: process.pid, url }, random);
-  const signInLink = await firstSignInLink(identity, dir, options.publicUrl ?? url);
+  const signInLink = await firstSignInLink(identity, adminToken, options.publicUrl ?? url);
   log.info({ url, data: dir.path, nats: connected.deviceUrls }, 'the control plane serves');
   return { url, signInLink };
 }
@@ -161,6 +163,7 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
     health,
     desired: (request) => desired.reply(request),
     renew: (agent) => identity.renewOverNats(agent),
+    stored: () => http?.hub.resultsChanged(),
     ...(options.applyBlock === undefined ? {} : { apply: options.applyBlock }),
   });
   const started = intake;
@@ -191,13 +194,12 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   return http;
 }
 
-/** At the first start: writes the admin token, and gives a link for the first person. */
+/** At the first start, when the admin token is new: a link for the first person. */
 async function firstSignInLink(
   identity: Identity,
-  dir: DataDir,
+  token: string | undefined,
   url: string,
 ): Promise<string | undefined> {
-  const token = await identity.ensureAdminToken(dir.adminToken);
   if (token === undefined) return undefined;
   const person = await identity.verifyBearer(token);
   const tokenId = person?.id.replace(/^token:/, '') ?? null;
