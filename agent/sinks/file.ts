@@ -39,6 +39,8 @@ export class FileSink implements Sink {
   readonly #claims: PathClaims;
   #claimed: string | null = null;
   #file: Open | null = null;
+  /** Of the file that `#bytes` is about. */
+  #inode = '';
   /** Length that is ours, before and after the delivery that was returned last. */
   #before = 0;
   #bytes = 0;
@@ -110,6 +112,7 @@ export class FileSink implements Sink {
   async #recover(path: string, state: FileSinkState | null): Promise<void> {
     const file = await openFile(path);
     this.#file = file;
+    this.#inode = file.inode;
     const { size } = await file.handle.stat();
     const mine = state !== null && file.device === state.device && file.inode === state.inode;
     if (state === null) {
@@ -156,11 +159,14 @@ export class FileSink implements Sink {
     if (file !== null && named !== null) {
       if (String(named.dev) === file.device && String(named.ino) === file.inode) return file;
     }
+    this.#file = null;
     await file?.handle.close();
     await mkdir(dirname(path), { recursive: true });
     const next = await openFile(path);
     this.#file = next;
-    this.#bytes = (await next.handle.stat()).size;
+    // One that was away and is back has the length that we know; another has the length it has.
+    if (next.inode !== this.#inode) this.#bytes = (await next.handle.stat()).size;
+    this.#inode = next.inode;
     return next;
   }
 

@@ -127,8 +127,16 @@ export class EmbeddedBroker {
     for (const connection of this.#connections) connection.goOn(taker);
   }
 
-  /** From inside the agent: resolves when the sources that take it have committed it. */
+  /**
+   * From inside the agent: resolves when the sources that take it have committed it. Rejects while
+   * the broker does not listen: nobody outside could get the message.
+   */
   async publish(topic: string, payload: Buffer, options: PublishOptions): Promise<void> {
+    if (this.#server === null) {
+      throw new RunnelError('broker_unavailable', this.#error ?? 'the embedded broker is closed', {
+        retry: 'backoff',
+      });
+    }
     const flags = (options.retain ? 1 : 0) | (options.qos << 1);
     const message = await this.#offer(makeTopic(topic), payload, flags, '');
     await new Promise<void>((resolve) => this.#forward(message, resolve));
