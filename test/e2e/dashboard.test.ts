@@ -97,6 +97,7 @@ describeWith(['chromium'], 'the page', () => {
     const job = page.locator('.job-card', { hasText: 'own-health' });
     await job.getByText('running', { exact: true }).waitFor({ timeout: 30_000 });
     await page.locator('.chart canvas').first().waitFor({ timeout: 30_000 });
+    await page.locator('.loading').first().waitFor({ state: 'detached' });
 
     await job.getByRole('link', { name: 'own-health' }).click();
     await page.locator('.chart canvas').waitFor({ timeout: 30_000 });

@@ -48,7 +48,7 @@ export class ApiClient {
   }
 
   async agentHost(id: string): Promise<readonly HostPoint[]> {
-    return (await this.#get<{ points: readonly HostPoint[] }>(`/agents/${part(id)}/host`)).points;
+    return (await this.#get<Page<HostPoint>>(`/agents/${part(id)}/host`)).items;
   }
 
   approve(id: string): Promise<unknown> {

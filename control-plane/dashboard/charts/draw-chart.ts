@@ -73,7 +73,8 @@ function options(
     height,
     ms: 1,
     legend: { show: false },
-    padding: [8, 8, 0, 0],
+    // Room for half of the last time, which is centred on its tick.
+    padding: [8, 26, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: { y: range === undefined ? { range: autoRange } : { range: [range[0], range[1]] } },
     axes: [

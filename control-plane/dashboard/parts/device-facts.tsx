@@ -18,7 +18,7 @@ export function DeviceFacts({ agent }: { agent: AgentDetail }): JSX.Element {
           </Fact>
           <Fact name="Agent">{agent.version}</Fact>
           <Fact name="Platform">
-            {os} {arch}, Node {node}
+            {os} {arch}, Node {node.replace(/^v/, '')}
           </Fact>
           <Fact name="Agent started">
             {agent.startedAt === null ? '–' : <Ago at={agent.startedAt} />}
