@@ -87,12 +87,15 @@ export class JobInstance implements StreamJobInstance, StepHost {
   private recordMs = -Infinity;
   /** No `now` before this one has anything to do. */
   private wakeMs = -Infinity;
+  /** The `now` of the entry at hand. */
+  private entryMs: number;
 
   constructor(state: JobState, collector: OutputCollector) {
     this.state = state;
     this.collector = collector;
     this.times = state.step<TimeState>(TIME_STEP, TIME_STATE_VERSION);
     this.time = this.times.get('') ?? { n: -Infinity, s: {}, w: {} };
+    this.entryMs = this.time.n;
   }
 
   /** The event time of a source, as it was kept or new. */
@@ -186,7 +189,7 @@ export class JobInstance implements StreamJobInstance, StepHost {
         time: record.time,
         revision: record.revision,
         value: record.payload,
-        at: this.nowMs(),
+        at: this.entryMs as EpochMs,
       },
       sinks,
     );
@@ -211,7 +214,7 @@ export class JobInstance implements StreamJobInstance, StepHost {
       reason: error.reason,
       message: error.message,
       record: { topic: record.topic, payload: record.payload, time: record.time },
-      at: this.nowMs(),
+      at: this.entryMs as EpochMs,
     });
   }
 
@@ -251,19 +254,30 @@ export class JobInstance implements StreamJobInstance, StepHost {
     return taken;
   }
 
+  /**
+   * Moves `now`, stopping at every time at which something is due, in order. So it makes no
+   * difference whether a tick came for each of them or none did.
+   */
   private moveNow(nowMs: EpochMs): void {
     const { time } = this;
     if (nowMs <= time.n) return;
-    const isFirst = time.n === -Infinity;
+    this.entryMs = nowMs;
+    if (time.n === -Infinity) {
+      this.wakeAt(nowMs);
+      return;
+    }
+    while (this.wakeMs <= nowMs) this.wakeAt(Math.max(this.wakeMs, time.n));
     time.n = nowMs;
-    if (isFirst) for (const input of this.inputs) input.time.start(nowMs);
-    if (nowMs < this.wakeMs) return;
+  }
+
+  private wakeAt(nowMs: number): void {
+    this.time.n = nowMs;
     for (const input of this.inputs) {
       input.time.start(nowMs);
       input.time.checkIdle(nowMs);
     }
     for (const [, group] of this.groups) group.advance(nowMs);
-    for (const step of this.waiting) step.now(nowMs);
+    for (const step of this.waiting) step.now(nowMs as EpochMs);
     this.settle();
   }
 
