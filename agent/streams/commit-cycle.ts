@@ -25,6 +25,8 @@ import type { RawRecord } from '../sources/source.ts';
 import { CommitMetrics } from './commit-metrics.ts';
 import { CommitPace, type PaceSettings } from './commit-pace.ts';
 import { Gather, type GatherBounds } from './gather.ts';
+import { isFull, storageCondition } from './storage-condition.ts';
+import { TickTimer } from './tick-timer.ts';
 import type { JobsInCycle, Participant, SourcesInCycle } from './participant.ts';
 
 export interface CommitCycleOptions {
@@ -54,9 +56,7 @@ export interface Offering {
 }
 
 /** What came while the cycle was held. */
-type Held =
-  | { readonly from: Offering; readonly record: RawRecord }
-  | { readonly from: undefined; readonly entry: ControlEntry };
+type Held = { from: Offering; record: RawRecord } | { from: undefined; entry: ControlEntry };
 
 interface Waiter {
   readonly resolve: () => void;
@@ -65,8 +65,6 @@ interface Waiter {
 
 const BACKOFF_MS_MIN = 200;
 const BACKOFF_MS_MAX = 30_000;
-/** A job that asks for a tick that does not help it must not make the agent spin. */
-const TICK_GAP_MS_MIN = 5;
 
 async function acknowledgeWhenFlushed(
   flushed: Promise<CommitReceipt>,
@@ -92,12 +90,13 @@ export class CommitCycle {
   #held: Held[] | undefined;
   /** A commit failed: the next writes something even if there is nothing else to write. */
   #probe = false;
+  /** The disk is full: the journal must shrink before the next commit. */
+  #needsRelief = false;
   #closed = false;
   #urgent = false;
   #waiters: Waiter[] = [];
   #cancelPace: (() => void) | undefined;
-  #cancelTick: (() => void) | undefined;
-  #tickDueMs = Infinity;
+  readonly #tick: TickTimer;
   #failures = 0;
   #cancelBackoff: (() => void) | undefined;
 
@@ -109,6 +108,11 @@ export class CommitCycle {
     this.#runMsBefore = journal.runMs;
     this.#pace = new CommitPace(options.pace, this.#startedMs);
     this.#now = journal.now;
+    this.#tick = new TickTimer(clock, (dueMs, waitedMs) => {
+      // The time has passed, also when the clock was set back meanwhile.
+      this.#now = Math.max(this.#now, Math.min(dueMs, this.#now + waitedMs));
+      this.control({ kind: 'tick' });
+    });
     this.#gather = new Gather(journal.nextBlock, options.bounds);
   }
 
@@ -210,7 +214,7 @@ export class CommitCycle {
     }
     this.#closed = true;
     this.#cancelPace?.();
-    this.#cancelTick?.();
+    this.#tick.stop();
     this.#cancelBackoff?.();
     for (const { reject } of this.#waiters) {
       reject(new RunnelError('agent_closing', 'the agent is closing'));
@@ -339,26 +343,46 @@ export class CommitCycle {
     this.#probe = true;
     if (this.#held !== undefined) this.#held = [];
     this.metrics.failed();
-    const full = error instanceof RunnelError && error.code === 'storage_full';
-    const message = messageOf(error);
-    log.error({ error: message, failures: this.#failures }, 'a commit failed');
-    conditions.set({
-      type: 'storage',
-      axis: 'storage',
-      severity: 'error',
-      reason: full ? 'Full' : 'WriteFailed',
-      message: message.slice(0, 2000),
-    });
+    log.error({ error: messageOf(error), failures: this.#failures }, 'a commit failed');
+    conditions.set(storageCondition(error));
     journal.reload();
-    if (full) journal.relieve();
+    if (isFull(error)) {
+      journal.relieve();
+      this.#needsRelief = true;
+    }
     this.#gather = new Gather(journal.nextBlock, bounds);
     for (const participant of this.#participants) participant.reload();
     const pauseMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (this.#failures - 1));
     this.#cancelBackoff?.();
     this.#cancelBackoff = clock.after(jittered(random, pauseMs), () => {
       this.#cancelBackoff = undefined;
-      this.#drainSoon();
+      if (this.#needsRelief && this.#inFlight === undefined && !this.#closed) {
+        this.#inFlight = this.#relieve();
+      } else {
+        this.#drainSoon();
+      }
     });
+  }
+
+  /**
+   * Makes room before anything else is written: a commit that frees pages and needs new ones at the
+   * same time would be refused again. LMDB uses freed pages from the second commit after on.
+   */
+  async #relieve(): Promise<void> {
+    const { store, journal, jobs, log } = this.#options;
+    try {
+      await store.commit((tx) => {
+        journal.trim(tx, jobs.keepFrom);
+        tx.put('meta', ['probe'], encodeVersioned(1, this.#commit));
+      });
+      await store.commit((tx) => tx.put('meta', ['probe'], encodeVersioned(1, this.#commit)));
+      this.#needsRelief = false;
+    } catch (error) {
+      journal.reload();
+      log.error({ error: messageOf(error) }, 'no room could be made');
+    }
+    this.#inFlight = undefined;
+    this.#drainSoon();
   }
 
   #resolveWaiters(): void {
@@ -368,22 +392,8 @@ export class CommitCycle {
     this.#urgent = false;
   }
 
-  /** One timer for the earliest moment that any job waits for; none when no job waits. */
   #armTick(): void {
-    const { jobs, clock } = this.#options;
-    const dueMs = jobs.nextTickMs() ?? Infinity;
-    if (dueMs === this.#tickDueMs || this.#closed) return;
-    this.#cancelTick?.();
-    this.#cancelTick = undefined;
-    this.#tickDueMs = dueMs;
-    if (dueMs === Infinity) return;
-    const waitMs = Math.max(TICK_GAP_MS_MIN, dueMs - this.#nextNow());
-    this.#cancelTick = clock.after(waitMs, () => {
-      this.#cancelTick = undefined;
-      this.#tickDueMs = Infinity;
-      // The time has passed, also when the clock was set back meanwhile.
-      this.#now = Math.max(this.#now, Math.min(dueMs, this.#now + waitMs));
-      this.control({ kind: 'tick' });
-    });
+    if (this.#closed) return;
+    this.#tick.arm(this.#options.jobs.nextTickMs() ?? Infinity, this.#nextNow());
   }
 }

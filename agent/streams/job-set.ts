@@ -192,6 +192,8 @@ export class JobSet implements JobsInCycle {
         this.#options.log.error({ job: record.name, error: messageOf(error) }, 'job is lost');
       }
     }
+    // The failed commit is over by then.
+    setImmediate(() => this.#startWaiting());
   }
 
   /** Reads on for the jobs that lag, a slice of each at a time. */

@@ -74,7 +74,9 @@ export class StateCache implements JobState {
     if (step === undefined) {
       let known = this.#known.get(stepId);
       if (known === undefined) {
-        known = { id: stepId, index: this.#known.size, version };
+        // Kept steps keep their index, so there may be gaps: only the largest one says what is free.
+        const index = Math.max(-1, ...[...this.#known.values()].map((each) => each.index)) + 1;
+        known = { id: stepId, index, version };
         this.#known.set(stepId, known);
         this.#added(known);
       }
