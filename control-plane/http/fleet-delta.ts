@@ -38,6 +38,11 @@ export class FleetDelta {
     this.#jobsDirty = false;
   }
 
+  /** Whether there may be something to send. */
+  get touched(): boolean {
+    return this.#touched.size > 0 || this.#jobsDirty;
+  }
+
   touch(id: string): void {
     this.#touched.add(id);
     this.#jobsDirty = true;

@@ -1,6 +1,8 @@
 /**
- * Feeds the websockets: each view is computed once a second for all who watch it, however many
- * there are and however fast things change, and only what changed is sent.
+ * Feeds the websockets: each view is computed at most once a second for all who watch it, however
+ * many there are and however fast things change, and only what changed is sent. After a quiet
+ * second a change goes out at once (an alert must not wait for a clock); in a quiet fleet nothing
+ * is computed at all.
  *
  * Bounds: clients (more are refused), views per client (more are answered with an error), bytes
  * that wait for a slow reader (it is closed with 1013 and counted; it connects again and gets a
@@ -40,8 +42,12 @@ export interface LiveHubParts {
 
 const CLIENTS_MAX = 200;
 const VIEWS_PER_CLIENT_MAX = 20;
+const REQUESTS_WAITING_MAX = 100;
 const BUFFERED_BYTES_MAX = 32 * 1024 * 1024;
-const TICK_MS = 1000;
+/** Between two messages of a view. */
+const INTERVAL_MS = 1000;
+/** What belongs together (a commit, a heartbeat of many jobs) goes into one message. */
+const GATHER_MS = 20;
 const PING_MS = 5000;
 
 interface Client {
@@ -50,6 +56,9 @@ interface Client {
   readonly agents: Set<string>;
   /** Dataset → cursor. */
   readonly datasets: Map<string, number>;
+  /** Requests are answered one after another, so that bounds hold however fast they come. */
+  lastRequest: Promise<void>;
+  waitingRequests: number;
 }
 
 export class LiveHub {
@@ -57,8 +66,10 @@ export class LiveHub {
   readonly #clients = new Set<Client>();
   readonly #delta: FleetDelta;
   readonly #changedAgents = new Set<string>();
-  #cancelTick: (() => void) | undefined;
-  #pingAt = 0;
+  #cancelUpdate: (() => void) | undefined;
+  #cancelPing: (() => void) | undefined;
+  #updatedAtMs = Number.NEGATIVE_INFINITY;
+  #updating = false;
   #closed = false;
 
   constructor(parts: LiveHubParts) {
@@ -72,11 +83,19 @@ export class LiveHub {
     if (this.#clients.size === 0) return;
     this.#delta.touch(id);
     this.#changedAgents.add(id);
+    this.#wake();
   }
 
   /** A job was applied or deleted. */
   jobsChanged(): void {
-    if (this.#clients.size > 0) this.#delta.touchJobs();
+    if (this.#clients.size === 0) return;
+    this.#delta.touchJobs();
+    this.#wake();
+  }
+
+  /** Rows came into the store. */
+  resultsChanged(): void {
+    this.#wake();
   }
 
   /** Returns what the socket's events call; undefined when there are too many. */
@@ -88,7 +107,7 @@ export class LiveHub {
       socket.close(1013, 'too many clients');
       return undefined;
     }
-    const client: Client = { socket, fleet: true, agents: new Set(), datasets: new Map() };
+    const client = newClient(socket);
     if (this.#clients.size === 0) this.#begin();
     this.#clients.add(client);
     this.#sendSnapshot(client);
@@ -101,7 +120,8 @@ export class LiveHub {
   /** Closes every socket; the page connects again to whatever comes up. */
   close(): void {
     this.#closed = true;
-    this.#cancelTick?.();
+    this.#cancelUpdate?.();
+    this.#cancelPing?.();
     for (const { socket } of this.#clients) socket.close(1001, 'the server ends');
     this.#clients.clear();
   }
@@ -109,26 +129,39 @@ export class LiveHub {
   #begin(): void {
     this.#delta.begin();
     this.#changedAgents.clear();
-    this.#pingAt = this.#parts.clock.monotonicMs() + PING_MS;
-    this.#arm();
+    this.#armPing();
   }
 
-  #arm(): void {
-    this.#cancelTick?.();
-    this.#cancelTick = this.#parts.clock.after(TICK_MS, () => {
-      this.#tick().catch(this.#parts.failed);
+  #wake(): void {
+    if (this.#cancelUpdate !== undefined || this.#updating) return;
+    if (this.#clients.size === 0 || this.#closed) return;
+    const { clock } = this.#parts;
+    const waitMs = Math.max(GATHER_MS, this.#updatedAtMs + INTERVAL_MS - clock.monotonicMs());
+    this.#cancelUpdate = clock.after(waitMs, () => {
+      this.#cancelUpdate = undefined;
+      this.#update().catch(this.#parts.failed);
     });
   }
 
-  async #tick(): Promise<void> {
+  async #update(): Promise<void> {
+    this.#updating = true;
+    this.#updatedAtMs = this.#parts.clock.monotonicMs();
+    let behind = true;
     try {
       this.#sendDelta();
       this.#sendAgents();
-      await this.#sendResults();
-      await this.#sendPing();
+      behind = await this.#sendResults();
     } finally {
-      if (this.#clients.size > 0 && !this.#closed) this.#arm();
+      this.#updating = false;
+      if (behind || this.#delta.touched || this.#changedAgents.size > 0) this.#wake();
     }
+  }
+
+  #armPing(): void {
+    this.#cancelPing?.();
+    this.#cancelPing = this.#parts.clock.after(PING_MS, () => {
+      this.#ping().catch(this.#parts.failed);
+    });
   }
 
   #sendSnapshot(client: Client): void {
@@ -155,8 +188,12 @@ export class LiveHub {
     this.#changedAgents.clear();
   }
 
-  /** Clients at the same cursor of a dataset share one read. */
-  async #sendResults(): Promise<void> {
+  /**
+   * Clients at the same cursor of a dataset share one read. True when there is more to send: rows
+   * came meanwhile, or more than one page holds.
+   */
+  async #sendResults(): Promise<boolean> {
+    if ([...this.#clients].every((client) => client.datasets.size === 0)) return false;
     const newest = await this.#parts.newestCursor();
     const groups = new Map<string, { dataset: string; after: number; clients: Client[] }>();
     for (const client of this.#clients) {
@@ -176,6 +213,10 @@ export class LiveHub {
         if (page.items.length > 0) this.#sendPage(client, dataset, page);
       }
     }
+    const now = await this.#parts.newestCursor();
+    return [...this.#clients].some((client) =>
+      [...client.datasets.values()].some((cursor) => cursor < now),
+    );
   }
 
   #sendPage(
@@ -188,22 +229,30 @@ export class LiveHub {
   }
 
   /** A revoked token or a signed-out browser loses its socket with the next ping. */
-  async #sendPing(): Promise<void> {
-    const now = this.#parts.clock.monotonicMs();
-    if (now < this.#pingAt) return;
-    this.#pingAt = now + PING_MS;
+  async #ping(): Promise<void> {
     for (const client of this.#clients) {
       if (await client.socket.stillAllowed()) {
         this.#send(client, { type: 'ping', at: this.#now() });
       } else {
-        this.#parts.metrics.liveClosed.add(['signed_out']);
-        this.#clients.delete(client);
-        client.socket.close(4401, 'not signed in any more');
+        this.#drop(client, 'signed_out', 4401, 'not signed in any more');
       }
     }
+    if (this.#clients.size > 0 && !this.#closed) this.#armPing();
   }
 
   async #request(client: Client, text: unknown): Promise<void> {
+    if (client.waitingRequests >= REQUESTS_WAITING_MAX) {
+      this.#drop(client, 'requests_max', 1008, 'too many requests at once');
+      return;
+    }
+    client.waitingRequests += 1;
+    client.lastRequest = client.lastRequest.then(() => this.#answer(client, text));
+    await client.lastRequest;
+    client.waitingRequests -= 1;
+  }
+
+  /** Never rejects for what the client sent. */
+  async #answer(client: Client, text: unknown): Promise<void> {
     try {
       const { on, view } = parseLiveRequest(text);
       if (on) await this.#subscribe(client, view);
@@ -217,12 +266,6 @@ export class LiveHub {
   }
 
   async #subscribe(client: Client, view: LiveView): Promise<void> {
-    if (client.agents.size + client.datasets.size >= VIEWS_PER_CLIENT_MAX) {
-      throw new RunnelError(
-        'views_too_many',
-        `more than ${VIEWS_PER_CLIENT_MAX} views on one connection`,
-      );
-    }
     switch (view.view) {
       case 'fleet':
         client.fleet = true;
@@ -231,11 +274,13 @@ export class LiveHub {
       case 'agent': {
         const agent = this.#parts.fleet.detail(view.id);
         if (agent === undefined) throw notFound('agent', view.id);
+        if (!client.agents.has(view.id)) refuseTooMany(client);
         client.agents.add(view.id);
         this.#send(client, { type: 'agent', at: this.#now(), agent });
         return;
       }
       case 'dataset': {
+        if (!client.datasets.has(view.dataset)) refuseTooMany(client);
         const now = await this.#parts.newestCursor();
         const after = view.after === undefined ? now : Number(view.after);
         const page = await this.#parts.results(view.dataset, after);
@@ -258,15 +303,39 @@ export class LiveHub {
 
   #sendText(client: Client, text: string): void {
     if (client.socket.bufferedBytes() > BUFFERED_BYTES_MAX) {
-      this.#parts.metrics.liveClosed.add(['slow_reader']);
-      this.#clients.delete(client);
-      client.socket.close(1013, 'reads too slowly');
+      this.#drop(client, 'slow_reader', 1013, 'reads too slowly');
       return;
     }
     client.socket.send(text);
   }
 
+  #drop(client: Client, reason: string, code: number, text: string): void {
+    this.#parts.metrics.liveClosed.add([reason]);
+    this.#clients.delete(client);
+    client.socket.close(code, text);
+  }
+
   #now(): number {
     return this.#parts.clock.now();
   }
+}
+
+/** Errors: `views_too_many`. */
+function refuseTooMany(client: Client): void {
+  if (client.agents.size + client.datasets.size < VIEWS_PER_CLIENT_MAX) return;
+  throw new RunnelError(
+    'views_too_many',
+    `more than ${VIEWS_PER_CLIENT_MAX} views on one connection`,
+  );
+}
+
+function newClient(socket: LiveSocket): Client {
+  return {
+    socket,
+    fleet: true,
+    agents: new Set(),
+    datasets: new Map(),
+    lastRequest: Promise.resolve(),
+    waitingRequests: 0,
+  };
 }
