@@ -17,7 +17,8 @@ import { enrolDevice, jobReport, ProtocolDevice } from './dashboard/protocol-dev
 async function open(): Promise<Browsed & { readonly site: PageSite }> {
   const site = await PageSite.start();
   const browsed = await openBrowser();
-  await browsed.page.goto(site.signInLink());
+  const { url } = await site.api<{ url: string }>('POST', '/sign-in-links');
+  await browsed.page.goto(url);
   await browsed.page.getByText('Live', { exact: true }).waitFor();
   return { site, ...browsed };
 }

@@ -51,7 +51,7 @@ export class PageSite {
     await this.#control?.end('SIGTERM');
   }
 
-  /** A link that signs a browser in once. */
+  /** A link that signs a browser in once, as its owner asks for one on the machine itself. */
   signInLink(): string {
     const printed = runBin('control', ['sign-in-link', '--data', this.#data]);
     const link = /https?:\/\/\S+\/signin\?code=\S+/.exec(printed)?.[0];
