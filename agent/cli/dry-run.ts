@@ -107,7 +107,8 @@ class DeadLetterSummary {
     return [...this.found]
       .map(([kind, { count, first }]) => {
         const letters = count === 1 ? 'dead letter' : 'dead letters';
-        return `${count} ${letters} at ${kind} (first, time ${first.record.time}: ${first.message})\n`;
+        const example = `first, time ${first.record.time}: ${first.message}`;
+        return `${count} ${letters} at ${kind} (${example})\n`;
       })
       .join('');
   }

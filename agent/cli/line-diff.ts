@@ -22,7 +22,7 @@ export function matches(wanted: unknown, found: unknown): boolean {
   );
 }
 
-/** Lines that begin with two blanks (both), `- ` (expected only) or `+ ` (found only); none if equal. */
+/** Lines that begin with blanks (both), `- ` (expected) or `+ ` (found); none if all match. */
 export function lineDiff(wanted: readonly unknown[], found: readonly unknown[]): string[] {
   const common = commonLengths(wanted, found);
   const lines: string[] = [];

@@ -191,7 +191,7 @@ function failing(source: string): Expression {
   };
 }
 
-/** What a step may use of several inputs: of rows, the columns of any; of records, nothing known. */
+/** What a step may use of several inputs: the columns of any row; of records nothing is known. */
 function mergeShapes(shapes: readonly Shape[]): Shape {
   const columns: Record<string, ValueType> = {};
   for (const shape of shapes) {

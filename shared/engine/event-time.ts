@@ -9,8 +9,10 @@ import type { EpochMs } from '../ids.ts';
 
 /** What a JavaScript date can hold: 271,821 BC to AD 275,760. */
 const TIME_MAX_MS = 8_640_000_000_000_000;
-const ISO =
-  /^([+-]\d{6}|\d{4})-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(Z|z|[+-]\d{2}(?::?\d{2})?)?)?$/;
+const DATE = String.raw`(?:[+-]\d{6}|\d{4})-\d{2}-\d{2}`;
+const CLOCK = String.raw`\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?`;
+const ZONE = String.raw`Z|z|[+-]\d{2}(?::?\d{2})?`;
+const ISO = new RegExp(`^${DATE}(?:[Tt ]${CLOCK}(${ZONE})?)?$`);
 
 /** Throws `ExpressionError` when the value is no time. Fractions of a millisecond are cut off. */
 export function eventTimeOf(value: unknown, source: string): EpochMs {
@@ -22,16 +24,17 @@ export function eventTimeOf(value: unknown, source: string): EpochMs {
     );
   }
   if (typeof value === 'string') return parseIso(value, source);
+  const found = value === null ? 'null' : `a ${typeof value}`;
   throw new ExpressionError(
     value === null ? 'null_value' : 'wrong_type',
-    `${source} is ${value === null ? 'null' : `a ${typeof value}`}, not milliseconds or ISO 8601 text`,
+    `${source} is ${found}, not milliseconds or ISO 8601 text`,
   );
 }
 
 function parseIso(text: string, source: string): EpochMs {
   const match = ISO.exec(text);
   if (match !== null) {
-    const timeMs = Date.parse(canonical(text, match[2]));
+    const timeMs = Date.parse(canonical(text, match[1]));
     if (!Number.isNaN(timeMs)) return timeMs as EpochMs;
   }
   const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;

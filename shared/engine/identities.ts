@@ -1,7 +1,8 @@
 /**
  * Recognises records that a publisher sent twice: a second record with the same identity within
- * `identityWindow` of the first is a duplicate. Times are times of arrival, so that a replay forgets
- * at the same places. At most `limits.identitiesMax` are kept: the oldest go first, counted.
+ * `identityWindow` of the first is a duplicate. Times are times of arrival, so that a replay
+ * forgets at the same places. At most `limits.identitiesMax` are kept: the oldest go first,
+ * counted.
  */
 import { limits } from '../limits.ts';
 import { keyText } from './key.ts';

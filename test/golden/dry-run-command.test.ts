@@ -79,7 +79,7 @@ test('--no-flush leaves open windows open, and --param sets a parameter', async 
   expect(none.out()).toBe('');
 });
 
-test('a line that is no entry is named with file and line, and what came before is printed', async () => {
+test('a line that is no entry is named with file and line, after what came before it', async () => {
   const job = join(CASES, 'watermark-lines', 'job.yaml');
   const lines = ['{"time":1,"payload":{}}', '{"watermark":20000}', '', '{"time":2,"payload":'];
   const input = write('in.jsonl', lines.join('\n'));

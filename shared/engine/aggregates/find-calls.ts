@@ -12,7 +12,7 @@ export interface AggregateCall {
 
 export interface FoundCalls {
   readonly calls: readonly AggregateCall[];
-  /** The expression with each call replaced by a name; undefined when it is one call and no more. */
+  /** The expression with a name for each call; undefined when it is one call and no more. */
   readonly rest: string | undefined;
   /** The names that stand for the calls in `rest`, in the same order. */
   readonly names: readonly string[];

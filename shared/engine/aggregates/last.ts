@@ -1,6 +1,6 @@
 /**
- * The value with the latest event time; of several with the same time, the one that came last in the journal.
- * The value may be anything; null when there is none.
+ * The value with the latest event time; of several with the same time, the one that came last
+ * in the journal. The value may be anything; null when there is none.
  */
 import type { Json } from '../record.ts';
 import type { StateValue } from '../state.ts';

@@ -51,7 +51,8 @@ export const alert = defineOperator({
   name: 'alert',
   summary: 'Raises and resolves alerts per key: threshold with hysteresis and hold time, absence.',
   guarantees: [
-    'The value is `{ status: firing | resolved, severity, …fields of the record }`; `absent: true` when it is about absence.',
+    'The value is `{ status: firing | resolved, severity, …fields of the record }`.',
+    'About absence it has `absent: true` and the fields of the last record.',
     'One output when a key begins to fire and one when it resolves; none in between.',
     'Hold times count event time, absence counts the time of arrival.',
     'Keys beyond 100,000 are dropped and counted.',

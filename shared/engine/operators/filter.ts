@@ -67,9 +67,10 @@ class Filter implements OperatorInstance {
     else if (kept === false) {
       if (record.revision > 1) this.runtime.emit({ ...record, payload: null });
     } else {
+      const found = kept === null ? 'null' : `a ${typeof kept}`;
       throw new ExpressionError(
-        'wrong_type',
-        `filter ${this.condition.source} gave ${kept === null ? 'null' : typeof kept}, not a boolean`,
+        kept === null ? 'null_value' : 'wrong_type',
+        `filter ${this.condition.source} gave ${found}, not true or false`,
       );
     }
   }

@@ -27,9 +27,10 @@ export const window = defineOperator({
   name: 'window',
   summary: 'Sums up records by windows of event time and by key.',
   guarantees: [
-    'Windows are `[start, end)`; a window fires when the watermark reaches its end − 1 (a session: its end).',
+    'Windows are `[start, end)` and fire when the watermark reaches end − 1 (sessions: end).',
     'Windows fire in the order of end, start, key; the event time of a result is end − 1.',
-    'Every record counts in all of its windows that are not past their lateness, or goes once to the `late` output.',
+    'A record counts in all of its windows that are not past their lateness.',
+    'When all of them are, it goes once to the `late` output and is counted.',
     'A session whose borders change after it fired is taken back by a retraction (value null).',
     'Keys beyond 100,000 per step and windows beyond 1,000 per key are dropped and counted.',
   ],

@@ -16,14 +16,25 @@ apiVersion: runnel/v1
 kind: StreamJob
 metadata: { name: everything }
 sources:
-  a: { mqtt: { topic: a }, time: "payload.t", maxOutOfOrderness: 20ms, idleTimeout: 70ms, watermarkPer: ${per}, identity: "payload.id", identityWindow: 40ms }
+  a:
+    mqtt: { topic: a }
+    time: "payload.t"
+    maxOutOfOrderness: 20ms
+    idleTimeout: 70ms
+    watermarkPer: ${per}
+    identity: "payload.id"
+    identityWindow: 40ms
   b: { mqtt: { topic: b }, idleTimeout: 110ms, watermarkPer: ${per} }
 steps:
   - id: ok
     filter: "payload.v != 7"
   - id: hop
     window: { hopping: { size: 40ms, every: 10ms }, by: "topic", allowedLateness: 15ms }
-    aggregate: { n: "count()", mean: "avg(payload.v)", p: "quantile(payload.v, 0.9)", l: "last(payload.v)" }
+    aggregate:
+      n: "count()"
+      mean: "avg(payload.v)"
+      p: "quantile(payload.v, 0.9)"
+      l: "last(payload.v)"
   - id: visits
     from: ok
     window: { session: { gap: 12ms }, by: "payload.v", allowedLateness: 30ms }

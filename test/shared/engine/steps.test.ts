@@ -169,7 +169,7 @@ test('an alert says nothing again while it fires, and an older record changes no
   ]);
 });
 
-test('the status of an alert wins over a field of that name, and a plain payload is its value', () => {
+test('the status of an alert wins over such a field; a plain payload is its value', () => {
   const lines = [{ time: 0, payload: { status: 'hot', v: 2 } }];
   expect(values('- alert: { when: "payload.v > 1" }', lines)).toEqual([
     { status: 'firing', severity: 'warning', v: 2 },
