@@ -70,6 +70,8 @@ export class EmbeddedBroker {
   #cancelRetry: (() => void) | null = null;
   #cancelSweep: (() => void) | null = null;
   #error: string | null = 'not open yet';
+  /** A port that is taken, not a broker that is down on purpose. */
+  #failed = false;
 
   constructor(options: EmbeddedBrokerOptions) {
     this.#options = options;
@@ -189,15 +191,24 @@ export class EmbeddedBroker {
     for (const connection of this.#connections) connection.cut('the broker stops');
     if (aedes !== null) await new Promise<void>((resolve) => aedes.close(resolve));
     await closed;
-    if (this.#phase === 'stopped') this.#say('stopped');
+    this.#idle(this.#phase === 'stopped' ? 'stopped' : 'not in use');
   }
 
   #say(error: string | null): void {
     this.#error = error;
+    this.#failed = error !== null;
     if (error === null) this.#options.log.info({ port: this.port }, 'embedded broker listens');
     else this.#options.log.warn({ error }, 'embedded broker is not available');
     this.#options.onState?.(error);
     for (const taker of this.#routes.takers) taker.listening(error);
+  }
+
+  /** Down on purpose: nothing for people to mend. */
+  #idle(reason: string): void {
+    if (this.#failed) this.#options.onState?.(null);
+    this.#failed = false;
+    this.#error = reason;
+    for (const taker of this.#routes.takers) taker.listening(reason);
   }
 
   #drop(reason: string): void {

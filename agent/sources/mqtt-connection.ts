@@ -124,7 +124,7 @@ export class MqttConnection {
     this.#transport?.destroy();
   }
 
-  /** Leaves in good order: DISCONNECT after what was written; resolves when the socket is closed. */
+  /** Leaves in good order, DISCONNECT after what was written; resolves when that is done. */
   async end(): Promise<void> {
     if (this.#closed || this.#transport === null) return;
     this.#fail('closed by the agent');

@@ -11,9 +11,10 @@
  * Layout: `flags(1) remaining-length(1..4) topic-length(2) topic packet-id(2, QoS > 0)
  * properties(MQTT 5) payload`.
  *
- * Refused as malformed: QoS 3 (and 2, unless asked for), a remaining length of more than four bytes, a topic or properties
- * longer than their packet, a control packet above 256 KiB. The payload handed out is a slice of
- * the chunk that was read, never a copy, unless the packet spans chunks.
+ * Refused as malformed: QoS 3 (and 2, unless asked for), a remaining length of more than four
+ * bytes, a topic or properties longer than their packet, a control packet above 256 KiB. The
+ * payload handed out is a slice of the chunk that was read, never a copy, unless the packet spans
+ * chunks.
  */
 import { type MqttMeta, MalformedPacket, parseProperties } from './mqtt-properties.ts';
 import { type Topic, TopicCache } from './topic-cache.ts';

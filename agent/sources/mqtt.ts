@@ -18,6 +18,7 @@
 import { crc32 } from 'node:zlib';
 import type { SourceReport } from '@runnel/shared/protocol/heartbeat.ts';
 import { assert } from '@runnel/shared/errors.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import { DeferredPubacks } from './deferred-puback.ts';
 import type { MqttVersion } from './mqtt-connection.ts';
 import { type ResolveSecret, brokerAddress } from './mqtt-endpoint.ts';
@@ -36,8 +37,11 @@ interface MqttOffset {
 
 /** mosquitto sends this many unacknowledged messages to a 3.1.1 client. */
 const RECEIVE_WINDOW_311 = 20;
-/** A broker may ignore our receive maximum, and a 3.1.1 broker does not know it. */
-const RING_ENTRIES_MIN = 2048;
+/**
+ * More than the receive maximum: a 3.1.1 broker does not know it, and mosquitto 2.0.11 was seen to
+ * have four times as many messages in flight once PUBACKs come in bursts.
+ */
+const RING_ENTRIES_MIN = limits.gatherRecordsMax;
 
 const AGAIN = PUBLISH_RETAIN | PUBLISH_DUP;
 

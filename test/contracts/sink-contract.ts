@@ -90,7 +90,7 @@ export function sinkContract({ name, programs = [], exactlyOnce, setup }: SinkCa
       expect(target.arrived()).toEqual(expected);
     });
 
-    it('holds to that from the very first delivery on, when nothing was committed yet', async () => {
+    it('holds to that from the first delivery on, when nothing was committed yet', async () => {
       const target = await setup();
       const dir = tempDir();
       const first = await openSink(await target.make(), dir);
@@ -114,7 +114,7 @@ export function sinkContract({ name, programs = [], exactlyOnce, setup }: SinkCa
       expect(target.arrived()).toEqual(expected);
     });
 
-    it('fails while its target is away, to be tried again, and delivers when it is back', async () => {
+    it('fails while its target is away, to be tried again, and delivers when back', async () => {
       const target = await setup();
       const sink = await openSink(await target.make(), tempDir());
       await sink.deliver(rows(1, 2));

@@ -77,7 +77,7 @@ export function sourceContract({ name, programs = [], setup }: SourceCase): void
       expect(durable.texts).toEqual(texts(12));
     });
 
-    it('brings nothing twice that was flushed and not acknowledged when the agent dies', async () => {
+    it('brings nothing twice that was flushed, not acknowledged, when the agent dies', async () => {
       const origin = await setup();
       const first = await drive(origin, new Durable(), { auto: false });
       await origin.produce(texts(12));

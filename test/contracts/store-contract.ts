@@ -12,7 +12,12 @@ import {
 } from '@runnel/control-plane/store/agents.ts';
 import { appendAudit, pageAudit } from '@runnel/control-plane/store/audit.ts';
 import { DatasetStats } from '@runnel/control-plane/store/dataset-stats.ts';
-import { desiredHeads, desiredOf, putDesired } from '@runnel/control-plane/store/desired.ts';
+import {
+  desiredHeads,
+  desiredOf,
+  putDesired,
+  sweepDesiredContents,
+} from '@runnel/control-plane/store/desired.ts';
 import { appendEvent, pageEvents } from '@runnel/control-plane/store/events.ts';
 import {
   applyVersion,
@@ -106,30 +111,40 @@ function jobsContract(withStore: WithStore): void {
 }
 
 function desiredContract(withStore: WithStore): void {
-  const record = (agent: string, revision: number) => ({
+  const head = (agent: string, revision: number) => ({
     agent,
     revision,
     contentHash: `h${revision}`,
-    signed: `{"r":${revision}}`,
-    updatedAt: revision,
+    issuedAt: revision,
   });
+  const texts = (...hashes: string[]) => new Map(hashes.map((hash) => [hash, `text of ${hash}`]));
 
   withStore('a lower or equal revision never replaces a higher one', async (db) => {
-    await putDesired(db, [record('a1', 5), record('a2', 1)]);
-    await putDesired(db, [record('a1', 4)]);
-    await putDesired(db, [{ ...record('a1', 5), contentHash: 'other' }]);
-    expect(await desiredOf(db, 'a1')).toEqual(record('a1', 5));
-    await putDesired(db, [record('a1', 6)]);
-    expect((await desiredHeads(db)).toSorted((a, b) => a.agent.localeCompare(b.agent))).toEqual([
-      { agent: 'a1', revision: 6, contentHash: 'h6' },
-      { agent: 'a2', revision: 1, contentHash: 'h1' },
+    await putDesired(db, [head('a1', 5), head('a2', 1)], texts('h5', 'h1'));
+    await putDesired(db, [head('a1', 4)], texts('h4'));
+    await putDesired(db, [{ ...head('a1', 5), contentHash: 'h4' }], texts());
+    expect(await desiredOf(db, 'a1')).toEqual({ ...head('a1', 5), content: 'text of h5' });
+    await putDesired(db, [head('a1', 6)], texts('h6'));
+    const heads = await desiredHeads(db);
+    expect(heads.toSorted((a, b) => a.agent.localeCompare(b.agent))).toEqual([
+      head('a1', 6),
+      head('a2', 1),
     ]);
+  });
+
+  withStore('contents stay as long as an agent has them', async (db) => {
+    await putDesired(db, [head('a1', 1), head('a2', 2)], texts('h1', 'h2'));
+    await putDesired(db, [head('a1', 2)], texts('h2'));
+    await sweepDesiredContents(db);
+    expect((await desiredOf(db, 'a2'))?.content).toBe('text of h2');
+    const left = await db.selectFrom('desired_contents').select('hash').execute();
+    expect(left.map((row) => row.hash)).toEqual(['h2']);
   });
 
   withStore('only a revoked agent can be forgotten, with its desired state', async (db) => {
     await insertAgent(db, { id: 'a1', status: 'approved' });
     await insertAgent(db, { id: 'a2', status: 'revoked' });
-    await putDesired(db, [record('a1', 1), record('a2', 1)]);
+    await putDesired(db, [head('a1', 1), head('a2', 1)], texts('h1'));
     expect(await deleteRevokedAgent(db, 'a1')).toBe(false);
     expect(await deleteRevokedAgent(db, 'a2')).toBe(true);
     expect((await allAgents(db)).map((agent) => agent.id)).toEqual(['a1']);

@@ -1,4 +1,4 @@
-/** What the tests of the mqtt sink share: definitions, a registry, and a subscriber that collects. */
+/** What the tests of the mqtt sink share: definitions, a registry, a collecting subscriber. */
 import { SinkRegistry } from '@runnel/agent/sinks/registry.ts';
 import { resolveSecret } from '@runnel/agent/sources/mqtt-endpoint.ts';
 import type { DefaultBroker } from '@runnel/agent/sources/registry.ts';

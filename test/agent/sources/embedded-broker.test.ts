@@ -67,7 +67,7 @@ describe('the embedded broker', () => {
     expect(driver.source.report().redelivered).toBe(9);
   });
 
-  it('recognises nothing of a publisher with a clean session: its packet ids begin anew', async () => {
+  it('recognises nothing of a publisher with a clean session, whose ids begin anew', async () => {
     const site = await startBroker();
     const driver = await takes(site, 'data/#');
     for (let round = 0; round < 3; round += 1) {
@@ -193,7 +193,7 @@ describe('the embedded broker', () => {
     await publisher(site.url, { username: 'site', password: 'right' });
   });
 
-  it('cuts off a client that is silent beyond its keep-alive, not one that only publishes', async () => {
+  it('cuts off a client that is silent beyond its keep-alive, not one that publishes', async () => {
     const site = await startBroker();
     const driver = await takes(site, '#');
     const options = { keepalive: 1, reconnectPeriod: 0, timerVariant: noTimer };
@@ -266,7 +266,7 @@ describe('the embedded broker', () => {
   });
 });
 
-/** Publishes 25, of which 16 are committed and acknowledged, 9 flushed without PUBACK; then a kill. */
+/** Publishes 25: 10 acknowledged, 9 flushed without a PUBACK, 6 only offered; then a kill. */
 async function resend(port: number, durable: Durable): Promise<{ acknowledged(): number }> {
   const site = await startBroker({ port });
   const driver = await takes(site, 'data/#', { auto: false }, durable);

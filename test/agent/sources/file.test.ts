@@ -27,7 +27,7 @@ const has = (driver: CommitDriver, count: number): Promise<boolean> =>
   waitFor(`${count} lines`, () => driver.durable.records.length >= count);
 
 describe('the file source', () => {
-  it('takes whole lines only, with path and position, LF or CRLF, empty lines left out', async () => {
+  it('takes whole lines with path and position, LF or CRLF, and no empty ones', async () => {
     const path = join(tempDir(), 'log');
     writeFileSync(path, 'one\r\n\n\r\ntwo\nthr');
     const driver = await tail(path);

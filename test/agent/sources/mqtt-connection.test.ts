@@ -62,7 +62,7 @@ describeWith(['mosquitto'], 'the mqtt source’s connection', () => {
     expect(driver.error).toContain('RUNNEL_TEST_NO_SUCH_SECRET is not set');
   });
 
-  it('takes a payload of exactly 1 MiB and drops a larger one, acknowledged in its turn', async () => {
+  it('takes a payload of 1 MiB and drops a larger one, acknowledged in its turn', async () => {
     const broker = await Mosquitto.start();
     const driver = await drive(broker.url, { receiveMaximum: 4 }, new Durable(), { auto: false });
     await waitFor('live', () => driver.connected);
