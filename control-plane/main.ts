@@ -143,7 +143,6 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
     db,
     clock,
     sign: (payload) => identity.signDesired(payload),
-    withCurrentKeys: (signed) => identity.withCurrentKeys(signed),
     notifyChanged: (agent, revision) => intake?.notifyChanged(agent, revision),
     observedRevision: (agent) => health.observedRevision(agent),
     changed: (agents) => {

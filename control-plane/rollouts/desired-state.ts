@@ -2,30 +2,34 @@
  * Keeps the signed desired state of every agent in step with jobs, labels and approvals.
  *
  * Guarantees: a revision rises only when the content (job versions, parameters, tables, heartbeat
- * interval) changes, never because of time alone; it is signed and in the store before an agent is
- * told of it; it is always above what the agent reports, so that a store restored from a backup
+ * interval) changes, never because of time alone; it is in the store before an agent is told of
+ * it, and signed with the key of now when it asks; it is always above what the agent reports, so that a store restored from a backup
  * does not issue revisions that devices refuse (DESIGN.md §10). Changes run one after another, so
  * that the last one to be asked for is the one that stands.
  *
  * Refused: agents that are not approved have no desired state at all.
  */
-import { createHash } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { RunnelError } from '@runnel/shared/errors.ts';
-import { limits } from '@runnel/shared/limits.ts';
 import type {
-  DesiredDocument,
-  DesiredJob,
   DesiredReply,
   DesiredRequest,
   SignedDesired,
 } from '@runnel/shared/protocol/desired.ts';
 import { PROTOCOL_VERSION } from '@runnel/shared/protocol/version.ts';
 import { agentById, type AgentRecord, allAgents } from '../store/agents.ts';
-import { desiredHeads, desiredOf, type DesiredRecord, putDesired } from '../store/desired.ts';
+import {
+  type DesiredHead,
+  desiredHeads,
+  desiredOf,
+  type DesiredRecord,
+  putDesired,
+  sweepDesiredContents,
+} from '../store/desired.ts';
 import { listJobs } from '../store/jobs.ts';
 import type { Schema } from '../store/schema.ts';
+import { contentText, payloadText, sha256 } from './desired-payload.ts';
 import { place, type PlacedJob, placedJob } from './placement.ts';
 
 export interface DesiredStateParts {
@@ -33,8 +37,6 @@ export interface DesiredStateParts {
   readonly clock: Clock;
   /** Signs the exact text of a `desiredDocument`. */
   readonly sign: (payload: string) => SignedDesired;
-  /** The same document with the list of keys of now: devices refuse an older list. */
-  readonly withCurrentKeys: (signed: SignedDesired) => SignedDesired;
   /** Tells the agent; best effort, since it also asks on a timer. */
   readonly notifyChanged: (agent: string, revision: number) => void;
   /** The revision that the agent's last heartbeat reported; 0 when none is known. */
@@ -45,27 +47,22 @@ export interface DesiredStateParts {
   readonly unreadable: (job: string, error: unknown) => void;
 }
 
-/** Agents signed and written in one transaction. */
-const CHUNK_AGENTS = 200;
+/** Agents written in one transaction. */
+const CHUNK_AGENTS = 500;
 /** Beyond it a counter could no longer be told from its successor. */
 const REVISION_MAX = 2 ** 52;
 
 interface Content {
   readonly hash: string;
-  readonly jobs: readonly DesiredJob[];
+  readonly text: string;
   readonly versions: ReadonlyMap<string, number>;
-}
-
-interface Head {
-  readonly revision: number;
-  readonly contentHash: string;
 }
 
 const NOTHING: ReadonlyMap<string, number> = new Map();
 
 export class DesiredState {
   readonly #parts: DesiredStateParts;
-  readonly #revisions = new Map<string, Head>();
+  readonly #revisions = new Map<string, DesiredHead>();
   readonly #versions = new Map<string, ReadonlyMap<string, number>>();
   /** Agents that were given the same content under a new revision: once per content. */
   readonly #reissued = new Map<string, string>();
@@ -101,6 +98,7 @@ export class DesiredState {
       this.#waitingAll = undefined;
       await this.#loadJobs();
       await this.#bring(await allAgents(this.#parts.db));
+      await sweepDesiredContents(this.#parts.db);
     });
     return this.#waitingAll;
   }
@@ -136,13 +134,9 @@ export class DesiredState {
     const stored = await desiredOf(db, request.agent);
     const current = await this.#aboveReported(request, stored);
     if (current === undefined) return { v: PROTOCOL_VERSION, status: 'retry' };
-    const desired = JSON.parse(current.signed) as SignedDesired;
-    if (sha256(desired.payload) === request.hash) return { v: PROTOCOL_VERSION, status: 'same' };
-    return {
-      v: PROTOCOL_VERSION,
-      status: 'new',
-      desired: this.#parts.withCurrentKeys(desired),
-    };
+    const payload = payloadText(current);
+    if (sha256(payload) === request.hash) return { v: PROTOCOL_VERSION, status: 'same' };
+    return { v: PROTOCOL_VERSION, status: 'new', desired: this.#parts.sign(payload) };
   }
 
   async #aboveReported(
@@ -172,8 +166,7 @@ export class DesiredState {
   #sameRevisionOtherContent(request: DesiredRequest, stored: DesiredRecord): boolean {
     if (request.revision !== stored.revision || request.hash === '') return false;
     if (this.#reissued.get(request.agent) === stored.contentHash) return false;
-    const { payload } = JSON.parse(stored.signed) as SignedDesired;
-    if (sha256(payload) === request.hash) return false;
+    if (sha256(payloadText(stored)) === request.hash) return false;
     this.#reissued.set(request.agent, stored.contentHash);
     return true;
   }
@@ -206,26 +199,26 @@ export class DesiredState {
     for (let start = 0; start < agents.length; start += CHUNK_AGENTS) {
       if (start > 0) await this.#parts.clock.sleep(0);
       const chunk = agents.slice(start, start + CHUNK_AGENTS);
-      const records: DesiredRecord[] = [];
-      const versionsChanged: string[] = [];
+      const heads: DesiredHead[] = [];
+      const emptied: string[] = [];
       for (const agent of chunk) {
         if (agent.status !== 'approved') {
-          if (this.#versions.has(agent.id)) versionsChanged.push(agent.id);
+          if (this.#versions.has(agent.id)) emptied.push(agent.id);
           this.forget(agent.id);
           continue;
         }
         const content = contentFor(place(agent, this.#jobs), contents);
-        const record = this.#next(agent.id, content, above);
-        if (record !== undefined) records.push(record);
+        const head = this.#next(agent.id, content, above);
+        if (head !== undefined) heads.push(head);
         this.#versions.set(agent.id, content.versions);
       }
-      await this.#issue(records);
-      const changed = [...records.map((record) => record.agent), ...versionsChanged];
+      await this.#issue(heads, contents);
+      const changed = [...heads.map((head) => head.agent), ...emptied];
       if (changed.length > 0) this.#parts.changed(changed);
     }
   }
 
-  #next(agent: string, content: Content, above?: number): DesiredRecord | undefined {
+  #next(agent: string, content: Content, above?: number): DesiredHead | undefined {
     const old = this.#revisions.get(agent);
     const highest = Math.max(
       old?.revision ?? 0,
@@ -235,33 +228,21 @@ export class DesiredState {
     // Another turn may have gone over `above` already; then what it issued stands.
     const over = above === undefined || (old !== undefined && old.revision > above);
     if (over && old?.contentHash === content.hash && old.revision >= highest) return undefined;
-    const now = this.#parts.clock.now();
-    const revision = highest + 1;
-    const document: DesiredDocument = {
-      v: PROTOCOL_VERSION,
-      agent,
-      revision,
-      issuedAt: now,
-      jobs: [...content.jobs],
-      tables: [],
-      heartbeatIntervalMs: limits.heartbeatIntervalMs,
-    };
-    const signed = this.#parts.sign(JSON.stringify(document));
-    return {
-      agent,
-      revision,
-      contentHash: content.hash,
-      signed: JSON.stringify(signed),
-      updatedAt: now,
-    };
+    const issuedAt = this.#parts.clock.now();
+    return { agent, revision: highest + 1, contentHash: content.hash, issuedAt };
   }
 
-  async #issue(records: readonly DesiredRecord[]): Promise<void> {
-    if (records.length === 0) return;
-    await putDesired(this.#parts.db, records);
-    for (const record of records) {
-      this.#revisions.set(record.agent, headOf(record));
-      this.#parts.notifyChanged(record.agent, record.revision);
+  async #issue(
+    heads: readonly DesiredHead[],
+    contents: ReadonlyMap<string, Content>,
+  ): Promise<void> {
+    if (heads.length === 0) return;
+    const used = new Set(heads.map((head) => head.contentHash));
+    const texts = [...contents.values()].filter(({ hash }) => used.has(hash));
+    await putDesired(this.#parts.db, heads, new Map(texts.map(({ hash, text }) => [hash, text])));
+    for (const head of heads) {
+      this.#revisions.set(head.agent, head);
+      this.#parts.notifyChanged(head.agent, head.revision);
     }
   }
 }
@@ -272,23 +253,9 @@ function contentFor(placed: readonly PlacedJob[], known: Map<string, Content>): 
   const found = known.get(key);
   if (found !== undefined) return found;
   const jobs = placed.map((job) => job.desired);
-  const hash = sha256(
-    JSON.stringify([
-      jobs.map((job) => [job.name, job.version, job.hash, job.parameters, job.paused]),
-      limits.heartbeatIntervalMs,
-    ]),
-  );
+  const text = contentText(jobs);
   const versions = new Map(jobs.map((job) => [job.name, job.version]));
-  const content = { hash, jobs, versions };
+  const content = { hash: sha256(text), text, versions };
   known.set(key, content);
   return content;
-}
-
-/** Without the signed text: the map lives as long as the process. */
-function headOf({ revision, contentHash }: DesiredRecord): Head {
-  return { revision, contentHash };
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }

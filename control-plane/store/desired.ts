@@ -1,5 +1,6 @@
 /**
- * The signed desired state of each agent. One row an agent; its revision only goes up.
+ * What each agent is to apply: one row an agent, whose revision only goes up, and the contents that
+ * the rows share. Ten thousand agents with the same jobs are ten thousand small rows and one text.
  */
 import type { Kysely } from 'kysely';
 import type { Schema } from './schema.ts';
@@ -8,24 +9,21 @@ export interface DesiredHead {
   readonly agent: string;
   readonly revision: number;
   readonly contentHash: string;
+  readonly issuedAt: number;
 }
 
 export interface DesiredRecord extends DesiredHead {
-  /** JSON of `signedDesired`. */
-  readonly signed: string;
-  readonly updatedAt: number;
+  readonly content: string;
 }
 
-/** What is needed to judge changes: small, for every agent. */
+/** Every agent's, without the contents. */
 export async function desiredHeads(db: Kysely<Schema>): Promise<DesiredHead[]> {
-  const rows = await db
-    .selectFrom('desired')
-    .select(['agent', 'revision', 'content_hash'])
-    .execute();
+  const rows = await db.selectFrom('desired').selectAll().execute();
   return rows.map((row) => ({
     agent: row.agent,
     revision: row.revision,
     contentHash: row.content_hash,
+    issuedAt: row.issued_at,
   }));
 }
 
@@ -35,7 +33,9 @@ export async function desiredOf(
 ): Promise<DesiredRecord | undefined> {
   const row = await db
     .selectFrom('desired')
-    .selectAll()
+    .innerJoin('desired_contents', 'desired_contents.hash', 'desired.content_hash')
+    .selectAll('desired')
+    .select('desired_contents.content')
     .where('agent', '=', agent)
     .executeTakeFirst();
   if (row === undefined) return undefined;
@@ -43,34 +43,52 @@ export async function desiredOf(
     agent: row.agent,
     revision: row.revision,
     contentHash: row.content_hash,
-    signed: row.signed,
-    updatedAt: row.updated_at,
+    issuedAt: row.issued_at,
+    content: row.content,
   };
 }
 
-/** One transaction; a row with a revision that is not higher than the stored one is refused. */
+/**
+ * One transaction, contents first; a row with a revision that is not higher than the stored one
+ * changes nothing.
+ */
 export async function putDesired(
   db: Kysely<Schema>,
-  records: readonly DesiredRecord[],
+  heads: readonly DesiredHead[],
+  contents: ReadonlyMap<string, string>,
 ): Promise<void> {
   await db.transaction().execute(async (transaction) => {
-    for (const record of records) {
+    for (const [hash, content] of contents) {
+      await transaction
+        .insertInto('desired_contents')
+        .values({ hash, content })
+        .onConflict((conflict) => conflict.column('hash').doNothing())
+        .execute();
+    }
+    for (const head of heads) {
       const values = {
-        revision: record.revision,
-        content_hash: record.contentHash,
-        signed: record.signed,
-        updated_at: record.updatedAt,
+        revision: head.revision,
+        content_hash: head.contentHash,
+        issued_at: head.issuedAt,
       };
       await transaction
         .insertInto('desired')
-        .values({ agent: record.agent, ...values })
+        .values({ agent: head.agent, ...values })
         .onConflict((conflict) =>
           conflict
             .column('agent')
             .doUpdateSet(values)
-            .where('desired.revision', '<', record.revision),
+            .where('desired.revision', '<', head.revision),
         )
         .execute();
     }
   });
+}
+
+/** Removes contents that no agent has any more. */
+export async function sweepDesiredContents(db: Kysely<Schema>): Promise<void> {
+  await db
+    .deleteFrom('desired_contents')
+    .where('hash', 'not in', (e) => e.selectFrom('desired').select('content_hash'))
+    .execute();
 }

@@ -99,7 +99,8 @@ async function firstIdSince(db: Kysely<Schema>, page: ResultPage): Promise<numbe
   if (page.since === undefined || page.dataset === undefined) return 0;
   const row = await db
     .selectFrom('results')
-    .select((e) => e.fn.min('id').as('id'))
+    // A bare min(id) would be answered by walking the ids from the first one.
+    .select(sql<number | null>`min(id + 0)`.as('id'))
     .where('kind', '=', page.kind)
     .where('dataset', '=', page.dataset)
     .where('time', '>=', page.since)

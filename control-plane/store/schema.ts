@@ -93,14 +93,23 @@ export interface JobVersionsTable {
   created_by: string;
 }
 
+/**
+ * What an agent is to apply. The payload that is signed for it is made of this row and the text of
+ * its content, byte for byte the same whenever it is asked for (rollouts/desired-payload.ts).
+ */
 export interface DesiredTable {
   agent: string;
   revision: number;
-  /** SHA-256 hex of the payload without revision and time: what changes are judged by. */
+  /** SHA-256 hex of the content: what changes are judged by. */
   content_hash: string;
-  /** Signed document (JSON of `signedDesired`). */
-  signed: string;
-  updated_at: number;
+  issued_at: number;
+}
+
+/** Contents of desired states, once each however many agents share one. Never updated. */
+export interface DesiredContentsTable {
+  hash: string;
+  /** The members of the document that do not name the agent, as JSON text without braces. */
+  content: string;
 }
 
 export interface MarksTable {
@@ -170,6 +179,7 @@ export interface Schema {
   jobs: JobsTable;
   job_versions: JobVersionsTable;
   desired: DesiredTable;
+  desired_contents: DesiredContentsTable;
   marks: MarksTable;
   results: ResultsTable;
   events: EventsTable;

@@ -91,8 +91,12 @@ async function jobTables(db: Kysely<unknown>): Promise<void> {
     .addColumn('agent', 'text', (c) => c.primaryKey())
     .addColumn('revision', 'bigint', (c) => c.notNull())
     .addColumn('content_hash', 'text', (c) => c.notNull())
-    .addColumn('signed', 'text', (c) => c.notNull())
-    .addColumn('updated_at', 'bigint', (c) => c.notNull())
+    .addColumn('issued_at', 'bigint', (c) => c.notNull())
+    .execute();
+  await db.schema
+    .createTable('desired_contents')
+    .addColumn('hash', 'text', (c) => c.primaryKey())
+    .addColumn('content', 'text', (c) => c.notNull())
     .execute();
 }
 

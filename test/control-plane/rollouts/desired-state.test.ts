@@ -32,7 +32,6 @@ async function setUp(parts: Partial<DesiredStateParts> = {}) {
         signature: 's',
         keys: { payload: '{}', signature: 's' },
       }),
-      withCurrentKeys: (signed) => signed,
       notifyChanged: (agent, revision) => notified.push([agent, revision]),
       observedRevision: () => 0,
       changed: (agents) => changed.push(...agents),
@@ -177,7 +176,7 @@ describe('desired state', () => {
     expect(unreadable).toEqual(['broken']);
   });
 
-  it('brings a fleet larger than one chunk up to date, with one signature each', async () => {
+  it('brings a fleet larger than one chunk up to date, each told once', async () => {
     const { db, open, notified } = await setUp();
     for (let index = 0; index < 450; index += 1) await insertAgent(db, { id: `a${index}` });
     const state = await open();
