@@ -117,8 +117,8 @@ describeWith(['chromium'], 'the page', () => {
   test('goes grey when its server is gone, says since when, and comes back by itself', async () => {
     const { site, page } = await open();
     await (await device(site, 'press-1')).beat();
-    await page.getByRole('link', { name: 'press-1' }).waitFor();
-    await page.locator('.tone-ok').first().waitFor();
+    await page.locator('.fleet-row').getByText('Online', { exact: true }).waitFor();
+    expect(await page.locator('.fleet-row .tone-ok').count()).toBe(1);
 
     await site.killControl();
     const banner = page.locator('.banner');
