@@ -114,6 +114,7 @@ export class BrokerSource implements Source, Taker {
       }
       decrement(message);
     }
+    this.#broker.goOn(this);
   }
 
   resume(): void {

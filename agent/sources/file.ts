@@ -82,6 +82,7 @@ export class FileSource implements Source {
   discarded(): void {
     this.#held = [];
     this.#staged = null;
+    this.#paused = false;
     this.#discarded = true;
     this.#wake();
   }

@@ -58,6 +58,7 @@ export class HostSource implements Source {
       this.#context?.dropped('discarded_reading', this.#held);
     }
     this.#held = 0;
+    this.#paused = false;
   }
 
   resume(): void {

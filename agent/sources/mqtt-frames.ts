@@ -109,6 +109,7 @@ export class MqttFrames {
     let at = 0;
     try {
       while (at < buffer.length) {
+        if (this.#stopped) return;
         if (this.#paused) {
           this.#held = buffer.subarray(at);
           return;

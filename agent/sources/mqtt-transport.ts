@@ -100,6 +100,8 @@ export class MqttTransport extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    // What a cut connection has read and not handed out comes again; it must not come twice.
+    this.#frames.stop();
     this.#socket.destroy();
     done(error);
   }

@@ -78,7 +78,7 @@ export interface Source {
   prepareCommit(count: number): SourceCommit;
   /** That commit is on disk: acknowledge its records. */
   committed(count: number): void;
-  /** The commit failed; see the header. */
+  /** The commit failed; see the header. There is room again: no `resume` follows. */
   discarded(): void;
   /** There is room again after `offer` returned false. */
   resume(): void;

@@ -128,11 +128,8 @@ export class CommitDriver {
     this.source.prepareCommit(this.gathered.length);
     this.gathered = [];
     this.#requested = false;
+    this.#full = false;
     this.source.discarded();
-    if (this.#full) {
-      this.#full = false;
-      this.source.resume();
-    }
   }
 
   /** As SIGKILL: what is not on disk is gone, the socket closes and nothing more is sent. */

@@ -114,6 +114,17 @@ export function sourceContract({ name, programs = [], setup }: SourceCase): void
       expect(driver.gatheredPeak).toBe(3);
     });
 
+    it('goes on by itself when a commit fails while it is told to stop reading', async () => {
+      const origin = await setup();
+      const driver = await drive(origin, new Durable(), { auto: false, gatherMax: 3 });
+      await origin.produce(texts(12));
+      await waitFor('full', () => driver.gathered.length === 3);
+      driver.discard();
+      driver.automatic(true);
+      await waitFor('all', () => driver.durable.records.length >= 12);
+      expect(driver.durable.texts).toEqual(texts(12));
+    });
+
     it('is silent after stop, and stops twice', async () => {
       const origin = await setup();
       const driver = await drive(origin);
