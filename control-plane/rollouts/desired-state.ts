@@ -1,11 +1,11 @@
 /**
- * Keeps the signed desired state of every agent in step with jobs, labels and approvals.
+ * Keeps the desired state of every agent in step with jobs, labels and approvals.
  *
  * Guarantees: a revision rises only when the content (job versions, parameters, tables, heartbeat
  * interval) changes, never because of time alone; it is in the store before an agent is told of
- * it, and signed with the key of now when it asks; it is always above what the agent reports, so that a store restored from a backup
- * does not issue revisions that devices refuse (DESIGN.md §10). Changes run one after another, so
- * that the last one to be asked for is the one that stands.
+ * it, and signed with the key of now when it asks; it is always above what the agent reports, so
+ * that a store restored from a backup does not issue revisions that devices refuse (DESIGN.md
+ * §10). Changes run one after another: the last one that was asked for is the one that stands.
  *
  * Refused: agents that are not approved have no desired state at all.
  */
