@@ -4,16 +4,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readAll } from '../e2e/crash/audit.ts';
 import { Site } from '../e2e/crash/site.ts';
+import { pause } from '../support/pause.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { memory } from './measure.ts';
 
 const SETTLE_MS = 10_000;
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
-}
 
 const FILE_JOB = (path: string): string => `apiVersion: runnel/v1
 kind: StreamJob

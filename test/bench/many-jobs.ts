@@ -41,6 +41,7 @@ export async function manyJobs(dir: string): Promise<ManyJobs> {
     const all = Array.from({ length: JOBS }, (_, index) => job(index, url));
     await site.apply(all.join('---\n'));
     await site.running(`job-${JOBS - 1}`);
+    await site.connected();
     const cpu = cpuMicros(site.agentPid);
     const started = performance.now();
     const args = ['load', site.brokerPort, PER_SECOND * SECONDS, PER_SECOND].map(String);

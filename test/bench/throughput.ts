@@ -124,6 +124,7 @@ export async function agentRun(
   try {
     await site.apply(windowedJob(url, load.messages - 1));
     await site.running('bench');
+    await site.connected();
     const listener = await subscriber(site.brokerPort, 'bench/done');
     const run = await measured(site.agentPid, site.brokerPort, load, () => firstMessage(listener));
     await listener.endAsync();
@@ -174,6 +175,7 @@ export async function latencyRun(
   try {
     await site.apply(LATENCY_JOB(`mqtt://127.0.0.1:${site.brokerPort}`));
     await site.running('latency');
+    await site.connected();
     const listener = await subscriber(site.brokerPort, 'bench/alert');
     const waits: number[] = [];
     listener.on('message', (_topic, payload) => {

@@ -52,6 +52,7 @@ describeWith(['mosquitto'], 'bad records', () => {
     try {
       await site.apply(job(site.brokerPort));
       await site.running('bad-input');
+      await site.connected();
       const now = Date.now();
       const windowStart = now - (now % 10_000);
       const good = (v: number): string =>

@@ -33,6 +33,7 @@ async function traced(broker: 'mosquitto' | 'embedded'): Promise<Verdict> {
     const url = broker === 'mosquitto' ? `mqtt://127.0.0.1:${site.brokerPort}` : undefined;
     await site.apply(crashJob(url));
     await site.running('crash');
+    await site.connected();
     await publisher.publish(workload.messages, 200, () => undefined);
   } finally {
     await publisher.end();

@@ -22,6 +22,7 @@ describeWith(['mosquitto'], 'without a control plane', () => {
       const workload = makeWorkload(99, 6000, Date.now());
       await site.apply(crashJob(`mqtt://127.0.0.1:${site.brokerPort}`));
       await site.running('crash');
+      await site.connected();
       await site.killControl();
       await publisher.publish(workload.messages.slice(0, 3000), 3000, () => undefined);
       await site.killAgent();

@@ -6,6 +6,7 @@
  *                kill    kill cut kill      kill cut kill
  */
 import { seededRandom } from '@runnel/shared/random.ts';
+import { pause } from '../../support/pause.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { type StoredResult, audit, readAll } from './audit.ts';
 import { CutProxy } from './cut-proxy.ts';
@@ -19,6 +20,8 @@ export interface CrashPlan extends SiteOptions {
   readonly perSecond: number;
   /** How often each of agent, nats-server and control plane is killed. */
   readonly kills: number;
+  /** Only these are killed; all three when absent. */
+  readonly targets?: readonly ('agent' | 'nats' | 'control')[];
   /** How often a connection is cut with PUBACKs in the air (mosquitto only). */
   readonly cuts: number;
   /** How long the rows may take to arrive after the last message. */
@@ -33,9 +36,12 @@ export interface CrashReport {
   readonly cuts: number;
   /** Records that the ring recognised as already committed. */
   readonly redelivered: number;
-  /** Rows that the control plane had already and did not store again. */
+  /** Blocks of rows that the control plane had already and did not store again. */
   readonly resent: number;
 }
+
+/** How often the counters are read. */
+const LOOK_MS = 200;
 
 type Strike = 'agent' | 'nats' | 'control' | 'cut';
 
@@ -43,7 +49,8 @@ type Strike = 'agent' | 'nats' | 'control' | 'cut';
 function strikes(plan: CrashPlan): Map<number, Strike> {
   const random = seededRandom(plan.seed);
   const kinds: Strike[] = [];
-  for (let round = 0; round < plan.kills; round += 1) kinds.push('agent', 'nats', 'control');
+  const targets = plan.targets ?? (['agent', 'nats', 'control'] as const);
+  for (let round = 0; round < plan.kills; round += 1) kinds.push(...targets);
   for (let round = 0; round < plan.cuts; round += 1) kinds.push('cut');
   for (let index = kinds.length - 1; index > 0; index -= 1) {
     const other = Math.floor(random.next() * (index + 1));
@@ -64,20 +71,29 @@ export async function crashRun(plan: CrashPlan, startMs: number): Promise<CrashR
   const proxyPort = await proxy.listen();
   const embedded = plan.broker === 'embedded';
   const publisher = new Publisher(site.brokerPort);
-  const tally = new Tally();
+  const tally = new Tally(site);
   try {
     await site.apply(crashJob(embedded ? undefined : `mqtt://127.0.0.1:${proxyPort}`));
     await site.running('crash');
+    await site.connected();
     const due = strikes(plan);
-    const struck: Promise<void>[] = [];
+    // One after the other: what was killed last has been started again when the next is struck.
+    let struck = Promise.resolve();
+    let broken: unknown;
     await publisher.publish(workload.messages, plan.perSecond, (given) => {
       const kind = due.get(given);
-      if (kind !== undefined) struck.push(strike(site, proxy, tally, kind));
+      if (kind === undefined) return;
+      struck = struck
+        .then(() => strike(site, proxy, tally, kind))
+        .catch((error: unknown) => {
+          broken ??= error;
+        });
     });
-    await Promise.all(struck);
+    await struck;
+    if (broken !== undefined) throw broken;
     await publisher.publish([workload.closing], plan.perSecond, () => undefined);
     const rows = await settled(site, workload.expected.size, plan.settleMs ?? 60_000);
-    await tally.collect(site);
+    await tally.look();
     return {
       wrong: audit(rows, workload),
       rows: rows.length,
@@ -90,6 +106,7 @@ export async function crashRun(plan: CrashPlan, startMs: number): Promise<CrashR
   } catch (error) {
     throw new Error(`the crash run broke\n${site.logs()}`, { cause: error });
   } finally {
+    await tally.end();
     await publisher.end();
     await site.stop();
     await proxy.close();
@@ -100,12 +117,12 @@ async function strike(site: Site, proxy: CutProxy, tally: Tally, kind: Strike): 
   if (kind === 'cut') {
     proxy.arm();
   } else if (kind === 'nats') {
-    site.killNats();
+    await waitFor('a nats-server to kill', () => site.killNats());
   } else if (kind === 'agent') {
     await site.killAgent();
     site.startAgent();
   } else {
-    await tally.collect(site);
+    await tally.look();
     await site.killControl();
     await site.startControl();
   }
@@ -133,26 +150,56 @@ async function settled(site: Site, expected: number, deadlineMs: number): Promis
   return rows;
 }
 
-/** Adds up counters over the lives of processes that were killed. */
+/** Adds up counters over the lives of processes that are killed: looks often, keeps the highest. */
 class Tally {
-  #resent = 0;
-  #resentNow = 0;
-  redelivered = 0;
+  readonly #highest = new Map<string, number>();
+  readonly #site: Site;
+  #watching = true;
+  readonly #done: Promise<void>;
 
-  get resent(): number {
-    return this.#resent + this.#resentNow;
+  constructor(site: Site) {
+    this.#site = site;
+    this.#done = this.#watch();
   }
 
-  async collect(site: Site): Promise<void> {
-    const response = await fetch(`${site.api.url}/metrics`, {
-      headers: { authorization: `Bearer ${site.api.token}` },
-    });
-    const text = await response.text();
-    const value = Number(/^runnel_intake_rows_resent_total(?:\{[^}]*\})? (\d+)/m.exec(text)?.[1]);
-    if (Number.isNaN(value)) throw new Error(`no counter of resent rows in /metrics:\n${text}`);
-    if (value < this.#resentNow) this.#resent += this.#resentNow;
-    this.#resentNow = value;
-    const log = site.logs();
-    this.redelivered = [...log.matchAll(/"redelivered":(\d+)/g)].length;
+  get redelivered(): number {
+    return this.#sum('agent');
+  }
+
+  get resent(): number {
+    return this.#sum('control');
+  }
+
+  async end(): Promise<void> {
+    this.#watching = false;
+    await this.#done;
+  }
+
+  async look(): Promise<void> {
+    const { lives } = this.#site;
+    const agent = `agent ${lives.agent}`;
+    const control = `control ${lives.control}`;
+    const looks = await Promise.allSettled([
+      this.#site.counter('agent', 'runnel_source_redelivered_total'),
+      this.#site.counter('control', 'runnel_intake_blocks_total', 'duplicate'),
+    ]);
+    for (const [index, life] of [agent, control].entries()) {
+      const found = looks[index];
+      if (found?.status !== 'fulfilled') continue;
+      this.#highest.set(life, Math.max(found.value, this.#highest.get(life) ?? 0));
+    }
+  }
+
+  async #watch(): Promise<void> {
+    while (this.#watching) {
+      await this.look();
+      await pause(LOOK_MS);
+    }
+  }
+
+  #sum(of: string): number {
+    let sum = 0;
+    for (const [life, value] of this.#highest) if (life.startsWith(of)) sum += value;
+    return sum;
   }
 }

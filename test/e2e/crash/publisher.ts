@@ -3,6 +3,7 @@
  * whatever died meanwhile. It counts what was acknowledged, so that nothing can be blamed on it.
  */
 import mqtt, { type MqttClient } from 'mqtt';
+import { pause } from '../../support/pause.ts';
 import type { Message } from './workload.ts';
 
 const IN_FLIGHT_MAX = 300;
@@ -53,10 +54,4 @@ export class Publisher {
   async end(): Promise<void> {
     await this.#client.endAsync(true);
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

@@ -26,13 +26,22 @@ export class Site {
   readonly brokerPort: number;
   api: Api = { url: '', token: '' };
   kills = { agent: 0, nats: 0, control: 0, mosquitto: 0 };
+  /** How often each has been started: counters begin at zero in each life. */
+  lives = { agent: 0, control: 0 };
   readonly #options: SiteOptions;
   readonly #httpPort: number;
+  readonly #metricsPort: number;
   #control: Started | undefined;
   #agent: Started | undefined;
   #mosquitto: Started | undefined;
 
-  private constructor(options: SiteOptions, brokerPort: number, httpPort: number) {
+  private constructor(
+    options: SiteOptions,
+    brokerPort: number,
+    httpPort: number,
+    metricsPort: number,
+  ) {
+    this.#metricsPort = metricsPort;
     this.#options = options;
     this.dir = options.dir;
     this.brokerPort = brokerPort;
@@ -40,7 +49,7 @@ export class Site {
   }
 
   static async start(options: SiteOptions): Promise<Site> {
-    const site = new Site(options, await freePort(), await freePort());
+    const site = new Site(options, await freePort(), await freePort(), await freePort());
     if (options.broker === 'mosquitto') site.startMosquitto();
     await site.startControl();
     site.#enroll();
@@ -76,6 +85,7 @@ export class Site {
   }
 
   async startControl(): Promise<void> {
+    this.lives.control += 1;
     const args = ['serve', '--data', this.controlDir, '--http', `127.0.0.1:${this.#httpPort}`];
     const listen = ['--nats-listen', `127.0.0.1:${await this.#natsPort()}`];
     this.#control = start(
@@ -94,12 +104,13 @@ export class Site {
   }
 
   startAgent(): void {
+    this.lives.agent += 1;
     const [program, ...before] = this.#options.agentCommand ?? [
       this.#options.agentScript ?? bins.agent,
     ];
     this.#agent = start(
       program as string,
-      [...before, 'run', '--data', this.agentDir],
+      [...before, 'run', '--data', this.agentDir, '--metrics', `127.0.0.1:${this.#metricsPort}`],
       join(this.dir, 'agent.log'),
     );
   }
@@ -120,16 +131,30 @@ export class Site {
   }
 
   /** The control plane's own nats-server, by the pid that it wrote. */
-  killNats(): void {
-    this.kills.nats += 1;
+  killNats(): boolean {
     process.kill(this.natsPid(), 'SIGKILL');
+    this.kills.nats += 1;
+    return true;
   }
 
   natsPid(): number {
-    const text = readFileSync(join(this.controlDir, 'nats', 'nats-server.pid'), 'utf8');
-    const pid = Number(/\d+/.exec(text)?.[0]);
+    const text = readFileSync(join(this.controlDir, 'nats', 'server.json'), 'utf8');
+    const pid = (JSON.parse(text) as { pid: number }).pid;
     if (!Number.isInteger(pid)) throw new Error(`no pid in ${text}`);
     return pid;
+  }
+
+  /** A counter of the agent or the control plane, all its labels added up. */
+  async counter(of: 'agent' | 'control', name: string, label = ''): Promise<number> {
+    const agent = `http://127.0.0.1:${this.#metricsPort}/metrics`;
+    const response = await fetch(of === 'agent' ? agent : `${this.api.url}/metrics`, {
+      headers: { authorization: `Bearer ${this.api.token}` },
+      signal: AbortSignal.timeout(1000),
+    });
+    const lines = (await response.text()).split('\n');
+    return lines
+      .filter((line) => line.startsWith(name) && line.includes(label))
+      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
   }
 
   get agentPid(): number {
@@ -166,6 +191,15 @@ export class Site {
         const jobs = page.items.flatMap((agent) => agent.jobs);
         return jobs.find((found) => found.name === job)?.phase === 'running';
       },
+      30_000,
+    );
+  }
+
+  /** Waits until the agent is subscribed: what a broker gets before is for nobody. */
+  async connected(): Promise<void> {
+    await waitFor(
+      'the source to be connected',
+      async () => (await this.counter('agent', 'runnel_source_connected')) >= 1,
       30_000,
     );
   }
