@@ -22,7 +22,7 @@ export interface CrashPlan extends SiteOptions {
   readonly kills: number;
   /** Only these are killed; all three when absent. */
   readonly targets?: readonly ('agent' | 'nats' | 'control')[];
-  /** How often a connection is cut with PUBACKs in the air (mosquitto only). */
+  /** How often a connection is cut with PUBACKs in the air. */
   readonly cuts: number;
   /** How long the rows may take to arrive after the last message. */
   readonly settleMs?: number;
@@ -67,10 +67,10 @@ function strikes(plan: CrashPlan): Map<number, Strike> {
 export async function crashRun(plan: CrashPlan, startMs: number): Promise<CrashReport> {
   const workload = makeWorkload(plan.seed, plan.messages, startMs);
   const site = await Site.start(plan);
-  const proxy = new CutProxy(site.brokerPort);
-  const proxyPort = await proxy.listen();
   const embedded = plan.broker === 'embedded';
-  const publisher = new Publisher(site.brokerPort);
+  const proxy = new CutProxy(site.brokerPort, embedded ? 'server' : 'client');
+  const proxyPort = await proxy.listen();
+  const publisher = new Publisher(embedded ? proxyPort : site.brokerPort);
   const tally = new Tally(site);
   try {
     await site.apply(crashJob(embedded ? undefined : `mqtt://127.0.0.1:${proxyPort}`));

@@ -1,7 +1,8 @@
 /**
- * A TCP proxy between agent and broker that can cut the connection at the worst instant: when the
- * agent's PUBACKs have left its process, and before the broker has them. The commit that they
- * acknowledge is on disk, so the broker redelivers what must not be counted again.
+ * A TCP proxy that can cut the connection at the worst instant: when the agent's PUBACKs have left
+ * its process, and before the other side has them. The commit that they acknowledge is on disk, so
+ * what is sent again must not be counted again. It stands between agent and mosquitto, or between
+ * a publisher and the agent's embedded broker.
  */
 import { type Server, type Socket, connect, createServer } from 'node:net';
 
@@ -11,11 +12,14 @@ export class CutProxy {
   /** Connections cut with PUBACKs in the air. */
   cuts = 0;
   #armed = false;
+  readonly #acknowledges: 'client' | 'server';
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  constructor(targetPort: number) {
-    this.#server = createServer((agent) => this.#join(agent, connect(targetPort, '127.0.0.1')));
+  /** `acknowledges`: the side whose PUBACKs are cut off. */
+  constructor(targetPort: number, acknowledges: 'client' | 'server') {
+    this.#acknowledges = acknowledges;
+    this.#server = createServer((client) => this.#join(client, connect(targetPort, '127.0.0.1')));
   }
 
   async listen(): Promise<number> {
@@ -39,28 +43,29 @@ export class CutProxy {
     });
   }
 
-  #join(agent: Socket, broker: Socket): void {
+  #join(client: Socket, server: Socket): void {
     const end = (): void => {
-      agent.destroy();
-      broker.destroy();
-      this.#sockets.delete(agent);
-      this.#sockets.delete(broker);
+      client.destroy();
+      server.destroy();
+      this.#sockets.delete(client);
+      this.#sockets.delete(server);
     };
-    for (const socket of [agent, broker]) {
+    for (const socket of [client, server]) {
       this.#sockets.add(socket);
       socket.setNoDelay(true);
       socket.on('error', end);
       socket.on('close', end);
     }
-    broker.pipe(agent);
-    agent.on('data', (bytes) => {
+    const [from, to] = this.#acknowledges === 'client' ? [client, server] : [server, client];
+    to.pipe(from);
+    from.on('data', (bytes) => {
       if (this.#armed && ((bytes[0] ?? 0) & 0xf0) === PUBACK) {
         this.#armed = false;
         this.cuts += 1;
         end();
         return;
       }
-      broker.write(bytes);
+      to.write(bytes);
     });
   }
 }

@@ -1,28 +1,31 @@
 /**
- * A sensor gateway at QoS 1 with a persistent session: what was not acknowledged is sent again,
- * whatever died meanwhile. It counts what was acknowledged, so that nothing can be blamed on it.
+ * A sensor gateway at QoS 1 with a persistent session (MQTT 3.1.1): what was not acknowledged is
+ * sent again with its packet id when the connection is back, all of it at once and in order. It
+ * speaks the packets itself, because client libraries send again one by one, or give ids anew.
  */
-import mqtt, { type MqttClient } from 'mqtt';
+import { type Socket, connect } from 'node:net';
+import { type Packet, generate, parser } from 'mqtt-packet';
 import { pause } from '../../support/pause.ts';
 import type { Message } from './workload.ts';
 
 const IN_FLIGHT_MAX = 300;
+const RECONNECT_MS = 100;
 
 export class Publisher {
   acknowledged = 0;
-  readonly #client: MqttClient;
+  readonly #port: number;
+  /** By packet id, in the order given: what is not acknowledged. */
+  readonly #open = new Map<number, Message>();
+  #socket: Socket | undefined;
+  #isUp = false;
+  #ended = false;
+  #nextId = 1;
+  #wake: () => void = () => undefined;
+  readonly #running: Promise<void>;
 
   constructor(port: number) {
-    this.#client = mqtt.connect(`mqtt://127.0.0.1:${port}`, {
-      clientId: 'gateway',
-      clean: false,
-      protocolVersion: 4,
-      reconnectPeriod: 100,
-      connectTimeout: 2000,
-      keepalive: 5,
-    });
-    // Refused connections are this test's daily bread; MQTT.js tries again by itself.
-    this.#client.on('error', () => undefined);
+    this.#port = port;
+    this.#running = this.#run();
   }
 
   /** Publishes in order, at most `perSecond`, calling `progress` with how many have been given. */
@@ -33,17 +36,13 @@ export class Publisher {
   ): Promise<void> {
     const started = performance.now();
     let given = 0;
-    let settle: () => void = () => undefined;
     for (const message of messages) {
-      while (given - this.acknowledged >= IN_FLIGHT_MAX) {
+      while (this.#open.size >= IN_FLIGHT_MAX) {
         await new Promise<void>((resolve) => {
-          settle = resolve;
+          this.#wake = resolve;
         });
       }
-      this.#client.publish(message.topic, message.payload, { qos: 1 }, () => {
-        this.acknowledged += 1;
-        settle();
-      });
+      this.#give(message);
       given += 1;
       progress(given);
       const early = (given / perSecond) * 1000 - (performance.now() - started);
@@ -52,6 +51,60 @@ export class Publisher {
   }
 
   async end(): Promise<void> {
-    await this.#client.endAsync(true);
+    this.#ended = true;
+    this.#socket?.destroy();
+    await this.#running;
+  }
+
+  #give(message: Message): void {
+    const id = this.#nextId;
+    this.#nextId = (id % 65_535) + 1;
+    this.#open.set(id, message);
+    if (this.#isUp) this.#send(id, message, false);
+  }
+
+  #send(messageId: number, { topic, payload }: Message, dup: boolean): void {
+    this.#socket?.write(
+      generate({ cmd: 'publish', topic, payload, qos: 1, messageId, dup, retain: false }),
+    );
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#ended) {
+      await this.#connection();
+      this.#isUp = false;
+      if (!this.#ended) await pause(RECONNECT_MS);
+    }
+  }
+
+  /** One connection from its beginning to its end, whatever ends it. */
+  #connection(): Promise<void> {
+    return new Promise((resolve) => {
+      const socket = connect(this.#port, '127.0.0.1');
+      const incoming = parser({ protocolVersion: 4 });
+      this.#socket = socket;
+      incoming.on('packet', (packet) => this.#packet(packet));
+      socket.once('connect', () => {
+        const login = { clientId: 'gateway', clean: false, keepalive: 0 } as const;
+        socket.write(
+          generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, ...login }),
+        );
+      });
+      socket.on('data', (bytes) => incoming.parse(bytes));
+      // A refused or cut connection is this test's daily bread: `close` follows.
+      socket.on('error', () => undefined);
+      socket.once('close', () => resolve());
+    });
+  }
+
+  #packet(packet: Packet): void {
+    if (packet.cmd === 'connack') {
+      this.#isUp = true;
+      for (const [id, message] of this.#open) this.#send(id, message, true);
+    } else if (packet.cmd === 'puback') {
+      if (!this.#open.delete(packet.messageId as number)) return;
+      this.acknowledged += 1;
+      this.#wake();
+    }
   }
 }
