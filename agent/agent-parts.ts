@@ -18,7 +18,7 @@ import type { Sink } from './sinks/sink.ts';
 import { EmbeddedBroker } from './sources/embedded-broker.ts';
 import { createSource, type DefaultBroker, type SourceDeps } from './sources/registry.ts';
 import type { Source } from './sources/source.ts';
-import { AgentRuntime } from './streams/agent-runtime.ts';
+import { AgentRuntime, type AgentRuntimeOptions } from './streams/agent-runtime.ts';
 import type { Connector } from './streams/runnable-job.ts';
 
 export interface RuntimeParts {
@@ -30,7 +30,11 @@ export interface RuntimeParts {
   readonly log: Logger;
   readonly conditions: Conditions;
   readonly verifyEntry: string;
+  readonly seams?: RuntimeSeams;
 }
+
+/** What a composition root other than main.ts may put between the runtime and its store. */
+export type RuntimeSeams = Pick<AgentRuntimeOptions, 'wrapStore' | 'acknowledge'>;
 
 export interface OpenedRuntime {
   readonly runtime: JobRuntime;
@@ -62,6 +66,7 @@ export async function openRuntime(parts: RuntimeParts): Promise<OpenedRuntime> {
     agent,
     conditions,
     verifyEntry,
+    ...parts.seams,
     budgets: {
       storeBytesMax: Math.min(config.store.budget, policy.budgets.disk ?? config.store.budget),
       journalBytesMax: config.store.journal,
@@ -99,7 +104,6 @@ function embeddedBroker({ config, clock, log, conditions }: RuntimeParts): Embed
     onState(error) {
       if (error === null) {
         conditions.clear(type);
-        log.info({ address: `mqtt://${host}:${port}` }, 'the embedded broker listens');
         return;
       }
       const message = `${error}; give another address as broker.embedded.listen in agent.yaml`;

@@ -5,7 +5,7 @@
 import { pino } from 'pino';
 import type { Clock } from '@runnel/shared/clock.ts';
 import type { Random } from '@runnel/shared/random.ts';
-import { openRuntime } from './agent-parts.ts';
+import { type RuntimeSeams, openRuntime } from './agent-parts.ts';
 import { composeAgent, type RunningAgent } from './compose-agent.ts';
 import type { HostPort } from './config/address.ts';
 import { agentVersion } from './config/agent-version.ts';
@@ -29,6 +29,8 @@ export interface RunOptions {
   /** Wins over agent.yaml. */
   readonly metricsListen?: HostPort;
   readonly logLevel?: LogLevel;
+  /** For tests that plant a fault. */
+  readonly seams?: RuntimeSeams;
 }
 
 /**
@@ -49,7 +51,11 @@ export async function runAgent(options: RunOptions): Promise<void> {
   ]);
   const conditions = new Conditions(clock);
   const shared = { dataDir, config, policy, clock, random, log, conditions };
-  const { runtime, broker } = await openRuntime({ ...shared, verifyEntry: options.verifyEntry });
+  const { runtime, broker } = await openRuntime({
+    ...shared,
+    verifyEntry: options.verifyEntry,
+    ...(options.seams !== undefined && { seams: options.seams }),
+  });
   let agent: RunningAgent | null = null;
   try {
     agent = await composeAgent({
