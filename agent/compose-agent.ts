@@ -114,7 +114,7 @@ class ComposedAgent implements RunningAgent {
     const agent = config.identity.agent as AgentId;
     const files = dataFiles(dataDir);
     const { rootFingerprint } = config.identity;
-    const { keySequence, seed, key, credentials: current } = identity;
+    const { keySequence, key, credentials: current } = identity;
     this.startedAt = clock.now();
     this.#sampler = new HostSampler({ clock, diskPath: dataDir });
     const memoryBytesMax = policy.budgets.memory ?? null;
@@ -147,7 +147,6 @@ class ComposedAgent implements RunningAgent {
       random,
       log,
       conditions,
-      seed,
       key,
       connect: parts.connect,
       post: parts.post,

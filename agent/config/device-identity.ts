@@ -7,7 +7,6 @@ import type { DataFiles } from './data-files.ts';
 import { readCredentials, readSeed, readTrust } from './identity-files.ts';
 
 export interface DeviceIdentity {
-  readonly seed: Uint8Array;
   readonly key: DeviceKey;
   /** Null before approval. */
   readonly credentials: Credentials | null;
@@ -32,5 +31,5 @@ export async function readDeviceIdentity(
   }
   const pinned = { rootFingerprint, sequence: 0 };
   const keySequence = trust === null ? 0 : verifyKeyList(pinned, trust).sequence;
-  return { seed, key: deviceKey(seed), credentials, keySequence };
+  return { key: deviceKey(seed), credentials, keySequence };
 }

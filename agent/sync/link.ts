@@ -6,6 +6,7 @@ import type { Clock } from '@runnel/shared/clock.ts';
 import type { AgentId } from '@runnel/shared/ids.ts';
 import type { Credentials } from '@runnel/shared/protocol/enrolment.ts';
 import type { RequestKind } from '@runnel/shared/protocol/subjects.ts';
+import type { DeviceKey } from './device-key.ts';
 import type { Trouble } from './sync-state.ts';
 
 export interface Link {
@@ -28,8 +29,7 @@ export interface Link {
 export interface LinkOptions {
   readonly agent: AgentId;
   readonly credentials: Credentials;
-  /** Seed of the device key. */
-  readonly seed: Uint8Array;
+  readonly key: DeviceKey;
   readonly clock: Clock;
   /** `name` is what follows `fleet.<agent>.cmd.`. */
   readonly onCommand: (name: string, body: Uint8Array) => void;

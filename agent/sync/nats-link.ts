@@ -8,13 +8,13 @@
  * credentials to try again, and the outbox is the buffer.
  */
 import { connect, errors, type Msg, type NatsConnection } from '@nats-io/transport-node';
-import { fromSeed } from '@nats-io/nkeys';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import type { AgentId } from '@runnel/shared/ids.ts';
 import type { Credentials } from '@runnel/shared/protocol/enrolment.ts';
 import { errorReply } from '@runnel/shared/protocol/results.ts';
 import { type RequestKind, subjects } from '@runnel/shared/protocol/subjects.ts';
+import type { DeviceKey } from './device-key.ts';
 import type { Link, LinkOptions } from './link.ts';
 import type { Trouble } from './sync-state.ts';
 
@@ -25,14 +25,14 @@ const DRAIN_MS_MAX = 2000;
 
 /** Connects once. Errors: `link_connect`, with the `Trouble` in `fields.trouble`. */
 export async function connectLink(options: LinkOptions): Promise<Link> {
-  const { agent, credentials, seed } = options;
+  const { agent, credentials, key } = options;
   const tls = tlsOptions(credentials);
   let connection: NatsConnection;
   try {
     connection = await connect({
       servers: [...credentials.natsUrls],
       name: `runnel-agent ${agent}`,
-      authenticator: (nonce?: string) => sign(credentials.jwt, seed, nonce),
+      authenticator: (nonce?: string) => sign(credentials.jwt, key, nonce),
       inboxPrefix: subjects.inboxPrefix(agent),
       reconnect: false,
       maxReconnectAttempts: 0,
@@ -52,10 +52,9 @@ export async function connectLink(options: LinkOptions): Promise<Link> {
   return new NatsLink(connection, options.agent, options.clock, options.onCommand);
 }
 
-function sign(jwt: string, seed: Uint8Array, nonce: string | undefined) {
-  const key = fromSeed(seed);
-  const signature = key.sign(Buffer.from(nonce ?? '', 'utf8'));
-  return { jwt, nkey: key.getPublicKey(), sig: Buffer.from(signature).toString('base64') };
+/** The server takes signatures in base64url. */
+function sign(jwt: string, key: DeviceKey, nonce: string | undefined) {
+  return { jwt, nkey: key.publicKey, sig: key.proof(nonce ?? '') };
 }
 
 /** `tls://` demands an encrypted connection; a private CA replaces the public ones. */

@@ -44,7 +44,6 @@ export interface SyncOptions {
   readonly random: Random;
   readonly log: Logger;
   readonly conditions: Conditions;
-  readonly seed: Uint8Array;
   readonly key: DeviceKey;
   readonly connect: Connector;
   readonly post: PostJson;
@@ -163,7 +162,7 @@ export class SyncLoop {
   }
 
   async #connect(): Promise<void> {
-    const { agent, clock, credentials, connect, seed } = this.#options;
+    const { agent, clock, credentials, connect, key } = this.#options;
     // The last connection's lanes must be out of the outbox before new ones go in.
     await this.#traffic;
     let link: Link;
@@ -171,7 +170,7 @@ export class SyncLoop {
       link = await connect({
         agent,
         clock,
-        seed,
+        key,
         credentials: credentials.required(),
         onCommand: (name, body) => this.#command(name, body),
       });

@@ -4,6 +4,7 @@ import { systemClock } from '@runnel/shared/clock.ts';
 import type { AgentId } from '@runnel/shared/ids.ts';
 import type { Credentials } from '@runnel/shared/protocol/enrolment.ts';
 import { isOwnReply } from '@runnel/shared/protocol/subjects.ts';
+import { deviceKey } from '@runnel/agent/sync/device-key.ts';
 import type { Link } from '@runnel/agent/sync/link.ts';
 import { connectLink } from '@runnel/agent/sync/nats-link.ts';
 import { linkTrouble } from '@runnel/agent/sync/troubles.ts';
@@ -36,7 +37,7 @@ const connected = (device: Device, credentials = device.credentials): Promise<Li
   connectLink({
     agent: device.agent,
     credentials,
-    seed: device.key.seed,
+    key: deviceKey(device.key.seed),
     clock: systemClock,
     onCommand: (name) => commands.push(name),
   });
@@ -56,6 +57,7 @@ describe('the link', () => {
     side.link.handle('fleet.*.hb', (message) => {
       beats.push(message.subject);
     });
+    await side.link.flush();
     const link = await connected(device);
     expect(await link.request('desired', text({}), 2000)).toEqual({ v: 1, status: 'same' });
     expect(replies.every((reply) => isOwnReply(device.agent, reply))).toBe(true);
@@ -76,6 +78,7 @@ describe('the link', () => {
       const error = { code: 'not_found', message: 'no table' };
       side.link.publish(message.reply ?? '', text({ v: 1, error }));
     });
+    await side.link.flush();
     await expect(link.request('table', text({}), 2000)).rejects.toThrow(code('not_found'));
     await expect(link.request('state', text({}), 50)).rejects.toThrow(code('timeout'));
     const huge = new Uint8Array(16 * 1024 * 1024);

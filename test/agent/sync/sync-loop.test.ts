@@ -135,7 +135,6 @@ function startLoop(current: Credentials | null = credentials): SyncLoop {
     ...shared,
     agent,
     conditions,
-    seed,
     key: deviceKey(seed),
     connect: (options) => {
       const link = new HeldLink(options);
