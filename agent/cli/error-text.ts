@@ -26,7 +26,8 @@ export function errorText(error: unknown): string {
     return error.issues
       .map(({ path, message, line, column, hint }) => {
         const place = line === undefined ? '' : ` (line ${line}, column ${column ?? 1})`;
-        return `runnel-agent: ${path}${place}: ${message}${hint === undefined ? '' : ` — ${hint}`}\n`;
+        const mend = hint === undefined ? '' : ` — ${hint}`;
+        return `runnel-agent: ${path}${place}: ${message}${mend}\n`;
       })
       .join('');
   }

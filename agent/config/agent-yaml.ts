@@ -52,8 +52,8 @@ async function readIfThere(path: string): Promise<string | null> {
   }
 }
 
-const TEMPLATE = `# Settings of this Runnel agent. "runnel-agent enroll" writes identity and servers; the rest is
-# yours to edit, and takes effect when the agent starts again.
+const TEMPLATE = `# Settings of this Runnel agent. "runnel-agent enroll" writes identity and
+# servers; the rest is yours to edit, and takes effect when the agent starts again.
 apiVersion: runnel/v1
 kind: AgentConfig
 identity: {}

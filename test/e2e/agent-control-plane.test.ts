@@ -138,8 +138,6 @@ it('enrol, run, offline restart, late results, refusal, revocation', async () =>
   await waitFor('the late results', () => arrived(400), 40_000);
   expect((await site.results('lines')).toSorted((a, b) => a - b)).toEqual(upTo(400));
 
-  const [agent] = await site.agents();
-  site.runnel('agents', 'revoke', agent?.id ?? '');
   const status = (): { jobs: { phase: string }[]; conditions: { reason: string }[] } => {
     // Exit code 1 says that there is an error condition, which here is the point.
     try {
@@ -150,6 +148,9 @@ it('enrol, run, offline restart, late results, refusal, revocation', async () =>
       return JSON.parse((error as { stdout: string }).stdout) as never;
     }
   };
+  await waitFor('the deleted job to go', () => status().jobs.length === 1, 20_000);
+  const [agent] = await site.agents();
+  site.runnel('agents', 'revoke', agent?.id ?? '');
   await waitFor(
     'the revocation',
     () => status().conditions.some(({ reason }) => reason === 'Revoked'),

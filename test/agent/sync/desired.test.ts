@@ -79,7 +79,7 @@ describe('what is refused', () => {
     expect(verify(authority.signedText(payload))).toThrow(code('protocol_version'));
   });
 
-  it('is a signature or key of the wrong length, without an exception of the crypto library', () => {
+  it('is a signature of the wrong length, without an exception of the crypto library', () => {
     const signed = authority.desired({ agent });
     expect(verify({ ...signed, signature: '' })).toThrow(code('signature_invalid'));
     expect(verify({ ...signed, signature: 'AAAA' })).toThrow(code('signature_invalid'));
@@ -123,7 +123,7 @@ describe('the document on disk', () => {
     );
   });
 
-  it('that somebody changed is not run, and the next one from the control plane replaces it', async () => {
+  it('that somebody changed is not run, and the next one replaces it', async () => {
     const dir = tempDir();
     const path = join(dir, 'desired.json');
     await open(dir).accept(authority.desired({ agent, revision: 7 }));

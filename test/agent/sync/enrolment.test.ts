@@ -142,7 +142,7 @@ describe('what is refused', () => {
     await expect(run({ token: expired })).rejects.toThrow(code('token_expired'));
   });
 
-  it('is an address that cannot be reached, or does not speak TLS, with how to mend it', async () => {
+  it('is an address that is not reached or speaks no TLS, with how to mend it', async () => {
     const token = await joinToken(identity);
     await expect(run({ token, url: 'http://127.0.0.1:1' })).rejects.toMatchObject({
       code: 'unreachable',

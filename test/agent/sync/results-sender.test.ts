@@ -166,7 +166,7 @@ describe('when the answer does not come', () => {
     expect(rows.marks.alerts).toBe(0);
   });
 
-  it('stops at once, in the middle of a pause, and starts again on another connection', async () => {
+  it('stops at once, also in a pause, and starts again on another connection', async () => {
     rows.add('results', 3);
     intake.fail = () => {
       throw new RunnelError('timeout', 'no answer');
@@ -179,7 +179,7 @@ describe('when the answer does not come', () => {
     await waitFor('the rows', () => rows.marks.results === 3);
   });
 
-  it('a control plane that was restored from a backup gets what it lacks, with no hot loop', async () => {
+  it('a control plane restored from a backup gets what it lacks, with no hot loop', async () => {
     rows.marks.results = 5;
     rows.heads.results = 8;
     intake.marks.set('results', 2);

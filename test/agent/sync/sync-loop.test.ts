@@ -164,7 +164,7 @@ const newer = (revision: number) => {
 };
 
 describe('a healthy connection', () => {
-  it('an accepted document is on disk when it is applied, and the next request says so', async () => {
+  it('an accepted document is on disk before it is applied, and then reported', async () => {
     const running = startLoop();
     const first = await link(0);
     const request = await asked(first);

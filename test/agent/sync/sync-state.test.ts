@@ -257,7 +257,7 @@ describe('single steps', () => {
     expect(effects.filter((effect) => effect.do === 'disconnect')).toHaveLength(2);
   });
 
-  it('a cut at the end of the credentials with newer ones in hand comes back within a second', () => {
+  it("a cut at the credentials' end with newer ones in hand comes back in a second", () => {
     const { state, effects } = follow(
       initialState(life, 0),
       { kind: 'start' },
