@@ -28,8 +28,10 @@ import { AccountPusher } from './nats/account-pusher.ts';
 import type { ListenAddress } from './nats/listen-address.ts';
 import { DesiredState } from './rollouts/desired-state.ts';
 import { partMetrics } from './part-metrics.ts';
+import { DatasetStats } from './store/dataset-stats.ts';
 import { openStore } from './store/open-store.ts';
 import { newestResultId } from './store/results.ts';
+import { type Keep, KEEP_DEFAULT, Retention } from './store/retention.ts';
 import type { Schema } from './store/schema.ts';
 
 export interface ControlPlaneOptions {
@@ -43,6 +45,8 @@ export interface ControlPlaneOptions {
   readonly random: Random;
   readonly log: Logger;
   readonly env: NodeJS.ProcessEnv;
+  /** What the store keeps; without it the defaults of limits.ts. */
+  readonly keep?: Keep;
   /** How a result block changes the store; another one only in tests that plant a bug. */
   readonly applyBlock?: ApplyBlock;
   /** Gives up the start when it aborts. */
@@ -167,6 +171,10 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   });
   const started = intake;
   closers.add('intake', () => started.stop());
+  const datasets = new DatasetStats(db, () => clock.sleep(0));
+  const keep = options.keep ?? KEEP_DEFAULT;
+  const retention = new Retention({ db, clock, log, datasets, keep });
+  closers.add('retention', () => retention.stop());
   http = createHttp({
     db,
     clock,
@@ -176,9 +184,10 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
     desired,
     fleet,
     hosts,
+    datasets,
     forget: (agent) => health.forget(agent),
     checks: readyChecks(db, nats),
-    families: () => partMetrics({ fleet, health, intake: started, events, nats }),
+    families: () => partMetrics({ fleet, health, intake: started, events, retention, nats }),
     publicUrl: options.publicUrl,
     dashboardFolder: dashboardFolder(),
     version: controlVersion,
@@ -190,6 +199,7 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
     hub.agentChanged(agent);
   });
   health.start();
+  retention.start();
   return http;
 }
 

@@ -5,12 +5,14 @@ import type { EventWriter } from './intake/event-writer.ts';
 import type { FleetHealth } from './intake/fleet-health.ts';
 import type { Intake } from './intake/intake.ts';
 import type { ConnectedNats } from './connect-nats.ts';
+import type { Retention } from './store/retention.ts';
 
 export interface CountingParts {
   readonly fleet: FleetView;
   readonly health: FleetHealth;
   readonly intake: Intake;
   readonly events: EventWriter;
+  readonly retention: Retention;
   readonly nats: ConnectedNats;
 }
 
@@ -39,6 +41,11 @@ export function partMetrics(parts: CountingParts): MetricFamily[] {
       Object.entries(counters.blocks),
     ),
     counter('runnel_intake_rows_total', 'Rows that came into the store.', counters.rows),
+    counter(
+      'runnel_intake_rows_resent_total',
+      'Rows that came again and were not stored again.',
+      counters.rowsResent,
+    ),
     counter('runnel_intake_lost_rows_total', 'Rows that agents declared lost.', counters.lost),
     counter('runnel_intake_commits_total', 'Commits of result blocks.', writer.counters.commits),
     counter(
@@ -49,6 +56,7 @@ export function partMetrics(parts: CountingParts): MetricFamily[] {
     gauge('runnel_intake_waiting_bytes', 'Result blocks that wait.', writer.waitingBytes),
     counter('runnel_events_written_total', 'Events written.', events.counters.written),
     counter('runnel_events_dropped_total', 'Events lost.', events.counters.dropped),
+    ...retentionMetrics(parts),
     gauge('runnel_nats_connected', 'Whether NATS is connected.', nats.link.connected ? 1 : 0),
     counter('runnel_nats_reconnects_total', 'Reconnections.', nats.link.counters.reconnects),
     counter(
@@ -61,6 +69,22 @@ export function partMetrics(parts: CountingParts): MetricFamily[] {
       'How often the own nats-server had to be started again.',
       nats.server?.restarts ?? 0,
     ),
+  ];
+}
+
+function retentionMetrics({ retention }: CountingParts): MetricFamily[] {
+  const { deleted, failures } = retention.counters;
+  const samples = Object.entries(deleted).flatMap(([table, byReason]) =>
+    Object.entries(byReason).map(([reason, value]) => ({ labels: { table, reason }, value })),
+  );
+  return [
+    {
+      name: 'runnel_store_deleted_rows_total',
+      help: 'Rows that the bounds of the store deleted: by age, by number, or with a newer one.',
+      type: 'counter',
+      samples,
+    },
+    counter('runnel_store_sweep_failures_total', 'Sweeps of old rows that failed.', failures),
   ];
 }
 

@@ -9,12 +9,14 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import pino from 'pino';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
+import { durationOf } from '@runnel/shared/expressions/duration-text.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
 import type { NatsChoice } from './connect-nats.ts';
 import { controlVersion } from './control-version.ts';
 import { startControlPlane } from './main.ts';
 import { findNatsServer } from './nats/find-nats-server.ts';
 import { type ListenAddress, parseListen } from './nats/listen-address.ts';
+import { KEEP_DEFAULT } from './store/retention.ts';
 import { requestSignInLink } from './sign-in-link.ts';
 
 interface ServeOptions {
@@ -28,6 +30,9 @@ interface ServeOptions {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly tlsCa?: string;
+  readonly keepResults: number;
+  readonly keepResultsRows: number;
+  readonly keepEvents: number;
   readonly logLevel: string;
 }
 
@@ -44,6 +49,12 @@ async function serve(options: ServeOptions): Promise<void> {
     publicUrl: options.publicUrl,
     nats: natsChoice(options),
     natsAdvertise: options.natsAdvertise,
+    keep: {
+      ...KEEP_DEFAULT,
+      resultsMs: options.keepResults,
+      resultsRows: options.keepResultsRows,
+      eventsMs: options.keepEvents,
+    },
     clock: systemClock,
     random: systemRandom,
     log,
@@ -111,6 +122,18 @@ function address(text: string): ListenAddress {
   }
 }
 
+function keptFor(text: string): number {
+  const ms = durationOf(text);
+  if (ms !== undefined && ms > 0) return ms;
+  throw new InvalidArgumentError('write a number with a unit, such as 12h or 30d');
+}
+
+function keptRows(text: string): number {
+  const rows = Number(text);
+  if (Number.isSafeInteger(rows) && rows > 0) return rows;
+  throw new InvalidArgumentError('write a whole number above 0');
+}
+
 function httpUrl(text: string): string {
   if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) {
     return text.replace(/\/+$/, '');
@@ -145,6 +168,22 @@ function program(): Command {
     .option('--tls-cert <file>', 'certificate of the own nats-server (PEM)')
     .option('--tls-key <file>', 'its private key (PEM)')
     .option('--tls-ca <file>', 'private CA that signed the certificate (PEM); devices get it')
+    .addOption(
+      new Option('--keep-results <duration>', 'how long results and alerts are kept')
+        .argParser(keptFor)
+        .default(KEEP_DEFAULT.resultsMs, '30d'),
+    )
+    .option(
+      '--keep-results-rows <n>',
+      'how many results and alerts are kept; the oldest go first',
+      keptRows,
+      KEEP_DEFAULT.resultsRows,
+    )
+    .addOption(
+      new Option('--keep-events <duration>', 'how long events are kept')
+        .argParser(keptFor)
+        .default(KEEP_DEFAULT.eventsMs, '30d'),
+    )
     .addOption(
       new Option('--log-level <level>', 'least level that is logged')
         .choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])

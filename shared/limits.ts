@@ -47,6 +47,13 @@ export const limits = {
   expressionPatternSizeMax: 2000,
   /** Heartbeats: late after 2 missed, offline after 5 (DESIGN.md §11). */
   heartbeatIntervalMs: 10_000,
+  /** Results and alerts that the control plane keeps; the oldest go first, counted. */
+  resultsKeptMsMax: 30 * 86_400_000,
+  resultsKeptRowsMax: 10_000_000,
+  /** Events that it keeps, and rows of its audit log; the oldest go first, counted. */
+  eventsKeptMsMax: 30 * 86_400_000,
+  eventsKeptRowsMax: 1_000_000,
+  auditRowsMax: 1_000_000,
   /** HTTP request bodies of the API. */
   httpBodyBytesMax: 1 * MiB,
 } as const;

@@ -9,7 +9,7 @@ import type { Logger } from 'pino';
 import { Definitions } from '../definitions/definitions.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { DesiredState } from '../rollouts/desired-state.ts';
-import { DatasetStats } from '../store/dataset-stats.ts';
+import type { DatasetStats } from '../store/dataset-stats.ts';
 import { newestResultId, pageResults } from '../store/results.ts';
 import type { Schema } from '../store/schema.ts';
 import { agentRoutes } from './agents.ts';
@@ -41,6 +41,7 @@ export interface CreateHttpParts {
   readonly desired: DesiredState;
   readonly fleet: FleetView;
   readonly hosts: HostHistory;
+  readonly datasets: DatasetStats;
   /** An agent was deleted: what is known of it goes. */
   readonly forget: (agent: string) => void;
   readonly checks: readonly ReadyCheck[];
@@ -97,7 +98,7 @@ export function createHttp(parts: CreateHttpParts): Http {
     api: [
       agentRoutes(shared),
       jobRoutes({ ...shared, definitions: definitionsOf(parts, hub) }),
-      datasetRoutes({ ...shared, datasets: new DatasetStats(parts.db, () => clock.sleep(0)) }),
+      datasetRoutes(shared),
       eventRoutes(shared),
       tokenRoutes({ ...shared, publicUrl: publicUrlOf(parts.publicUrl) }),
       enrolRoutes({ ...shared, enrolled }),

@@ -11,6 +11,7 @@
  * costs a resend and nothing else.
  */
 import type { Transaction } from 'kysely';
+import { canonicalJson } from '@runnel/shared/definitions/canonical-json.ts';
 import { SEVERITIES } from '@runnel/shared/protocol/condition.ts';
 import type { ResultBlock, Row } from '@runnel/shared/protocol/results.ts';
 import type { Schema } from '../store/schema.ts';
@@ -48,7 +49,7 @@ export const applyBlock: ApplyBlock = async (transaction, block, now) => {
     return { mark: moved ?? 0, rows: [], lost: 0, outcome: 'raced' };
   }
   await insertRows(transaction, block, rows, now);
-  await insertEvents(transaction, block, rows);
+  await insertEvents(transaction, block, rows, now);
   return { mark: block.last, rows, lost, outcome: 'applied' };
 };
 
@@ -114,7 +115,7 @@ export async function insertRows(
       version: row.version,
       step: row.step,
       dataset: row.dataset,
-      key: JSON.stringify(row.key ?? null),
+      key: canonicalJson(row.key ?? null),
       window_start: row.windowStart,
       window_end: row.windowEnd,
       time: row.time,
@@ -132,11 +133,13 @@ async function insertEvents(
   transaction: Transaction<Schema>,
   { agent }: LaneKey,
   rows: readonly Row[],
+  now: number,
 ): Promise<void> {
   const values = rows
     .filter(({ kind }) => kind === 'event')
     .map(({ time, job, dataset, value }) => ({
-      at: time,
+      // A device whose clock is ahead must not keep its events from ever growing old.
+      at: Math.min(time, now),
       agent,
       job: job === '' ? null : job,
       type: dataset,

@@ -1,4 +1,5 @@
 /** What came in and what was refused, by reason; for `/metrics`. */
+import type { ResultBlock } from '@runnel/shared/protocol/results.ts';
 import type { RequestKind } from '@runnel/shared/protocol/subjects.ts';
 import type { Applied } from './apply-block.ts';
 
@@ -15,6 +16,8 @@ export class IntakeCounters {
     raced: 0,
   };
   rows = 0;
+  /** Rows at or below the mark: sent again, and not stored again. */
+  rowsResent = 0;
   /** Rows that agents declared lost. */
   lost = 0;
 
@@ -28,9 +31,14 @@ export class IntakeCounters {
     this.droppedByReason.set(key, (this.droppedByReason.get(key) ?? 0) + 1);
   }
 
-  block(applied: Applied): void {
+  block(block: ResultBlock, applied: Applied): void {
     this.blocks[applied.outcome] += 1;
     this.rows += applied.rows.length;
     this.lost += applied.lost;
+    const notNew =
+      applied.outcome === 'applied'
+        ? block.rows.length - applied.rows.length
+        : block.rows.filter(({ seq }) => seq <= applied.mark).length;
+    this.rowsResent += notNew;
   }
 }

@@ -146,7 +146,7 @@ export class Intake {
     const { value, bytes } = await this.#read(agent, resultBlock, message);
     checkBlock(value);
     const applied = await this.writer.write(value, bytes);
-    this.counters.block(applied);
+    this.counters.block(value, applied);
     if (applied.rows.length > 0) this.#options.stored?.(value, applied);
     const { epoch, lane } = value;
     return { v: PROTOCOL_VERSION, epoch, lane, mark: applied.mark };

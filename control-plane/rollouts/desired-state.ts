@@ -29,6 +29,7 @@ import {
 } from '../store/desired.ts';
 import { listJobs } from '../store/jobs.ts';
 import type { Schema } from '../store/schema.ts';
+import { Turns } from '../turns.ts';
 import { contentText, payloadText, sha256 } from './desired-payload.ts';
 import { place, type PlacedJob, placedJob } from './placement.ts';
 
@@ -66,8 +67,8 @@ export class DesiredState {
   readonly #versions = new Map<string, ReadonlyMap<string, number>>();
   /** Agents that were given the same content under a new revision: once per content. */
   readonly #reissued = new Map<string, string>();
+  readonly #turns = new Turns();
   #jobs: readonly PlacedJob[] = [];
-  #last: Promise<unknown> = Promise.resolve();
   #waitingAll: Promise<void> | undefined;
 
   private constructor(parts: DesiredStateParts) {
@@ -94,7 +95,7 @@ export class DesiredState {
 
   /** After a job changed. Calls that come while one waits for its turn share it. */
   recomputeAll(): Promise<void> {
-    this.#waitingAll ??= this.#inTurn(async () => {
+    this.#waitingAll ??= this.#turns.take(async () => {
       this.#waitingAll = undefined;
       await this.#loadJobs();
       await this.#bring(await allAgents(this.#parts.db));
@@ -105,7 +106,7 @@ export class DesiredState {
 
   /** After an agent was enrolled, approved, renamed or labelled. */
   recompute(agent: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const record = await agentById(this.#parts.db, agent);
       if (record !== undefined) await this.#bring([record]);
     });
@@ -120,7 +121,7 @@ export class DesiredState {
 
   /** Waits until no change is under way. */
   async settled(): Promise<void> {
-    await this.#last;
+    await this.#turns.settled();
   }
 
   /**
@@ -151,7 +152,7 @@ export class DesiredState {
         hint: 'enrol the device again',
       });
     }
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       const record = await agentById(this.#parts.db, request.agent);
       if (record !== undefined) await this.#bring([record], known);
     });
@@ -169,16 +170,6 @@ export class DesiredState {
     if (sha256(payloadText(stored)) === request.hash) return false;
     this.#reissued.set(request.agent, stored.contentHash);
     return true;
-  }
-
-  #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(run);
-    // The failure belongs to the caller of this turn; the next one begins all the same.
-    this.#last = turn.then(
-      () => undefined,
-      () => undefined,
-    );
-    return turn;
   }
 
   async #loadJobs(): Promise<void> {

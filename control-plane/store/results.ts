@@ -94,6 +94,15 @@ export async function newestResultId(db: Kysely<Schema>): Promise<number> {
   return row?.id ?? 0;
 }
 
+/** The oldest id that is left; 0 when there is none. */
+export async function oldestResultId(db: Kysely<Schema>): Promise<number> {
+  const row = await db
+    .selectFrom('results')
+    .select((e) => e.fn.min('id').as('id'))
+    .executeTakeFirst();
+  return row?.id ?? 0;
+}
+
 /** The id before the first row at or after `since`, from an index; 0 without `since`. */
 async function firstIdSince(db: Kysely<Schema>, page: ResultPage): Promise<number> {
   if (page.since === undefined || page.dataset === undefined) return 0;

@@ -30,6 +30,7 @@ import {
 import type { Store } from '@runnel/control-plane/store/open-store.ts';
 import type { Schema } from '@runnel/control-plane/store/schema.ts';
 import { resultsContract } from './store-results-contract.ts';
+import { retentionContract } from './store-retention-contract.ts';
 import { insertAgent, insertResults } from './store-rows.ts';
 
 export type OpenEmptyStore = () => Promise<Store>;
@@ -61,6 +62,7 @@ export function storeContract(name: string, openEmpty: OpenEmptyStore): void {
     desiredContract(withStore);
     historyContract(withStore);
     resultsContract(withStore);
+    retentionContract(withStore);
   });
 }
 

@@ -3,7 +3,9 @@ import * as fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type ApplyBlock, applyBlock, moveMark } from '@runnel/control-plane/intake/apply-block.ts';
 import { BlockWriter } from '@runnel/control-plane/intake/block-writer.ts';
+import { IntakeCounters } from '@runnel/control-plane/intake/intake-counters.ts';
 import { type Store, openStore } from '@runnel/control-plane/store/open-store.ts';
+import { pageResults } from '@runnel/control-plane/store/results.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
 import type { ResultBlock, Row } from '@runnel/shared/protocol/results.ts';
 import { tempDir } from '../../support/temp-dir.ts';
@@ -66,6 +68,26 @@ describe('a block', () => {
     expect(await seqs(store)).toEqual([1, 2, 3]);
   });
 
+  it('keeps keys in one spelling, so that latest knows them again', async () => {
+    const store = await memoryStore();
+    const rows = [
+      rowOf(1, { key: { line: 1, site: 'lyon' } }),
+      rowOf(2, { key: { site: 'lyon', line: 1 }, revision: 2 }),
+    ];
+    await applyTo(store, blockOf(0, 2, { rows }));
+    const page = { kind: 'result', dataset: 'rms', after: 0, limit: 10, latest: true } as const;
+    const { items } = await pageResults(store.db, page, () => Promise.resolve());
+    expect(items.map(({ seq, key }) => [seq, key])).toEqual([[2, { line: 1, site: 'lyon' }]]);
+  });
+
+  it('of an event that is dated in the future counts as of now', async () => {
+    const store = await memoryStore();
+    const rows = [1, 5000].map((time, index) => rowOf(index + 1, { kind: 'event', time }));
+    await applyTo(store, blockOf(0, 2, { rows }));
+    const events = await store.db.selectFrom('events').select('at').orderBy('id').execute();
+    expect(events).toEqual([{ at: 1 }, { at: 1000 }]);
+  });
+
   it('that overlaps the mark adds only what is new', async () => {
     const store = await memoryStore();
     await applyTo(store, blockOf(0, 3));
@@ -73,6 +95,20 @@ describe('a block', () => {
     expect(applied).toMatchObject({ mark: 6, lost: 0 });
     expect(applied.rows.map(({ seq }) => seq)).toEqual([4, 5, 6]);
     expect(await seqs(store)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  it('adds to the rows that came again exactly those that are in the store', async () => {
+    const store = await memoryStore();
+    const counters = new IntakeCounters();
+    const send = async (after: number, last: number): Promise<number> => {
+      const block = blockOf(after, last);
+      counters.block(block, await applyTo(store, block));
+      return counters.rowsResent;
+    };
+    expect(await send(0, 3)).toBe(0);
+    expect(await send(0, 3)).toBe(3);
+    expect(await send(1, 6)).toBe(5);
+    expect(await send(8, 9)).toBe(5);
   });
 
   it('with something missing before it stores nothing and says where to go on', async () => {

@@ -121,7 +121,14 @@ describe('runnel-control serve', () => {
   });
 
   it('answers wrong arguments with code 2', async () => {
-    for (const args of [['serve'], ['serve', '--data', 'x', '--http', 'nowhere'], ['fly']]) {
+    const wrongs = [
+      ['serve'],
+      ['serve', '--data', 'x', '--http', 'nowhere'],
+      ['serve', '--data', 'x', '--keep-results', '30'],
+      ['serve', '--data', 'x', '--keep-results-rows', '0'],
+      ['fly'],
+    ];
+    for (const args of wrongs) {
       const wrong = run(...args);
       expect(await wrong.ended, args.join(' ')).toBe(2);
       expect(wrong.err()).not.toBe('');

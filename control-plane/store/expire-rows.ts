@@ -1,0 +1,131 @@
+/**
+ * Deletes the oldest rows of a table, one small batch a call, so that the (synchronous) database is
+ * never held for long. Oldest means lowest id: insertion order, which is what cursors are made of.
+ * A reader whose cursor lies in the deleted range goes on with the oldest row that is left.
+ *
+ * A window's rows go together as far as `latest` can tell: with a row go the lower revisions of its
+ * window that were stored after it (a restored device sends such), so that what was superseded or
+ * retracted never comes back to life. Marks are never touched: a block that is sent again stays a
+ * duplicate however long its rows are gone.
+ *
+ * The file does not shrink; SQLite fills the pages that became free.
+ */
+import { type Kysely, type Transaction, sql } from 'kysely';
+import type { Schema } from './schema.ts';
+
+/** Rows stored before `beforeMs` go, and the oldest ones beyond `rowsMax`, both counted by id. */
+export interface KeepBounds {
+  readonly beforeMs: number;
+  readonly rowsMax: number;
+}
+
+export interface ExpiredRow {
+  readonly id: number;
+  readonly reason: 'age' | 'rows' | 'superseded';
+}
+
+export interface ExpiredResult extends ExpiredRow {
+  readonly kind: string;
+  readonly dataset: string;
+}
+
+/** At most `limit` rows by age or number, and what they superseded; empty: nothing is due. */
+export async function expireResults(
+  db: Kysely<Schema>,
+  bounds: KeepBounds,
+  limit: number,
+): Promise<ExpiredResult[]> {
+  return await db.transaction().execute(async (transaction) => {
+    const head = await transaction
+      .selectFrom('results')
+      .select(['id', 'kind', 'dataset', 'received_at as at'])
+      .orderBy('id')
+      .limit(limit)
+      .execute();
+    const due = dueRows(head, bounds, await newestId(transaction, 'results'));
+    const last = due.at(-1);
+    if (last === undefined) return [];
+    const superseded = await supersededBy(transaction, last.id);
+    await transaction.deleteFrom('results').where('id', '<=', last.id).execute();
+    for (const { id } of superseded) {
+      await transaction.deleteFrom('results').where('id', '=', id).execute();
+    }
+    return [...due, ...superseded];
+  });
+}
+
+/** At most `limit` rows; empty: nothing is due. */
+export async function expireHistory(
+  db: Kysely<Schema>,
+  table: 'events' | 'audit',
+  bounds: KeepBounds,
+  limit: number,
+): Promise<ExpiredRow[]> {
+  return await db.transaction().execute(async (transaction) => {
+    const head = await transaction
+      .selectFrom(table)
+      .select(['id', 'at'])
+      .orderBy('id')
+      .limit(limit)
+      .execute();
+    const due = dueRows(head, bounds, await newestId(transaction, table));
+    const last = due.at(-1);
+    if (last === undefined) return [];
+    await transaction.deleteFrom(table).where('id', '<=', last.id).execute();
+    return due;
+  });
+}
+
+/** The rows at the head that are due, up to the first that is not. */
+function dueRows<R extends { readonly id: number; readonly at: number }>(
+  head: readonly R[],
+  { beforeMs, rowsMax }: KeepBounds,
+  newest: number,
+): (R & { readonly reason: 'age' | 'rows' })[] {
+  const due: (R & { readonly reason: 'age' | 'rows' })[] = [];
+  for (const row of head) {
+    const old = row.at < beforeMs;
+    if (!old && row.id > newest - rowsMax) break;
+    due.push({ ...row, reason: old ? 'age' : 'rows' });
+  }
+  return due;
+}
+
+async function newestId(
+  db: Kysely<Schema>,
+  table: 'results' | 'events' | 'audit',
+): Promise<number> {
+  const row = await db
+    .selectFrom(table)
+    .select((e) => e.fn.max('id').as('id'))
+    .executeTakeFirst();
+  return row?.id ?? 0;
+}
+
+/** Rows after `last` whose window has a higher revision at or before it. */
+async function supersededBy(
+  transaction: Transaction<Schema>,
+  last: number,
+): Promise<ExpiredResult[]> {
+  const rows = await transaction
+    .selectFrom('results as gone')
+    .innerJoin('results as left', (join) =>
+      join
+        .onRef('left.dataset', '=', 'gone.dataset')
+        .onRef('left.agent', '=', 'gone.agent')
+        .onRef('left.step', '=', 'gone.step')
+        .onRef('left.key', '=', 'gone.key')
+        .onRef('left.window_start', '=', 'gone.window_start')
+        .onRef('left.window_end', '=', 'gone.window_end')
+        .onRef('left.revision', '<', 'gone.revision')
+        .onRef('left.job', '=', 'gone.job')
+        .onRef('left.kind', '=', 'gone.kind'),
+    )
+    .select(['left.id', 'left.kind', 'left.dataset'])
+    .distinct()
+    .where('gone.id', '<=', last)
+    // `+ 0` keeps the database from walking every later id instead of the index over windows.
+    .where(sql<number>`"left"."id" + 0`, '>', last)
+    .execute();
+  return rows.map((row) => ({ ...row, reason: 'superseded' }));
+}
