@@ -2,6 +2,13 @@
  * How the control plane gets its NATS: a child of its own, or a server that others run. Either
  * way there are two connections: the control plane's, and the system user's that pushes the
  * account with its revocations.
+ *
+ * A given server is best started from what `runnel-control nats-config` prints: it trusts our
+ * operator, so our own keys sign in and everything works as with the child. With `credsFile` the
+ * server has another operator. That one must have taken our account with its device signer
+ * (`nats-config` prints its JWT), and there is no system user of ours there: revocations are not
+ * pushed, so a revoked device is refused by the control plane at once but stays connected until
+ * its credentials end, 7 days at most.
  */
 import { networkInterfaces } from 'node:os';
 import { readFile } from 'node:fs/promises';
@@ -21,7 +28,7 @@ import { NatsServer } from './nats/nats-server.ts';
 export type NatsChoice =
   | {
       readonly kind: 'own';
-      /** Default 127.0.0.1:4222, else a free port that is kept. */
+      /** Default 127.0.0.1:4222, else a free port that is kept; port 0 is a free one too. */
       readonly listen?: ListenAddress;
       readonly tls?: NatsTls;
     }
@@ -51,7 +58,7 @@ export interface ConnectedNats {
   readonly link: NatsLink;
   /** Addresses that devices are given. */
   readonly deviceUrls: readonly string[];
-  /** PEM of the private CA that signed the server's certificate, if any. */
+  /** Undefined when the server is given. */
   readonly server: NatsServer | undefined;
   close(): Promise<void>;
 }
@@ -69,7 +76,10 @@ export async function connectNats(parts: ConnectNatsParts): Promise<ConnectedNat
     const credentials = await controlCredentials(choice, jwts);
     link = await NatsLink.connect({ ...common, credentials, name: 'runnel-control' });
     if (choice.kind === 'own' || choice.credsFile === undefined) {
-      await pusher.connect({ ...common, credentials: jwts.systemUser, name: 'runnel-accounts' });
+      const asSystem = { ...common, credentials: jwts.systemUser, name: 'runnel-accounts' };
+      await pusher.connect(asSystem, jwts.account.jwt);
+    } else {
+      log.warn('with --nats-creds revoked devices stay connected until their credentials end');
     }
     const connected = link;
     return {

@@ -43,11 +43,11 @@ export class DataDir {
   }
 
   get store(): string {
-    return join(this.path, 'store.db');
+    return storePath(this.path);
   }
 
   get keys(): string {
-    return join(this.path, 'keys');
+    return keysPath(this.path);
   }
 
   get nats(): string {
@@ -90,6 +90,14 @@ async function lockIn(path: string): Promise<Database.Database> {
       hint: 'end it first, or choose another directory with --data DIR',
     });
   }
+}
+
+export function storePath(dir: string): string {
+  return join(dir, 'store.db');
+}
+
+export function keysPath(dir: string): string {
+  return join(dir, 'keys');
 }
 
 export function adminTokenPath(dir: string): string {

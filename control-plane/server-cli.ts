@@ -13,13 +13,27 @@ import { durationOf } from '@runnel/shared/expressions/duration-text.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
 import type { NatsChoice } from './connect-nats.ts';
 import { controlVersion } from './control-version.ts';
+import { natsConfigText, rotateSigningKey } from './key-commands.ts';
 import { startControlPlane } from './main.ts';
 import { findNatsServer } from './nats/find-nats-server.ts';
 import { type ListenAddress, parseListen } from './nats/listen-address.ts';
 import { KEEP_DEFAULT } from './store/retention.ts';
+import type { NatsTls } from './nats/nats-config.ts';
 import { requestSignInLink } from './sign-in-link.ts';
 
-interface ServeOptions {
+interface TlsOptions {
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsCa?: string;
+}
+
+interface NatsConfigOptions extends TlsOptions {
+  readonly data: string;
+  readonly listen: ListenAddress;
+  readonly dir: string;
+}
+
+interface ServeOptions extends TlsOptions {
   readonly data: string;
   readonly http: ListenAddress;
   readonly publicUrl?: string;
@@ -27,9 +41,6 @@ interface ServeOptions {
   readonly natsUrl?: string;
   readonly natsCreds?: string;
   readonly natsAdvertise?: string;
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
-  readonly tlsCa?: string;
   readonly keepResults: number;
   readonly keepResultsRows: number;
   readonly keepEvents: number;
@@ -92,7 +103,7 @@ function endSignals() {
 }
 
 function natsChoice(options: ServeOptions): NatsChoice {
-  const { natsUrl, natsCreds, natsListen, tlsCert, tlsKey, tlsCa } = options;
+  const { natsUrl, natsCreds, natsListen, tlsCa } = options;
   if (natsUrl !== undefined) {
     return {
       kind: 'given',
@@ -101,16 +112,27 @@ function natsChoice(options: ServeOptions): NatsChoice {
       ...(tlsCa === undefined ? {} : { caFile: tlsCa }),
     };
   }
-  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
-    throw new RunnelError('arguments', '--tls-cert and --tls-key belong together');
-  }
-  const ca = tlsCa === undefined ? {} : { caFile: tlsCa };
+  const tls = tlsOf(options);
   return {
     kind: 'own',
     ...(natsListen === undefined ? {} : { listen: natsListen }),
-    ...(tlsCert === undefined || tlsKey === undefined
-      ? {}
-      : { tls: { certFile: tlsCert, keyFile: tlsKey, ...ca } }),
+    ...(tls === undefined ? {} : { tls }),
+  };
+}
+
+function tlsOf(options: TlsOptions): NatsTls | undefined {
+  const { tlsCert, tlsKey, tlsCa } = options;
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw new RunnelError('arguments', '--tls-cert and --tls-key belong together');
+  }
+  if (tlsCert === undefined || tlsKey === undefined) {
+    if (tlsCa === undefined) return undefined;
+    throw new RunnelError('arguments', '--tls-ca needs --tls-cert and --tls-key, or --nats-url');
+  }
+  return {
+    certFile: tlsCert,
+    keyFile: tlsKey,
+    ...(tlsCa === undefined ? {} : { caFile: tlsCa }),
   };
 }
 
@@ -163,7 +185,14 @@ function program(): Command {
         'tlsKey',
       ]),
     )
-    .option('--nats-creds <file>', 'credentials for --nats-url')
+    .addOption(
+      new Option(
+        '--nats-creds <file>',
+        'our user on a --nats-url server of another operator, which then must know our account; ' +
+          'revoked devices stay connected there until their credentials end. A server that runs ' +
+          'with what nats-config prints needs none',
+      ),
+    )
     .option('--nats-advertise <url>', 'how devices reach NATS, when not as it listens')
     .option('--tls-cert <file>', 'certificate of the own nats-server (PEM)')
     .option('--tls-key <file>', 'its private key (PEM)')
@@ -190,6 +219,7 @@ function program(): Command {
         .default('info'),
     )
     .action(serve);
+  addKeyCommands(root);
   root
     .command('sign-in-link')
     .description('print a one-time link that signs a browser in as admin')
@@ -211,12 +241,42 @@ function program(): Command {
   return root;
 }
 
+function addKeyCommands(root: Command): void {
+  root
+    .command('nats-config')
+    .description('print a whole configuration for a nats-server that others run (--nats-url)')
+    .requiredOption('--data <dir>', 'directory of the control plane')
+    .option('--listen <host:port>', 'where that server listens', address, {
+      host: '0.0.0.0',
+      port: 4222,
+    })
+    .option('--dir <dir>', "that server's own directory for accounts", '/var/lib/nats/runnel')
+    .option('--tls-cert <file>', 'its certificate there (PEM)')
+    .option('--tls-key <file>', 'its private key there (PEM)')
+    .action(async (options: NatsConfigOptions) => {
+      const { data, listen, dir } = options;
+      const tls = tlsOf(options);
+      const request = { dataDir: data, listen, resolverDir: dir, ...(tls && { tls }) };
+      process.stdout.write(await natsConfigText(request, systemClock, systemRandom));
+    });
+  root
+    .command('rotate-signing-key')
+    .description('sign desired state with a new key from the next start on')
+    .requiredOption('--data <dir>', 'directory of a control plane that does not run')
+    .action(async ({ data }: { data: string }) => {
+      await rotateSigningKey(data, systemRandom);
+      say('a new key signs from the next start on');
+    });
+}
+
 async function main(): Promise<number> {
   try {
     await program().parseAsync();
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    // Ended by a signal before it was ready: that is what was asked for.
+    if (error instanceof RunnelError && error.code === 'ended') return 0;
     const hint = error instanceof RunnelError && error.hint !== undefined ? ` (${error.hint})` : '';
     process.stderr.write(`runnel-control: ${messageOf(error)}${hint}\n`);
     if (!(error instanceof RunnelError) && error instanceof Error) {

@@ -23,12 +23,13 @@ export interface CheckedDefinition {
  * their type. Errors: `definition_invalid` with every issue found.
  */
 export function checkDefinition(text: string): CheckedDefinition {
-  const { job, document, locate } = parseJob(text);
+  const parsed = parseJob(text);
+  const { job, document } = parsed;
   try {
     compileStreamJob(job, sampleParameters(job.parameters));
   } catch (error) {
     if (!(error instanceof DefinitionError)) throw error;
-    throw new DefinitionError(withLocations(error.issues, locate));
+    throw new DefinitionError(withLocations(error.issues, (path) => parsed.locate(path)));
   }
   return {
     name: job.name,

@@ -177,19 +177,6 @@ export class Identity {
     return this.#keys.signDesired(payload);
   }
 
-  /**
-   * The same document with the list of keys of now: devices refuse a list that is older than one
-   * they have seen, and the key before the current one stays on the list.
-   */
-  withCurrentKeys(signed: SignedDesired): SignedDesired {
-    return { ...signed, keys: this.keys };
-  }
-
-  /** Sign all desired documents anew before rotating a second time. */
-  async rotateSigningKey(): Promise<void> {
-    await this.#keys.rotateSigningKey();
-  }
-
   async createApiToken(request: ApiTokenRequest): Promise<MadeToken> {
     return await createApiToken(this.#devices, request);
   }

@@ -24,8 +24,12 @@ export class AccountPusher {
     this.#log = log;
   }
 
-  /** Connects as the system user and pushes what came before. */
-  async connect(options: LinkOptions): Promise<void> {
+  /**
+   * Connects as the system user and pushes what came before, else `account`: a server that others
+   * run may have begun with an old one.
+   */
+  async connect(options: LinkOptions, account: string): Promise<void> {
+    this.#newest ??= account;
     const link = await NatsLink.connect(options);
     this.#link = link;
     this.#after = (ms, run) => options.clock.after(ms, run);

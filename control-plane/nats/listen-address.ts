@@ -14,11 +14,14 @@ export interface ListenAddress {
 
 const DEFAULT: ListenAddress = { host: '127.0.0.1', port: 4222 };
 
-/** `HOST:PORT`, `[::1]:4222`, `:4222` (every interface) or a port alone. Error: `nats_listen`. */
+/**
+ * `HOST:PORT`, `[::1]:4222`, `:4222` (every interface) or a port alone; port 0 is any free one.
+ * Error: `nats_listen`.
+ */
 export function parseListen(text: string): ListenAddress {
   const found = /^(?:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):)?(\d{1,5})$/.exec(text);
   const port = Number(found?.[3]);
-  if (found === null || port < 1 || port > 65_535) {
+  if (found === null || port > 65_535) {
     throw new RunnelError('nats_listen', `not an address to listen on: ${JSON.stringify(text)}`, {
       hint: 'write HOST:PORT, such as 0.0.0.0:4222',
     });
@@ -29,24 +32,25 @@ export function parseListen(text: string): ListenAddress {
 }
 
 /**
- * The address given, else the port kept in `portFile`, else 4222, else a free port; what was
- * chosen is kept. Error: `nats_port_taken` when the given one is.
+ * The address given; with port 0 there the port kept in `portFile`, else a free one. Without one
+ * the kept port, else 4222, else a free one. What was chosen here is kept. Error:
+ * `nats_port_taken` when the given one is.
  */
 export async function chooseListen(
   given: ListenAddress | undefined,
   portFile: string,
 ): Promise<{ readonly address: ListenAddress; readonly moved: boolean }> {
-  if (given !== undefined) {
+  if (given !== undefined && given.port !== 0) {
     if (await isFree(given)) return { address: given, moved: false };
     throw new RunnelError('nats_port_taken', `${given.host}:${given.port} is taken`, {
       hint: 'stop what listens there, or give another --nats-listen',
     });
   }
   const kept = await keptPort(portFile);
-  const wanted = { ...DEFAULT, port: kept ?? DEFAULT.port };
-  const address = (await isFree(wanted)) ? wanted : { ...DEFAULT, port: await freePort() };
-  if (address.port !== kept) await writeFile(portFile, `${address.port}\n`);
-  return { address, moved: kept !== undefined && address.port !== kept };
+  const { host, port } = given ?? DEFAULT;
+  const found = (await listenOnce({ host, port: kept ?? port })) ?? (await freePort(host));
+  if (found !== kept) await writeFile(portFile, `${found}\n`);
+  return { address: { host, port: found }, moved: kept !== undefined && found !== kept };
 }
 
 async function keptPort(portFile: string): Promise<number | undefined> {
@@ -59,6 +63,7 @@ async function keptPort(portFile: string): Promise<number | undefined> {
   }
 }
 
+/** The port when it is free; undefined when it is taken. */
 function listenOnce(address: ListenAddress): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const server = createServer();
@@ -78,8 +83,8 @@ async function isFree(address: ListenAddress): Promise<boolean> {
   return (await listenOnce(address)) !== undefined;
 }
 
-async function freePort(): Promise<number> {
-  const port = await listenOnce({ host: DEFAULT.host, port: 0 });
+async function freePort(host: string): Promise<number> {
+  const port = await listenOnce({ host, port: 0 });
   if (port === undefined) throw new RunnelError('nats_port_taken', 'this machine has no free port');
   return port;
 }

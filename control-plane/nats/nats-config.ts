@@ -5,6 +5,7 @@
  * Used for the embedded server, and printed for a server that is run by others.
  */
 import { limits } from '@runnel/shared/limits.ts';
+import type { ListenAddress } from './listen-address.ts';
 
 /** Accounts and operator as JWTs; `NatsJwts` of identity/ has this shape. */
 export interface ServerJwts {
@@ -16,20 +17,16 @@ export interface ServerJwts {
 export interface NatsTls {
   readonly certFile: string;
   readonly keyFile: string;
+  /** Private CA that signed the certificate; devices get it. Not asked of devices themselves. */
   readonly caFile?: string;
 }
 
 export interface NatsConfigOptions {
   readonly jwts: ServerJwts;
-  /** `127.0.0.1:4222` */
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: ListenAddress;
   /** A directory of the server's own for account JWTs. */
   readonly resolverDir: string;
   readonly tls?: NatsTls;
-  /** Loopback only; none unless asked for. */
-  readonly monitorPort?: number;
-  readonly pidFile?: string;
-  readonly serverName?: string;
 }
 
 /** Text of a configuration file; every string in it is quoted. */
@@ -38,7 +35,7 @@ export function natsConfigFor(options: NatsConfigOptions): string {
   const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
   const resolverDir = quote(options.resolverDir);
   const lines = [
-    `server_name: ${quote(options.serverName ?? 'runnel')}`,
+    'server_name: "runnel"',
     `listen: ${quote(`${host}:${listen.port}`)}`,
     `max_payload: ${limits.natsPayloadBytesMax}`,
     // A silent device is noticed within a minute; heartbeats are judged by the control plane.
@@ -53,15 +50,12 @@ export function natsConfigFor(options: NatsConfigOptions): string {
     `  ${jwts.account.publicKey}: ${quote(jwts.account.jwt)}`,
     '}',
   ];
-  if (options.pidFile !== undefined) lines.push(`pid_file: ${quote(options.pidFile)}`);
-  if (options.monitorPort !== undefined) lines.push(`http: "127.0.0.1:${options.monitorPort}"`);
   if (tls !== undefined) {
     lines.push(
       'tls: {',
       `  cert_file: ${quote(tls.certFile)}`,
       `  key_file: ${quote(tls.keyFile)}`,
     );
-    if (tls.caFile !== undefined) lines.push(`  ca_file: ${quote(tls.caFile)}`);
     lines.push('  timeout: 10', '}');
   }
   return `${lines.join('\n')}\n`;

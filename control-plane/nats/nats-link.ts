@@ -21,6 +21,8 @@ import type { EpochMs } from '@runnel/shared/ids.ts';
 const RECONNECT_WAIT_MS = 250;
 const PING_INTERVAL_MS = 5000;
 const REQUEST_TIMEOUT_MS = 5000;
+const HINT =
+  'check the address; a server that others run needs what `runnel-control nats-config` prints';
 
 export interface LinkOptions {
   readonly urls: readonly string[];
@@ -59,7 +61,7 @@ export class NatsLink {
       throw new RunnelError(
         'nats_connect',
         `cannot connect to NATS at ${options.urls.join(', ')}: ${messageOf(cause)}`,
-        { cause, retry: 'backoff', hint: 'check the address and credentials of the NATS server' },
+        { cause, retry: 'backoff', hint: HINT },
       );
     }
   }

@@ -40,10 +40,9 @@ export interface NatsServerOptions {
   readonly log: Logger;
   /** Asked before every start, so that a restart carries the newest revocations. */
   readonly jwts: () => Promise<ServerJwts>;
-  /** Default 127.0.0.1:4222, else a free port that is kept in `dir`. */
+  /** Default 127.0.0.1:4222, else a free port that is kept in `dir`; port 0 is a free one too. */
   readonly listen?: ListenAddress;
   readonly tls?: NatsTls;
-  readonly monitorPort?: number;
 }
 
 export class NatsServer {
@@ -169,14 +168,13 @@ export class NatsServer {
   }
 
   async #writeConfig(): Promise<string> {
-    const { dir, tls, monitorPort } = this.#options;
+    const { dir, tls } = this.#options;
     const path = configPath(dir);
     const text = natsConfigFor({
       jwts: await this.#options.jwts(),
       listen: this.address,
       resolverDir: join(dir, 'accounts'),
       ...(tls === undefined ? {} : { tls }),
-      ...(monitorPort === undefined ? {} : { monitorPort }),
     });
     await writeFile(path, text, { mode: 0o600 });
     await chmod(path, 0o600);

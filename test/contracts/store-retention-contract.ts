@@ -54,6 +54,11 @@ const rowsUpTo = (count: number) =>
   }));
 
 export function retentionContract(withStore: WithStore): void {
+  resultsExpire(withStore);
+  countsFollow(withStore);
+}
+
+function resultsExpire(withStore: WithStore): void {
   withStore('rows that are too old go, and a reader goes on behind them', async (db) => {
     await insertResults(db, rowsUpTo(10));
     const { next } = await pageResults(
@@ -102,6 +107,9 @@ export function retentionContract(withStore: WithStore): void {
     expect((await seqsOf(db, { latest: true })).seqs).toEqual([3, 4]);
   });
 
+}
+
+function countsFollow(withStore: WithStore): void {
   withStore('marks stay, so that a block of deleted rows is still a duplicate', async (db) => {
     const mark = { agent: 'a1', epoch: 'e1', lane: 'results', mark: 3, lost: 0, updated_at: 1 };
     await db.insertInto('marks').values(mark).execute();

@@ -6,10 +6,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { NatsChoice } from '@runnel/control-plane/connect-nats.ts';
 import { type ControlPlane, startControlPlane } from '@runnel/control-plane/main.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
-import { freePort } from './free-port.ts';
 import { silentLog } from './nats.ts';
 
 export interface ApiRequest {
@@ -36,13 +36,13 @@ export class TestControlPlane {
   readonly #control: ControlPlane;
   readonly #ownsDir: boolean;
 
-  static async start(dataDir?: string): Promise<TestControlPlane> {
+  static async start(dataDir?: string, nats?: NatsChoice): Promise<TestControlPlane> {
     const dir = dataDir ?? mkdtempSync(join(tmpdir(), 'runnel-control-'));
     const control = await startControlPlane({
       dataDir: dir,
       http: { host: '127.0.0.1', port: 0 },
       publicUrl: undefined,
-      nats: { kind: 'own', listen: { host: '127.0.0.1', port: await freePort() } },
+      nats: nats ?? { kind: 'own', listen: { host: '127.0.0.1', port: 0 } },
       natsAdvertise: undefined,
       clock: systemClock,
       random: systemRandom,

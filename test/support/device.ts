@@ -2,7 +2,7 @@
  * A device as the control plane meets it: enrols over HTTP, connects with its own credentials,
  * says what a test wants it to say. It runs no jobs; the agent itself is tested elsewhere.
  */
-import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import type { DesiredDocument, DesiredReply } from '@runnel/shared/protocol/desired.ts';
 import type { EnrolReply, Labels } from '@runnel/shared/protocol/enrolment.ts';
 import type { Heartbeat, JobReport } from '@runnel/shared/protocol/heartbeat.ts';
@@ -10,7 +10,7 @@ import type { AgentId } from '@runnel/shared/ids.ts';
 import type { MarkReply, Row } from '@runnel/shared/protocol/results.ts';
 import { subjects } from '@runnel/shared/protocol/subjects.ts';
 import type { TestControlPlane } from './control-plane.ts';
-import { type DeviceKey, enrolRequestOf, newDeviceKey } from './nats.ts';
+import { type DeviceKey, enrolRequestOf, newDeviceKey, openConnection } from './nats.ts';
 
 export class Device {
   readonly id: AgentId;
@@ -34,14 +34,7 @@ export class Device {
     if (answer.status !== 200) throw new Error(answer.text);
     const reply = answer.json as EnrolReply;
     if (reply.credentials === null) throw new Error('waits for approval');
-    const connection = await connect({
-      servers: reply.credentials.natsUrls,
-      authenticator: jwtAuthenticator(reply.credentials.jwt, key.seed),
-      inboxPrefix: `_INBOX.${reply.agent}`,
-      reconnect: false,
-      timeout: 5000,
-    });
-    return new Device(reply, key, connection);
+    return new Device(reply, key, await openConnection(reply.credentials, key, reply.agent));
   }
 
   private constructor(reply: EnrolReply, key: DeviceKey, connection: NatsConnection) {
@@ -128,7 +121,7 @@ export function jobReportOf(more: Partial<JobReport>): JobReport {
   };
 }
 
-function heartbeatOf(agent: string, seq: number, more: Partial<Heartbeat>): Heartbeat {
+export function heartbeatOf(agent: string, seq: number, more: Partial<Heartbeat>): Heartbeat {
   return {
     v: 1,
     agent,

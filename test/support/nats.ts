@@ -1,4 +1,7 @@
 /** A real nats-server for tests: found or fetched once, on a free port, ended with the test. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type NatsConnection, connect, jwtAuthenticator } from '@nats-io/transport-node';
 import { createUser } from '@nats-io/nkeys';
 import pino from 'pino';
@@ -6,6 +9,7 @@ import { onTestFinished } from 'vitest';
 import { Identity } from '@runnel/control-plane/identity/identity.ts';
 import { AccountPusher } from '@runnel/control-plane/nats/account-pusher.ts';
 import { findNatsServer } from '@runnel/control-plane/nats/find-nats-server.ts';
+import { greets } from '@runnel/control-plane/nats/listen-address.ts';
 import type { ServerJwts } from '@runnel/control-plane/nats/nats-config.ts';
 import { NatsLink } from '@runnel/control-plane/nats/nats-link.ts';
 import { NatsServer } from '@runnel/control-plane/nats/nats-server.ts';
@@ -20,6 +24,7 @@ import {
 import { systemRandom } from '@runnel/shared/random.ts';
 import { freePort } from './free-port.ts';
 import { tempDir } from './temp-dir.ts';
+import { waitFor } from './wait-for.ts';
 
 export const silentLog = pino({ level: process.env.TEST_LOG ?? 'silent' });
 
@@ -88,7 +93,8 @@ export async function openControlSide(
     ...(options.natsDir === undefined ? {} : { dir: options.natsDir }),
   });
   const common = { urls: [server.url], clock: systemClock, log: silentLog };
-  await pusher.connect({ ...common, credentials: jwts.systemUser, name: 'system' });
+  const asSystem = { ...common, credentials: jwts.systemUser, name: 'system' };
+  await pusher.connect(asSystem, jwts.account.jwt);
   onTestFinished(() => pusher.close());
   const link = await NatsLink.connect({
     ...common,
@@ -141,13 +147,38 @@ export async function connectDevice(
   key: DeviceKey,
   agent: string,
 ): Promise<NatsConnection> {
-  const connection = await connect({
-    servers: credentials.natsUrls,
-    authenticator: jwtAuthenticator(credentials.jwt, key.seed),
+  const connection = await openConnection(credentials, key, agent);
+  onTestFinished(() => connection.close());
+  return connection;
+}
+
+/** As `connectDevice`, and whoever asks for it closes it. */
+export async function openConnection(
+  { natsUrls, natsCa, jwt }: Credentials,
+  key: DeviceKey,
+  agent: string,
+): Promise<NatsConnection> {
+  return await connect({
+    servers: natsUrls,
+    authenticator: jwtAuthenticator(jwt, key.seed),
     inboxPrefix: `_INBOX.${agent}`,
     reconnect: false,
     timeout: 5000,
+    ...(natsCa === null ? {} : { tls: { ca: natsCa } }),
   });
-  onTestFinished(() => connection.close());
-  return connection;
+}
+
+/** A nats-server that others run, from a text of configuration; ended with the test. */
+export async function startForeignNats(config: string, port: number): Promise<ChildProcess> {
+  const path = join(tempDir('foreign'), 'nats.conf');
+  writeFileSync(path, config);
+  const child = spawn(await natsServerPath(), ['-c', path], { stdio: 'ignore' });
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  onTestFinished(async () => {
+    child.kill('SIGTERM');
+    await gone;
+  });
+  const address = { host: '127.0.0.1', port };
+  await waitFor('the foreign server', () => greets(address, 1000, systemClock));
+  return child;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { decode } from '@nats-io/jwt';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Identity } from '@runnel/control-plane/identity/identity.ts';
+import { KeyRing } from '@runnel/control-plane/identity/key-ring.ts';
 import { includesRole } from '@runnel/control-plane/identity/people.ts';
 import { openStore, type Store } from '@runnel/control-plane/store/open-store.ts';
 import { type Clock, systemClock } from '@runnel/shared/clock.ts';
@@ -241,14 +242,16 @@ describe('signed desired state', () => {
   });
 
   it('stays good over one rotation, and the sequence only goes up', async () => {
-    const { identity } = await openWorld();
-    const before = identity.signDesired('x');
-    await identity.rotateSigningKey();
-    const after = identity.withCurrentKeys(before);
-    const list = signingKeyList.parse(JSON.parse(after.keys.payload));
-    expect(list.sequence).toBe(2);
-    expect(list.keys.map(({ id }) => id)).toContain(before.keyId);
-    expect(identity.signDesired('x').keyId).not.toBe(before.keyId);
+    const keysDir = tempDir('keys');
+    const ring = await KeyRing.open(keysDir, systemRandom);
+    const before = ring.signDesired('x');
+    await ring.rotateSigningKey();
+    for (const after of [ring, await KeyRing.open(keysDir, systemRandom)]) {
+      const list = signingKeyList.parse(JSON.parse(after.keyList.payload));
+      expect(list.sequence).toBe(2);
+      expect(list.keys.map(({ id }) => id)).toContain(before.keyId);
+      expect(after.signDesired('x').keyId).not.toBe(before.keyId);
+    }
   });
 });
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { KeyRing } from '@runnel/control-plane/identity/key-ring.ts';
 import { type NatsJwts, natsJwts } from '@runnel/control-plane/identity/nats-jwts.ts';
-import { parseListen } from '@runnel/control-plane/nats/listen-address.ts';
+import { chooseListen, parseListen } from '@runnel/control-plane/nats/listen-address.ts';
 import { NatsLink } from '@runnel/control-plane/nats/nats-link.ts';
 import { NatsServer } from '@runnel/control-plane/nats/nats-server.ts';
 import { endProcess, startMark } from '@runnel/control-plane/nats/process-identity.ts';
@@ -120,7 +120,10 @@ describe('the embedded nats-server', () => {
     });
   });
 
-  it('keeps the port that it chose by itself', async () => {
+  it.each([
+    ['without an address', undefined],
+    ['for port 0', { host: '127.0.0.1', port: 0 }],
+  ])('keeps the port that it chose %s', async (_name, listen) => {
     const dir = tempDir('nats');
     const jwts = await someJwts();
     const program = await natsServerPath();
@@ -132,6 +135,7 @@ describe('the embedded nats-server', () => {
         random: systemRandom,
         log: silentLog,
         jwts: () => Promise.resolve(jwts),
+        ...(listen === undefined ? {} : { listen }),
       });
     const first = await begin();
     await first.stop();
@@ -139,6 +143,21 @@ describe('the embedded nats-server', () => {
     await second.stop();
     expect(second.address).toEqual(first.address);
     expect(readFileSync(join(dir, 'port'), 'utf8').trim()).toBe(String(first.address.port));
+    if (listen !== undefined) expect(first.address.port).not.toBe(4222);
+  });
+
+  it('takes another port when the one that it kept is taken', async () => {
+    const dir = tempDir('nats');
+    const portFile = join(dir, 'port');
+    const given = { host: '127.0.0.1', port: 0 };
+    const first = await chooseListen(given, portFile);
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(first.address.port, '127.0.0.1', resolve));
+    onTestFinished(() => new Promise<void>((resolve) => taken.close(() => resolve())));
+    const next = await chooseListen(given, portFile);
+    expect(next.moved).toBe(true);
+    expect(next.address.port).not.toBe(first.address.port);
+    expect(await chooseListen(given, portFile)).toEqual({ address: next.address, moved: false });
   });
 
   it('names what the server said when it cannot start', async () => {
@@ -157,12 +176,13 @@ describe('an address to listen on', () => {
     [':4222', { host: '0.0.0.0', port: 4222 }],
     ['4333', { host: '127.0.0.1', port: 4333 }],
     ['[::1]:4222', { host: '::1', port: 4222 }],
+    ['127.0.0.1:0', { host: '127.0.0.1', port: 0 }],
     ['nats.example:4222', { host: 'nats.example', port: 4222 }],
   ])('%s', (text, expected) => {
     expect(parseListen(text)).toEqual(expected);
   });
 
-  it.each(['', '127.0.0.1', '127.0.0.1:0', '127.0.0.1:99999', 'a:b:4222'])('is not %j', (text) => {
+  it.each(['', '127.0.0.1', '127.0.0.1:99999', 'a:b:4222'])('is not %j', (text) => {
     expect(() => parseListen(text)).toThrow(/not an address/);
   });
 });
