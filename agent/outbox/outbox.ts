@@ -141,7 +141,8 @@ export class Outbox implements Participant {
 
   /**
    * Deletes up to the mark; resolves when that is on disk. A mark below ours says that the control
-   * plane was restored from a backup: the next block then declares what is gone on both sides.
+   * plane was restored from a backup: the next block then declares what is gone on both sides. One
+   * beyond what we sent of an earlier epoch says that our disk was: it has all that is left there.
    */
   async acknowledge(epoch: string, lane: Lane, mark: number): Promise<void> {
     const found = this.#epochs.find((candidate) => candidate.epoch === epoch);
@@ -154,7 +155,8 @@ export class Outbox implements Participant {
       return;
     }
     this.#behind.delete(rows);
-    rows.acknowledge(mark);
+    const isEarlier = found !== this.#current;
+    rows.acknowledge(isEarlier ? Math.min(mark, rows.record.next - 1) : mark, isEarlier);
     if (rows.hasAcknowledged) await this.#options.commit();
   }
 

@@ -40,6 +40,9 @@ export interface LaneBlock {
   readonly rows: readonly { readonly seq: number; readonly text: string }[];
 }
 
+/** What a row takes in a block beside its text: `"seq":…,` and a comma. */
+const ROW_BYTES = 24;
+
 interface Chunk {
   readonly first: number;
   readonly rows: number;
@@ -138,19 +141,16 @@ export class RowLane {
     let bytes = 0;
     let complete = true;
     for (const { key, value } of this.#store.range('outbox', this.#chunks(0))) {
-      let seq = firstSeq(key);
-      if (seq >= next) break;
+      const first = firstSeq(key);
+      if (first >= next) break;
+      let seq = first - 1;
       for (const text of chunkTexts(value)) {
-        const skipped = seq <= mark;
-        if (!skipped && rows.length > 0) {
-          complete = rows.length < rowsMax && bytes + text.length <= bytesMax;
-          if (!complete) break;
-        }
-        if (!skipped) {
-          rows.push({ seq, text });
-          bytes += Buffer.byteLength(text) + 16;
-        }
-        seq++;
+        if (++seq <= mark) continue;
+        const size = Buffer.byteLength(text) + ROW_BYTES;
+        complete = rows.length === 0 || (rows.length < rowsMax && bytes + size <= bytesMax);
+        if (!complete) break;
+        rows.push({ seq, text });
+        bytes += size;
       }
       if (!complete) break;
     }
@@ -159,15 +159,17 @@ export class RowLane {
     return { after: mark, last, lost: last - mark - rows.length, rows };
   }
 
-  /** Rows up to `mark` may go; they are deleted by the next `stageAcknowledged`. */
-  acknowledge(mark: number): void {
+  /**
+   * Rows up to `mark` may go; they are deleted by the next `stageAcknowledged`. A mark beyond what
+   * was given is refused, unless `sentBefore`: another process of this agent gave them.
+   */
+  acknowledge(mark: number, sentBefore = false): void {
+    if (sentBefore) this.#inFlight = Math.max(this.#inFlight, mark);
     if (mark > this.#inFlight && mark > this.#flushed.mark) {
       throw new RunnelError(
         'outbox_mark_beyond',
         `mark ${mark} is beyond ${this.#inFlight}, sent`,
-        {
-          fields: { mark, sent: this.#inFlight },
-        },
+        { fields: { mark, sent: this.#inFlight } },
       );
     }
     this.#acknowledged = Math.max(this.#acknowledged, mark);

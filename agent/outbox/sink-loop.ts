@@ -3,9 +3,10 @@
  * lane in order, commits mark and state together, and goes on.
  *
  * A failure closes the sink, waits with backoff and jitter behind the circuit breaker, and opens it
- * again with what is committed. Rows that the sink refuses for good (`retry: 'never'`) are tried
- * one by one, and those that are refused then go to the dead letters. Delivery is at least once,
- * with an id that stays the same (`<agent>-<epoch>-<lane>-<seq>`).
+ * again with what is committed. What the sink refuses for good (one row: `RejectedRow`; all of
+ * them: any other `retry: 'never'`) goes to the dead letters, in the commit that passes over it, and
+ * the others are delivered without it. Delivery is at least once, with an id that stays the same
+ * (`<agent>-<epoch>-<lane>-<seq>`).
  */
 import type { Logger } from 'pino';
 import type { SinkDefinition } from '@runnel/shared/definitions/sinks/registry.ts';
@@ -15,7 +16,7 @@ import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { epochMs } from '@runnel/shared/ids.ts';
 import { jittered, type Random } from '@runnel/shared/random.ts';
 import type { Conditions } from '../resources/conditions.ts';
-import type { DeliveryRow, Sink } from '../sinks/sink.ts';
+import { type DeliveryRow, RejectedRow, type Sink } from '../sinks/sink.ts';
 import { type Breaker, CLOSED, openForMs, pauseMs, transition } from './circuit-breaker.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { LocalLane } from './delivery.ts';
@@ -39,6 +40,11 @@ export interface SinkLoopOptions {
   readonly commit: () => Promise<void>;
 }
 
+interface RefusedRow {
+  readonly row: DeliveryRow;
+  readonly error: RunnelError;
+}
+
 /** Kept with the lane. */
 interface Extra {
   readonly state: unknown;
@@ -54,8 +60,8 @@ export class SinkLoop {
   #breaker: Breaker;
   /** State and breaker that the next commit stores. */
   #pending: Extra | undefined;
-  /** Rows are handed over one at a time: one of them was refused for good. */
-  #singly = 0;
+  /** Refused for good, by seq, and not yet passed over by a commit. */
+  readonly #refused = new Map<number, RefusedRow>();
 
   constructor(options: SinkLoopOptions) {
     this.#options = options;
@@ -99,39 +105,42 @@ export class SinkLoop {
 
   /** Delivers one block; false when there is none. */
   async #step(): Promise<boolean> {
-    const { rows, clock } = this.#options;
-    const block = rows.read(this.#singly > 0 ? 1 : ROWS_MAX, BYTES_MAX);
+    const { rows, clock, random } = this.#options;
+    const block = rows.read(ROWS_MAX, BYTES_MAX);
     if (block === undefined) return false;
-    await this.#pause(openForMs(this.#breaker, clock.now()));
+    await this.#pause(jittered(random, openForMs(this.#breaker, clock.now())));
+    if (this.#abort.signal.aborted) return false;
     if (this.#breaker.state === 'open') {
       this.#breaker = transition(this.#breaker, 'probe', clock.now());
     }
     const sink = await this.#open();
-    const deliverable = block.rows.map(({ seq, text }) => this.#row(seq, text));
+    const deliverable = block.rows
+      .filter(({ seq }) => !this.#refused.has(seq))
+      .map(({ seq, text }) => this.#row(seq, text));
     let state = this.#stored().state;
     try {
       if (deliverable.length > 0) state = await sink.deliver(deliverable);
     } catch (error) {
-      if (!(error instanceof RunnelError) || error.retry !== 'never') throw error;
-      await this.#closeSink();
-      if (deliverable.length > 1) {
-        this.#singly = deliverable.length;
-        return true;
+      // Nothing of them was delivered: again, without those that were refused.
+      for (const row of refusedBy(error, deliverable)) {
+        this.#refused.set(row.seq, { row, error: error as RunnelError });
       }
-      this.#refused(deliverable, error);
+      return true;
     }
-    if (this.#singly > 0) this.#singly--;
     this.#breaker = transition(this.#breaker, 'delivered', clock.now());
     await this.#commit(block.last, state);
     return true;
   }
 
+  /** One commit holds the mark, the sink's state and the dead letters up to it. */
   async #commit(mark: number, state: unknown): Promise<void> {
     const { rows, commit, conditions, id } = this.#options;
     this.#pending = { state: state ?? null, breaker: this.#breaker };
+    for (const [seq, refused] of this.#refused) if (seq <= mark) this.#bury(refused);
     rows.acknowledge(mark);
     await commit();
-    conditions.clear(`sinks/${id}`);
+    this.#refused.clear();
+    conditions.clear(conditionType(id));
   }
 
   #row(seq: number, text: string): DeliveryRow {
@@ -145,28 +154,30 @@ export class SinkLoop {
     return { id: rowId, seq, job: local.job, version, output };
   }
 
-  #refused(rows: readonly DeliveryRow[], error: RunnelError): void {
+  #bury({ row, error }: RefusedRow): void {
     const { local, deadLetters } = this.#options;
-    for (const { output, version } of rows) {
-      deadLetters.add(local.job, version, {
-        step: output.step,
-        reason: 'sink_refused',
-        message: `${local.definition.kind}: ${error.message}`,
-        record: { topic: '', payload: output, time: output.time },
-        at: epochMs(output.at),
-      });
-    }
+    const { output, version } = row;
+    deadLetters.add(local.job, version, {
+      step: output.step,
+      reason: 'sink_refused',
+      message: `${local.definition.kind}: ${error.message}`,
+      record: { topic: '', payload: output, time: output.time },
+      at: epochMs(output.at),
+    });
   }
 
   async #failed(error: unknown): Promise<void> {
     const { clock, random, log, conditions, id, local, rows } = this.#options;
     await this.#closeSink();
+    // The letters of a commit that failed are gone: the sink will refuse these rows again.
+    this.#refused.clear();
     this.#breaker = transition(this.#breaker, 'failed', clock.now());
     this.#pending = { state: this.#stored().state, breaker: this.#breaker };
-    const message = `${local.job}, sink ${local.index} (${local.definition.kind}): ${messageOf(error)}`;
+    const { kind } = local.definition;
+    const message = `${local.job}, sink ${local.index} (${kind}): ${messageOf(error)}`;
     log.warn({ sink: id, error: message, waiting: rows.record.rows }, 'sink did not take rows');
     conditions.set({
-      type: `sinks/${id}`.slice(0, 200),
+      type: conditionType(id),
       axis: 'jobs',
       severity: this.#breaker.state === 'open' ? 'error' : 'warning',
       reason: this.#breaker.state === 'open' ? 'SinkDown' : 'SinkFailing',
@@ -217,4 +228,16 @@ export class SinkLoop {
       if (!signal.aborted) throw error;
     }
   }
+}
+
+const conditionType = (id: string): string => `sinks/${id}`.slice(0, 200);
+
+/** The rows that an error of `deliver` gives up; throws an error that gives up none. */
+function refusedBy(error: unknown, rows: readonly DeliveryRow[]): readonly DeliveryRow[] {
+  if (!(error instanceof RunnelError) || error.retry !== 'never') throw error;
+  if (!(error instanceof RejectedRow)) return rows;
+  const refused = rows.filter(({ seq }) => seq === error.seq);
+  // One that it was not given would be refused for ever.
+  if (refused.length === 0) throw new RunnelError('sink_rejected_unknown_row', error.message);
+  return refused;
 }

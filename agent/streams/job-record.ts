@@ -4,7 +4,8 @@
  * - `['job', name]`: which version runs with which parameters, where its state lies, and its offset
  *   when it is not at the journal's head. Written when one of these changes, not per commit: jobs
  *   that have caught up share the head.
- * - `['counters', name]`: totals since the job came to this device, in every commit that changed them.
+ * - `['counters', name]`: totals since the job came to this device, in every commit that changed
+ *   them.
  * - `['garbage', slot]`: state of no version any more, deleted bit by bit.
  * - `['slots']`: the number that the next slot of state gets.
  *

@@ -26,7 +26,7 @@ export interface RunnableSource {
 export type RunnableSink =
   | { readonly to: 'results'; readonly dataset: string; readonly urgent: boolean }
   | { readonly to: 'alerts'; readonly urgent: boolean }
-  /** `definition` is plain JSON; it is stored with its rows, so that they can be delivered later. */
+  /** `definition` is plain JSON, stored with its rows, so that they can be delivered later. */
   | { readonly to: 'local'; readonly definition: SinkDefinition; readonly urgent: boolean };
 
 export interface RunnableStep {

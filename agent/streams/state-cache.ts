@@ -74,7 +74,7 @@ export class StateCache implements JobState {
     if (step === undefined) {
       let known = this.#known.get(stepId);
       if (known === undefined) {
-        // Kept steps keep their index, so there may be gaps: only the largest one says what is free.
+        // Kept steps keep their index, so there may be gaps: the largest says what is free.
         const index = Math.max(-1, ...[...this.#known.values()].map((each) => each.index)) + 1;
         known = { id: stepId, index, version };
         this.#known.set(stepId, known);

@@ -10,7 +10,7 @@ export function verifyEntry(): Promise<string> {
   return built;
 }
 
-/** The result lies under node_modules, so that it finds the native packages; its own per process. */
+/** It lies under node_modules, so that it finds the native packages; its own per process. */
 export async function bundle(file: string, name: string): Promise<string> {
   const output = join(root, `node_modules/.cache/runnel-test/${name}-${process.pid}.mjs`);
   const build = await rolldown({

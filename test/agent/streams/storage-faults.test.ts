@@ -28,7 +28,7 @@ function faulty(store: CheckpointStore, disk: { failing: boolean }): CheckpointS
 }
 
 describe('a commit that fails', () => {
-  it('is forgotten wholly: the origin gives again, state and rows are those of one run', async () => {
+  it('is forgotten wholly: the origin gives again, and the rows are those of one run', async () => {
     const disk = { failing: false };
     const site = await openSite({ wrapStore: (store) => faulty(store, disk) });
     await site.runtime.applyJobs([desired('a')]);

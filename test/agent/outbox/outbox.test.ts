@@ -1,0 +1,123 @@
+/** Corners of the outbox that have a story of their own; the rest is in outbox.property.test.ts. */
+import { describe, expect, it } from 'vitest';
+import type { CheckpointStore } from '@runnel/agent/checkpoints/checkpoint-store.ts';
+import { Outbox } from '@runnel/agent/outbox/outbox.ts';
+import { limits } from '@runnel/shared/limits.ts';
+import type { Lane } from '@runnel/shared/protocol/results.ts';
+import { Committer, openTestStore } from './open-test-store.ts';
+
+interface Opened {
+  readonly outbox: Outbox;
+  readonly put: (lane: Lane, ...values: unknown[]) => Promise<void>;
+}
+
+function open(store: CheckpointStore, epoch: string, bytesMax = 1e9): Opened {
+  const committer = new Committer(store);
+  const commit = () => committer.commit();
+  const outbox = new Outbox({ store, agent: 'agent1', epoch, bytesMax, commit });
+  committer.use(outbox);
+  return {
+    outbox,
+    async put(lane, ...values) {
+      for (const value of values) outbox.add(lane, JSON.stringify({ value }));
+      await commit();
+    },
+  };
+}
+
+const valuesOf = (outbox: Outbox, lane: Lane): unknown[] | undefined =>
+  outbox.next(lane)?.rows.map(({ value }) => value);
+
+describe('a control plane that was restored from a backup', () => {
+  it('is told what is gone on both sides, once, and gets what is left', async () => {
+    const { outbox, put } = open(openTestStore(), 'e1');
+    await put('results', 1, 2, 3, 4);
+    outbox.next('results');
+    await outbox.acknowledge('e1', 'results', 3);
+    // Its mark is older than what it had acknowledged.
+    await outbox.acknowledge('e1', 'results', 1);
+    await outbox.acknowledge('e1', 'results', 1);
+    expect(outbox.next('results')).toMatchObject({
+      after: 1,
+      last: 4,
+      lost: 2,
+      rows: [{ seq: 4 }],
+    });
+    expect(outbox.gapRows).toBe(2);
+    await outbox.acknowledge('e1', 'results', 4);
+    expect(outbox.next('results')).toBeUndefined();
+  });
+});
+
+describe('a device whose disk was restored from a backup', () => {
+  it('deletes what the control plane already has of an earlier epoch', async () => {
+    const store = openTestStore();
+    await open(store, 'e1').put('results', 'a', 'b');
+    const { outbox, put } = open(store, 'e2');
+    await put('results', 'c');
+    expect(valuesOf(outbox, 'results')).toEqual(['a', 'b']);
+    // The epoch had gone on to 5,000 on the disk that was lost.
+    await outbox.acknowledge('e1', 'results', 5000);
+    expect(valuesOf(outbox, 'results')).toEqual(['c']);
+  });
+
+  it('refuses a mark beyond what this process has sent in its own epoch', async () => {
+    const { outbox, put } = open(openTestStore(), 'e1');
+    await put('results', 'a');
+    outbox.next('results');
+    await put('results', 'b');
+    await expect(outbox.acknowledge('e1', 'results', 2)).rejects.toThrow(/beyond 1/);
+    expect(valuesOf(outbox, 'results')).toEqual(['a', 'b']);
+  });
+
+  it('may not go on in an epoch that is in the store', async () => {
+    const store = openTestStore();
+    await open(store, 'e1').put('results', 'a');
+    expect(() => open(store, 'e1')).toThrow(/already in the outbox/);
+  });
+});
+
+describe('an outbox that is full', () => {
+  it('drops bulk before results before alerts', async () => {
+    const { outbox, put } = open(openTestStore(), 'e1', 4000);
+    const pad = 'x'.repeat(1000);
+    await put('alerts', `1${pad}`);
+    await put('results', `2${pad}`);
+    await put('bulk', `3${pad}`);
+    await put('results', `4${pad}`);
+    expect(outbox.next('bulk')).toMatchObject({ after: 0, last: 1, lost: 1, rows: [] });
+    await put('alerts', `5${pad}`);
+    await put('alerts', `6${pad}`);
+    expect(outbox.next('results')).toMatchObject({ lost: 2, rows: [] });
+    expect(outbox.next('alerts')?.rows).toHaveLength(3);
+    expect(outbox.depth().lost).toBe(3);
+  });
+});
+
+describe('a block', () => {
+  it('stays within rows and bytes as it goes over the wire, in any script', async () => {
+    const { outbox, put } = open(openTestStore(), 'e1');
+    await put('results', ...Array.from({ length: 3000 }, (_, n) => `${n}${'漢'.repeat(n % 90)}`));
+    await put('bulk', ...Array.from({ length: 5000 }, (_, n) => n));
+    let rows = 0;
+    for (let block = outbox.next('results'); block; block = outbox.next('results')) {
+      const bytes = Buffer.byteLength(JSON.stringify(block));
+      expect(bytes).toBeLessThanOrEqual(limits.resultBlockBytesMax);
+      rows += block.rows.length;
+      await outbox.acknowledge('e1', 'results', block.last);
+    }
+    expect(rows).toBe(3000);
+    expect(outbox.next('bulk')?.rows).toHaveLength(limits.resultBlockRowsMax);
+  });
+
+  it('holds a row that is larger than a block by itself', async () => {
+    const { outbox, put } = open(openTestStore(), 'e1');
+    const large = 'x'.repeat(limits.resultBlockBytesMax + 1);
+    await put('results', 1, large, 3);
+    expect(valuesOf(outbox, 'results')).toEqual([1]);
+    await outbox.acknowledge('e1', 'results', 1);
+    expect(valuesOf(outbox, 'results')).toEqual([large]);
+    await outbox.acknowledge('e1', 'results', 2);
+    expect(valuesOf(outbox, 'results')).toEqual([3]);
+  });
+});
