@@ -18,7 +18,8 @@ describeWith(['mosquitto'], 'long crash run', () => {
         const report = await crashRun({ dir, broker, seed, cuts: 6, ...shape }, Date.now());
         process.stdout.write(`${JSON.stringify({ seed, broker, ...report, wrong: undefined })}\n`);
         expect(report.wrong).toEqual([]);
-        expect(report.kills).toMatchObject({ agent: 6, nats: 6, control: 6 });
+        const { agent, nats, control } = report.kills;
+        expect(Math.min(agent, nats, control)).toBeGreaterThanOrEqual(6);
         expect(report.redelivered, 'records that the ring recognised').toBeGreaterThan(0);
         expect(report.resent, 'rows that were sent again').toBeGreaterThan(0);
       });

@@ -22,8 +22,9 @@ describeWith(['mosquitto'], 'after SIGKILL of agent, nats-server and control pla
       Date.now(),
     );
     expect(report.wrong).toEqual([]);
-    expect(report.kills).toMatchObject({ agent: 2, nats: 2, control: 2 });
+    expect(Math.min(report.kills.agent, report.kills.nats, report.kills.control)).toBe(2);
     expect(report.cuts, 'cuts between flush and PUBACK').toBeGreaterThan(0);
+    expect(report.resent, 'blocks that were sent again').toBeGreaterThan(0);
     expect(report.redelivered, 'records that the ring recognised').toBeGreaterThan(0);
   }, 180_000);
 
@@ -41,8 +42,9 @@ describeWith(['mosquitto'], 'after SIGKILL of agent, nats-server and control pla
       Date.now(),
     );
     expect(report.wrong).toEqual([]);
-    expect(report.kills).toMatchObject({ agent: 2, nats: 2, control: 2 });
+    expect(Math.min(report.kills.agent, report.kills.nats, report.kills.control)).toBe(2);
     expect(report.cuts, 'cuts between flush and PUBACK').toBeGreaterThan(0);
+    expect(report.resent, 'blocks that were sent again').toBeGreaterThan(0);
     expect(report.redelivered, 'messages that the ring recognised').toBeGreaterThan(0);
   }, 180_000);
 });

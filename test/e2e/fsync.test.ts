@@ -21,7 +21,8 @@ const CALLS =
 async function traced(broker: 'mosquitto' | 'embedded'): Promise<Verdict> {
   const dir = tempDir('fsync');
   const trace = join(dir, 'trace');
-  const flags = ['-f', '-ttt', '-T', '-xx', '-yy', '-s', '1000000', '-e', `trace=${CALLS}`];
+  // `-D`: the process that is started is the agent itself, so that signals reach it.
+  const flags = ['-D', '-f', '-ttt', '-T', '-xx', '-yy', '-s', '1000000', '-e', `trace=${CALLS}`];
   const site = await Site.start({
     dir,
     broker,

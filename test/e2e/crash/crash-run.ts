@@ -9,10 +9,10 @@ import { seededRandom } from '@runnel/shared/random.ts';
 import { pause } from '../../support/pause.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { type StoredResult, audit, readAll } from './audit.ts';
-import { CutProxy } from './cut-proxy.ts';
+import { CutProxy, isPuback } from './cut-proxy.ts';
 import { Publisher } from './publisher.ts';
 import { Site, type SiteOptions } from './site.ts';
-import { crashJob, makeWorkload } from './workload.ts';
+import { type Workload, crashJob, makeWorkload } from './workload.ts';
 
 export interface CrashPlan extends SiteOptions {
   readonly seed: number;
@@ -22,7 +22,7 @@ export interface CrashPlan extends SiteOptions {
   readonly kills: number;
   /** Only these are killed; all three when absent. */
   readonly targets?: readonly ('agent' | 'nats' | 'control')[];
-  /** How often a connection is cut with PUBACKs in the air. */
+  /** How often a connection is cut with PUBACKs in the air, and with the answer to a block. */
   readonly cuts: number;
   /** How long the rows may take to arrive after the last message. */
   readonly settleMs?: number;
@@ -34,16 +34,20 @@ export interface CrashReport {
   readonly acknowledged: number;
   readonly kills: Site['kills'];
   readonly cuts: number;
+  /** Answers to blocks that were cut off. */
+  readonly answers: number;
   /** Records that the ring recognised as already committed. */
   readonly redelivered: number;
   /** Blocks of rows that the control plane had already and did not store again. */
   readonly resent: number;
 }
 
+/** While messages flow, PUBACKs do, unless the agent is just starting. */
+const CUT_MS = 20_000;
 /** How often the counters are read. */
 const LOOK_MS = 200;
 
-type Strike = 'agent' | 'nats' | 'control' | 'cut';
+type Strike = 'agent' | 'nats' | 'control' | 'cut' | 'answer';
 
 /** When what is struck, by how many messages have been given. */
 function strikes(plan: CrashPlan): Map<number, Strike> {
@@ -51,7 +55,7 @@ function strikes(plan: CrashPlan): Map<number, Strike> {
   const kinds: Strike[] = [];
   const targets = plan.targets ?? (['agent', 'nats', 'control'] as const);
   for (let round = 0; round < plan.kills; round += 1) kinds.push(...targets);
-  for (let round = 0; round < plan.cuts; round += 1) kinds.push('cut');
+  for (let round = 0; round < plan.cuts; round += 1) kinds.push('cut', 'answer');
   for (let index = kinds.length - 1; index > 0; index -= 1) {
     const other = Math.floor(random.next() * (index + 1));
     [kinds[index], kinds[other]] = [kinds[other] as Strike, kinds[index] as Strike];
@@ -68,7 +72,7 @@ export async function crashRun(plan: CrashPlan, startMs: number): Promise<CrashR
   const workload = makeWorkload(plan.seed, plan.messages, startMs);
   const site = await Site.start(plan);
   const embedded = plan.broker === 'embedded';
-  const proxy = new CutProxy(site.brokerPort, embedded ? 'server' : 'client');
+  const proxy = new CutProxy(site.brokerPort, embedded ? 'server' : 'client', isPuback);
   const proxyPort = await proxy.listen();
   const publisher = new Publisher(embedded ? proxyPort : site.brokerPort);
   const tally = new Tally(site);
@@ -92,7 +96,7 @@ export async function crashRun(plan: CrashPlan, startMs: number): Promise<CrashR
     await struck;
     if (broken !== undefined) throw broken;
     await publisher.publish([workload.closing], plan.perSecond, () => undefined);
-    const rows = await settled(site, workload.expected.size, plan.settleMs ?? 60_000);
+    const rows = await settled(site, workload, plan.settleMs ?? 60_000);
     await tally.look();
     return {
       wrong: audit(rows, workload),
@@ -100,6 +104,7 @@ export async function crashRun(plan: CrashPlan, startMs: number): Promise<CrashR
       acknowledged: publisher.acknowledged,
       kills: site.kills,
       cuts: proxy.cuts,
+      answers: site.natsCut.cuts,
       redelivered: tally.redelivered,
       resent: tally.resent,
     };
@@ -115,7 +120,15 @@ export async function crashRun(plan: CrashPlan, startMs: number): Promise<CrashR
 
 async function strike(site: Site, proxy: CutProxy, tally: Tally, kind: Strike): Promise<void> {
   if (kind === 'cut') {
+    // Every other time the agent dies with the connection: only what is on disk can help it then.
+    const { cuts } = proxy;
     proxy.arm();
+    if (cuts % 2 === 1) return;
+    await waitFor('PUBACKs to cut off', () => proxy.cuts > cuts, CUT_MS);
+    await site.killAgent();
+    site.startAgent();
+  } else if (kind === 'answer') {
+    site.natsCut.arm();
   } else if (kind === 'nats') {
     await waitFor('a nats-server to kill', () => site.killNats());
   } else if (kind === 'agent') {
@@ -129,7 +142,12 @@ async function strike(site: Site, proxy: CutProxy, tally: Tally, kind: Strike): 
 }
 
 /** All rows, once no more come: as many as expected, and the same count twice. */
-async function settled(site: Site, expected: number, deadlineMs: number): Promise<StoredResult[]> {
+async function settled(
+  site: Site,
+  workload: Workload,
+  deadlineMs: number,
+): Promise<StoredResult[]> {
+  const expected = workload.expected.size;
   let before = -1;
   let rows: StoredResult[] = [];
   try {

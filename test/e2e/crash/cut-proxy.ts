@@ -1,24 +1,32 @@
 /**
- * A TCP proxy that can cut the connection at the worst instant: when the agent's PUBACKs have left
- * its process, and before the other side has them. The commit that they acknowledge is on disk, so
- * what is sent again must not be counted again. It stands between agent and mosquitto, or between
- * a publisher and the agent's embedded broker.
+ * A TCP proxy that can cut the connection at the worst instant: when an acknowledgement has left
+ * one process, and before the other has it. What it acknowledges is on disk, so what is sent
+ * again must not be counted again. It stands between agent and mosquitto, between a publisher and
+ * the agent's embedded broker, and between agent and nats-server.
  */
 import { type Server, type Socket, connect, createServer } from 'node:net';
 
-const PUBACK = 0x40;
+/** The bytes at which an armed proxy cuts. */
+export type Trigger = (bytes: Buffer) => boolean;
+
+/** PUBACK packets of MQTT: an agent writes those of a commit as one buffer. */
+export const isPuback: Trigger = (bytes) => ((bytes[0] ?? 0) & 0xf0) === 0x40;
+/** The control plane's answer to a block of results. */
+export const isMark: Trigger = (bytes) => bytes.includes('"mark"');
 
 export class CutProxy {
-  /** Connections cut with PUBACKs in the air. */
+  /** Connections cut with an acknowledgement in the air. */
   cuts = 0;
   #armed = false;
   readonly #acknowledges: 'client' | 'server';
+  readonly #trigger: Trigger;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  /** `acknowledges`: the side whose PUBACKs are cut off. */
-  constructor(targetPort: number, acknowledges: 'client' | 'server') {
+  /** `acknowledges`: the side whose acknowledgements are cut off. */
+  constructor(targetPort: number, acknowledges: 'client' | 'server', trigger: Trigger) {
     this.#acknowledges = acknowledges;
+    this.#trigger = trigger;
     this.#server = createServer((client) => this.#join(client, connect(targetPort, '127.0.0.1')));
   }
 
@@ -31,7 +39,7 @@ export class CutProxy {
     return address.port;
   }
 
-  /** The next PUBACKs of the agent are thrown away and the connection is cut. */
+  /** The next acknowledgement is thrown away and the connection is cut. */
   arm(): void {
     this.#armed = true;
   }
@@ -59,7 +67,7 @@ export class CutProxy {
     const [from, to] = this.#acknowledges === 'client' ? [client, server] : [server, client];
     to.pipe(from);
     from.on('data', (bytes) => {
-      if (this.#armed && ((bytes[0] ?? 0) & 0xf0) === PUBACK) {
+      if (this.#armed && this.#trigger(bytes)) {
         this.#armed = false;
         this.cuts += 1;
         end();

@@ -9,6 +9,7 @@ import { type Started, bins, runBin, start } from '../../support/processes.ts';
 import { requireProgram } from '../../support/find-program.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { type Api, get } from './audit.ts';
+import { CutProxy, isMark } from './cut-proxy.ts';
 
 export interface SiteOptions {
   readonly dir: string;
@@ -19,11 +20,14 @@ export interface SiteOptions {
   /** A whole command that runs the agent, `run` and its options are added: strace before node. */
   readonly agentCommand?: readonly string[];
   readonly controlScript?: string;
+  readonly agentEnv?: Readonly<Record<string, string>>;
 }
 
 export class Site {
   readonly dir: string;
   readonly brokerPort: number;
+  /** Between the agent and nats-server. */
+  readonly natsCut: CutProxy;
   api: Api = { url: '', token: '' };
   kills = { agent: 0, nats: 0, control: 0, mosquitto: 0 };
   /** How often each has been started: counters begin at zero in each life. */
@@ -31,6 +35,8 @@ export class Site {
   readonly #options: SiteOptions;
   readonly #httpPort: number;
   readonly #metricsPort: number;
+  readonly #natsPort: number;
+  #natsCutPort = 0;
   #control: Started | undefined;
   #agent: Started | undefined;
   #mosquitto: Started | undefined;
@@ -40,7 +46,10 @@ export class Site {
     brokerPort: number,
     httpPort: number,
     metricsPort: number,
+    natsPort: number,
   ) {
+    this.natsCut = new CutProxy(natsPort, 'server', isMark);
+    this.#natsPort = natsPort;
     this.#metricsPort = metricsPort;
     this.#options = options;
     this.dir = options.dir;
@@ -49,12 +58,18 @@ export class Site {
   }
 
   static async start(options: SiteOptions): Promise<Site> {
-    const site = new Site(options, await freePort(), await freePort(), await freePort());
+    const site = await Site.#make(options);
+    site.#natsCutPort = await site.natsCut.listen();
     if (options.broker === 'mosquitto') site.startMosquitto();
     await site.startControl();
     site.#enroll();
     site.startAgent();
     return site;
+  }
+
+  static async #make(options: SiteOptions): Promise<Site> {
+    const [broker, http, metrics, nats] = [freePort(), freePort(), freePort(), freePort()];
+    return new Site(options, await broker, await http, await metrics, await nats);
   }
 
   get agentDir(): string {
@@ -87,10 +102,11 @@ export class Site {
   async startControl(): Promise<void> {
     this.lives.control += 1;
     const args = ['serve', '--data', this.controlDir, '--http', `127.0.0.1:${this.#httpPort}`];
-    const listen = ['--nats-listen', `127.0.0.1:${await this.#natsPort()}`];
+    const listen = ['--nats-listen', `127.0.0.1:${this.#natsPort}`];
+    const advertise = ['--nats-advertise', `nats://127.0.0.1:${this.#natsCutPort}`];
     this.#control = start(
       this.#options.controlScript ?? bins.control,
-      [...args, ...listen],
+      [...args, ...listen, ...advertise],
       join(this.dir, 'control.log'),
     );
     const url = `http://127.0.0.1:${this.#httpPort}`;
@@ -112,6 +128,7 @@ export class Site {
       program as string,
       [...before, 'run', '--data', this.agentDir, '--metrics', `127.0.0.1:${this.#metricsPort}`],
       join(this.dir, 'agent.log'),
+      this.#options.agentEnv,
     );
   }
 
@@ -208,6 +225,7 @@ export class Site {
     for (const process of [this.#agent, this.#control, this.#mosquitto]) {
       await process?.end('SIGTERM');
     }
+    await this.natsCut.close();
   }
 
   /** What every process of the site wrote, for a failure's message. */
@@ -235,11 +253,5 @@ export class Site {
     const changed = text.replace(/127\.0\.0\.1:1883/, `127.0.0.1:${this.brokerPort}`);
     if (changed === text) throw new Error(`no broker address in ${file}:\n${text}`);
     writeFileSync(file, changed);
-  }
-
-  async #natsPort(): Promise<number> {
-    const file = join(this.dir, 'nats-port');
-    if (!existsSync(file)) writeFileSync(file, String(await freePort()));
-    return Number(readFileSync(file, 'utf8'));
   }
 }

@@ -54,8 +54,13 @@ function call(
   args: string,
   result: string | undefined,
 ): Syscall {
-  const target = /^\d+<([^>]*(?:>[^,>]*)*?)>(?:,|$|\s)/.exec(args)?.[1] ?? '';
+  const named = /^\d+<([^>]*(?:>[^,>]*)*?)>(?:,|$|\s)/.exec(args)?.[1] ?? '';
+  // `-xx` writes paths as hexadecimal too, but not the names of sockets.
+  const target = named.startsWith('\\x') ? unescape(named).toString() : named;
   const hex = [...args.matchAll(/"((?:\\x[0-9a-f]{2})*)"/g)].map((found) => found[1] ?? '');
-  const bytes = Buffer.from(hex.join('').replaceAll('\\x', ''), 'hex');
-  return { name, start, end, target, result: Number(result), bytes };
+  return { name, start, end, target, result: Number(result), bytes: unescape(hex.join('')) };
+}
+
+function unescape(text: string): Buffer {
+  return Buffer.from(text.replaceAll('\\x', ''), 'hex');
 }
