@@ -52,6 +52,8 @@ export interface ConnectNatsParts {
   /** How devices reach it, when that is not how we do. */
   readonly advertise: string | undefined;
   readonly publicUrl: string | undefined;
+  /** Ends what is under way when it aborts. */
+  readonly signal: AbortSignal;
 }
 
 export interface ConnectedNats {
@@ -104,10 +106,11 @@ async function startOwn(
   parts: ConnectNatsParts,
   choice: Extract<NatsChoice, { kind: 'own' }>,
 ): Promise<NatsServer> {
-  const { clock, random, log, dir, jwts, env } = parts;
+  const { clock, random, log, dir, jwts, env, signal } = parts;
   const found = await findNatsServer({
     clock,
     env,
+    signal,
     log: (line) => log.info({ part: 'nats-server' }, line),
   });
   log.info({ path: found.path, version: found.version, from: found.from }, 'nats-server found');
@@ -118,6 +121,7 @@ async function startOwn(
     random,
     log,
     jwts,
+    signal,
     ...(choice.listen === undefined ? {} : { listen: choice.listen }),
     ...(choice.tls === undefined ? {} : { tls: choice.tls }),
   });

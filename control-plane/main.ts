@@ -49,7 +49,7 @@ export interface ControlPlaneOptions {
   readonly keep?: Keep;
   /** How a result block changes the store; another one only in tests that plant a bug. */
   readonly applyBlock?: ApplyBlock;
-  /** Gives up the start when it aborts. */
+  /** Gives up the start when it aborts, with its reason. */
   readonly signal: AbortSignal;
 }
 
@@ -69,6 +69,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     return { ...started, close: () => closers.close() };
   } catch (error) {
     await closers.close();
+    // What failed because it was given up is not what went wrong.
+    options.signal.throwIfAborted();
     throw error;
   }
 }
@@ -107,6 +109,7 @@ async function start(
     env: options.env,
     advertise: options.natsAdvertise,
     publicUrl: options.publicUrl,
+    signal,
   });
   const connected = nats;
   closers.add('NATS', () => connected.close());

@@ -32,6 +32,8 @@ export interface FindOptions {
   /** How a package of the system is fetched; without it Debian's. */
   readonly fetchPackage?: typeof fetchDebianPackage;
   readonly stepTimeoutMs?: number;
+  /** Gives up what is under way and every step after it when it aborts. */
+  readonly signal?: AbortSignal;
 }
 
 export interface FoundNatsServer {
@@ -170,10 +172,12 @@ class Finder {
 
   async #withTimeout<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const controller = new AbortController();
+    const { signal } = this.#options;
+    const asked = signal === undefined ? [] : [signal];
     const timeoutMs = this.#options.stepTimeoutMs ?? STEP_TIMEOUT_MS;
     const cancel = this.#options.clock.after(timeoutMs, () => controller.abort());
     try {
-      return await work(controller.signal);
+      return await work(AbortSignal.any([controller.signal, ...asked]));
     } finally {
       cancel();
     }

@@ -43,6 +43,8 @@ export interface NatsServerOptions {
   /** Default 127.0.0.1:4222, else a free port that is kept in `dir`; port 0 is a free one too. */
   readonly listen?: ListenAddress;
   readonly tls?: NatsTls;
+  /** Ends a start that is under way when it aborts. */
+  readonly signal?: AbortSignal;
 }
 
 export class NatsServer {
@@ -69,11 +71,16 @@ export class NatsServer {
       );
     }
     const server = new NatsServer(options, chosen.address);
+    const giveUp = (): void => void server.stop();
+    options.signal?.addEventListener('abort', giveUp, { once: true });
     try {
+      options.signal?.throwIfAborted();
       await server.#launch();
     } catch (error) {
       await server.stop();
       throw error;
+    } finally {
+      options.signal?.removeEventListener('abort', giveUp);
     }
     server.#supervision = server.#supervise();
     return server;

@@ -6,7 +6,7 @@
  */
 import Database from 'libsql';
 import { type CreateTableBuilder, Kysely, SqliteDialect } from 'kysely';
-import { RunnelError } from '@runnel/shared/errors.ts';
+import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { up as first } from './migrations/0001-first.ts';
 import type { Schema } from './schema.ts';
 
@@ -38,7 +38,12 @@ export interface Store {
 export async function openStore(path: string): Promise<Store> {
   const database = openDatabase(path);
   const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database }) });
-  await migrate(db, sqlite);
+  try {
+    await migrate(db, sqlite);
+  } catch (error) {
+    await db.destroy();
+    throw error;
+  }
   return { db, dialect: sqlite, close: () => db.destroy() };
 }
 
@@ -51,7 +56,9 @@ function openDatabase(path: string): Database.Database {
     database.exec('PRAGMA busy_timeout = 5000');
     return database;
   } catch (cause) {
-    throw new RunnelError('store_open', `cannot open the store ${path}`, { cause });
+    throw new RunnelError('store_open', `cannot open the store ${path}: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }
 
