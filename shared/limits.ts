@@ -7,6 +7,11 @@ const MiB = 1024 * KiB;
 export const limits = {
   /** One MQTT payload or file line; larger: dropped, counted as `payload_too_large`. */
   payloadBytesMax: 1 * MiB,
+  /**
+   * Nesting of one JSON payload; deeper is a dead letter, `bad_json`: `JSON.parse` reads any depth,
+   * but `JSON.stringify` and every walk over it would overflow the stack.
+   */
+  jsonDepthMax: 256,
   /** One LMDB value of a journal block; a larger block is cut into parts. */
   journalPartBytesMax: 64 * KiB,
   /** Journal retention by default: oldest blocks go first (DESIGN.md §6.3). */

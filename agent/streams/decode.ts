@@ -7,6 +7,7 @@
  */
 import type { Codec } from '@runnel/shared/definitions/source-definition.ts';
 import type { SourceRecord } from '@runnel/shared/engine/stream-job.ts';
+import { isTooDeep } from '@runnel/shared/engine/json-depth.ts';
 
 const NOT_ASCII = /[\u0080-\u00ff]/;
 const NO_META: Readonly<Record<string, unknown>> = Object.freeze({});
@@ -28,6 +29,7 @@ export function decodeRecord(
   let text = bytes.toString('latin1', start, end);
   if (NOT_ASCII.test(text)) text = bytes.toString('utf8', start, end);
   if (codec === 'text') return { topic, payload: text, meta: facts };
+  if (isTooDeep(text)) return undefined;
   try {
     return { topic, payload: JSON.parse(text) as unknown, meta: facts };
   } catch (error) {
