@@ -7,6 +7,7 @@
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { type DryRunEntry, dryRunEntry } from '@runnel/shared/engine/dry-run.ts';
+import { isTooDeep } from '@runnel/shared/engine/json-depth.ts';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { limits } from '@runnel/shared/limits.ts';
 
@@ -48,6 +49,7 @@ async function* textsOf(stream: Readable, file: string): AsyncGenerator<string> 
 }
 
 function entryOf(text: string, file: string, line: number): DryRunEntry {
+  if (isTooDeep(text)) throw invalid(file, line, 'is nested too deeply');
   let value: unknown;
   try {
     value = JSON.parse(text);
