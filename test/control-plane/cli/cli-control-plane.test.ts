@@ -1,14 +1,11 @@
 /** The commands of `runnel` against a real control plane with its own nats-server. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ControlPlane, startControlPlane } from '@runnel/control-plane/main.ts';
 import { openStore } from '@runnel/control-plane/store/open-store.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
-import { systemRandom } from '@runnel/shared/random.ts';
-import { freePort } from '../../support/free-port.ts';
-import { enrolRequestOf, newDeviceKey, silentLog } from '../../support/nats.ts';
+import { TestControlPlane } from '../../support/control-plane.ts';
+import { enrolRequestOf, newDeviceKey } from '../../support/nats.ts';
 import { runnel, type RanOptions } from './cli-terminal.ts';
 
 const JOB = `# Kept with the version.
@@ -22,37 +19,23 @@ steps: [{ filter: "payload.load1 > params.limit" }]
 sinks: [{ results: { dataset: hot } }]
 `;
 
-let control: ControlPlane | undefined;
+let control: TestControlPlane;
 let dir: string;
-let token: string;
 
 beforeAll(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'runnel-cli-'));
-  control = await startControlPlane({
-    dataDir: dir,
-    http: { host: '127.0.0.1', port: 0 },
-    publicUrl: undefined,
-    nats: { kind: 'own', listen: { host: '127.0.0.1', port: await freePort() } },
-    natsAdvertise: undefined,
-    clock: systemClock,
-    random: systemRandom,
-    log: silentLog,
-    env: process.env,
-    signal: new AbortController().signal,
-  });
-  token = readFileSync(join(dir, 'admin-token'), 'utf8').trim();
+  control = await TestControlPlane.start();
+  dir = control.dataDir;
 });
 
 afterAll(async () => {
-  await control?.close();
-  rmSync(dir, { recursive: true, force: true });
+  await control.close();
 });
 
 /** As the admin, with whatever else is given. */
 const admin = (args: readonly string[], options: RanOptions = {}) =>
   runnel(args, {
     ...options,
-    env: { RUNNEL_URL: control?.url ?? '', RUNNEL_TOKEN: token, ...options.env },
+    env: { RUNNEL_URL: control.url, RUNNEL_TOKEN: control.adminToken, ...options.env },
   });
 
 async function json(args: readonly string[]): Promise<Record<string, unknown>> {
@@ -64,14 +47,9 @@ async function json(args: readonly string[]): Promise<Record<string, unknown>> {
 /** Joins a device as its agent would, over HTTP. */
 async function enrol(joinToken: string, name: string): Promise<string> {
   const request = enrolRequestOf(newDeviceKey(), joinToken, { name });
-  const response = await fetch(`${control?.url}/api/v1/enroll`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(request),
-  });
-  const reply = (await response.json()) as { agent: string };
-  expect(response.ok, JSON.stringify(reply)).toBe(true);
-  return reply.agent;
+  const answer = await control.post('/enroll', request, { token: null });
+  expect(answer.status, answer.text).toBe(200);
+  return (answer.json as { agent: string }).agent;
 }
 
 /** Results as intake stores them. */
@@ -97,7 +75,7 @@ async function store(agent: string, from: number, count: number): Promise<void> 
         revision: 1,
         value: JSON.stringify({ load1: seq }),
         made_at: seq,
-        received_at: seq,
+        received_at: systemClock.now(),
       })
       .execute();
   }
@@ -150,6 +128,14 @@ describe('the commands against a control plane', () => {
     expect((await admin(['describe', 'agent', id])).out).toContain('Name:           press-7');
     expect((await admin(['describe', 'job', 'hot'])).out).toContain('1 desired');
     expect((await admin(['get', 'agents', '-l', 'site=turin'])).out).toContain('no agents');
+  });
+
+  test('a device is found by any name that it was given', async () => {
+    const made = await json(['token', 'create', '--role', 'agent']);
+    for (const name of ['line 7/höhe %20', 'a?b#c&d', '0123456789abcdefghjk']) {
+      const id = await enrol(String(made.token), name);
+      expect(await json(['describe', 'agent', name])).toMatchObject({ id, name });
+    }
   });
 
   test('a token is listed without its secret, and revoked', async () => {

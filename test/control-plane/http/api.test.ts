@@ -52,6 +52,23 @@ describe('agents', () => {
     expect(host.json.items[0]).toMatchObject({ cpuPercent: 12.5, load1: 0.5 });
   });
 
+  it('are found by id before name, and by every name that can be written', async () => {
+    const impostor = await Device.join(control, { name: device.id });
+    expect((await control.get(`/agents/${device.id}`)).json.id).toBe(device.id);
+    expect((await control.get(`/agents/${impostor.id}`)).json.name).toBe(device.id);
+    const names = ['0123456789abcdefghjk', 'line 7/höhe', '100%25', 'a?b#c', '<b>&amp;'];
+    for (const name of names) {
+      const named = await Device.join(control, { name });
+      const found = await control.get(`/agents/${encodeURIComponent(name)}`);
+      expect(found.json, name).toMatchObject({ id: named.id, name });
+      const events = await control.get(`/agents/${encodeURIComponent(name)}/events`);
+      expect(events.status, name).toBe(200);
+      await named.close();
+    }
+    expect((await control.get('/agents/%E0%A4%A')).status).toBe(404);
+    await impostor.close();
+  });
+
   it('are filtered by selector and paged by name', async () => {
     const others = await Promise.all(
       ['a-1', 'b-1', 'c-1'].map((name) =>

@@ -1,4 +1,4 @@
-/** A nats-server that others run, started from what `nats-config` prints; and TLS of the own one. */
+/** A nats-server that others run, by what `nats-config` prints; and TLS of the own one. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';

@@ -1,0 +1,149 @@
+/**
+ * The options of `runnel-control serve` and what they mean. Wrong ones are refused by commander, or
+ * as `arguments` where two of them do not go together.
+ */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
+import { durationOf } from '@runnel/shared/expressions/duration-text.ts';
+import type { NatsChoice } from './connect-nats.ts';
+import { type ListenAddress, parseListen } from './nats/listen-address.ts';
+import type { NatsTls } from './nats/nats-config.ts';
+import { KEEP_DEFAULT } from './store/retention.ts';
+
+export interface TlsOptions {
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsCa?: string;
+}
+
+export interface ServeOptions extends TlsOptions {
+  readonly data: string;
+  readonly http: ListenAddress;
+  readonly publicUrl?: string;
+  readonly natsListen?: ListenAddress;
+  readonly natsUrl?: string;
+  readonly natsCreds?: string;
+  readonly natsAdvertise?: string;
+  readonly keepResults: number;
+  readonly keepResultsRows: number;
+  readonly keepEvents: number;
+  readonly logLevel: string;
+}
+
+/** Adds them; the action gets `ServeOptions`. */
+export function addServeOptions(command: Command): Command {
+  return addKeepOptions(command)
+    .requiredOption('--data <dir>', 'directory of everything that is kept')
+    .option('--http <host:port>', 'where API and page are served', address, {
+      host: '127.0.0.1',
+      port: 8080,
+    })
+    .option('--public-url <url>', 'how people and devices reach it, when not by --http', httpUrl)
+    .option('--nats-listen <host:port>', 'where its own nats-server listens', address)
+    .addOption(
+      new Option('--nats-url <url>', 'use this NATS server instead of an own one').conflicts([
+        'natsListen',
+        'tlsCert',
+        'tlsKey',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--nats-creds <file>',
+        'our user on a --nats-url server of another operator, which then must know our account; ' +
+          'revoked devices stay connected there until their credentials end. A server that runs ' +
+          'with what nats-config prints needs none',
+      ),
+    )
+    .option('--nats-advertise <url>', 'how devices reach NATS, when not as it listens')
+    .option('--tls-cert <file>', 'certificate of the own nats-server (PEM)')
+    .option('--tls-key <file>', 'its private key (PEM)')
+    .option('--tls-ca <file>', 'private CA that signed the certificate (PEM); devices get it')
+    .addOption(
+      new Option('--log-level <level>', 'least level that is logged')
+        .choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+        .default('info'),
+    );
+}
+
+function addKeepOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--keep-results <duration>', 'how long results and alerts are kept')
+        .argParser(keptFor)
+        .default(KEEP_DEFAULT.resultsMs, '30d'),
+    )
+    .option(
+      '--keep-results-rows <n>',
+      'how many results and alerts are kept; the oldest go first',
+      keptRows,
+      KEEP_DEFAULT.resultsRows,
+    )
+    .addOption(
+      new Option('--keep-events <duration>', 'how long events are kept')
+        .argParser(keptFor)
+        .default(KEEP_DEFAULT.eventsMs, '30d'),
+    );
+}
+
+export function natsChoice(options: ServeOptions): NatsChoice {
+  const { natsUrl, natsCreds, natsListen, tlsCa } = options;
+  if (natsUrl !== undefined) {
+    return {
+      kind: 'given',
+      url: natsUrl,
+      ...(natsCreds === undefined ? {} : { credsFile: natsCreds }),
+      ...(tlsCa === undefined ? {} : { caFile: tlsCa }),
+    };
+  }
+  const tls = tlsOf(options);
+  return {
+    kind: 'own',
+    ...(natsListen === undefined ? {} : { listen: natsListen }),
+    ...(tls === undefined ? {} : { tls }),
+  };
+}
+
+/** Error `arguments`: half of a pair. */
+export function tlsOf(options: TlsOptions): NatsTls | undefined {
+  const { tlsCert, tlsKey, tlsCa } = options;
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw new RunnelError('arguments', '--tls-cert and --tls-key belong together');
+  }
+  if (tlsCert === undefined || tlsKey === undefined) {
+    if (tlsCa === undefined) return undefined;
+    throw new RunnelError('arguments', '--tls-ca needs --tls-cert and --tls-key, or --nats-url');
+  }
+  return {
+    certFile: tlsCert,
+    keyFile: tlsKey,
+    ...(tlsCa === undefined ? {} : { caFile: tlsCa }),
+  };
+}
+
+export function address(text: string): ListenAddress {
+  try {
+    return parseListen(text);
+  } catch (error) {
+    throw new InvalidArgumentError(messageOf(error));
+  }
+}
+
+function keptFor(text: string): number {
+  const ms = durationOf(text);
+  if (ms !== undefined && ms > 0) return ms;
+  throw new InvalidArgumentError('write a number with a unit, such as 12h or 30d');
+}
+
+function keptRows(text: string): number {
+  const rows = Number(text);
+  if (Number.isSafeInteger(rows) && rows > 0) return rows;
+  throw new InvalidArgumentError('write a whole number above 0');
+}
+
+function httpUrl(text: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) {
+    return text.replace(/\/+$/, '');
+  }
+  throw new InvalidArgumentError('write http://HOST[:PORT] or https://HOST[:PORT]');
+}
