@@ -97,11 +97,13 @@ describeWith(['mosquitto'], 'bad records', () => {
       expect(of('many')).toEqual([{ n: TOPICS, total: TOPICS }]);
       expect(of('big')).toEqual([{ n: 1, total: 1 }]);
       const report = await waitFor(
-        'the heartbeat with the dead letters',
+        `a heartbeat with ${bad + 1} dead letters`,
         async () => {
           const page = await get<{ items: AgentItem[] }>(site.api, '/agents');
           const found = page.items[0]?.jobs.find((one) => one.name === 'bad-input');
-          return found !== undefined && found.deadLetters >= bad ? found : undefined;
+          if (found === undefined || found.deadLetters < bad + 1)
+            throw new Error(JSON.stringify(found));
+          return found;
         },
         30_000,
       );
