@@ -40,7 +40,8 @@ export type LockHolder = z.infer<typeof holder>;
 export interface DataDirLock {
   /** The holder that died without releasing, when there was one: the last stop was unclean. */
   readonly takenOver: LockHolder | undefined;
-  release(): void;
+  /** With `unclean` the next holder finds what this one has found: a dead holder, if there was. */
+  release(how?: 'unclean'): void;
 }
 
 const FILE = 'agent.lock';
@@ -55,9 +56,15 @@ export function lockDataDir(dir: string, random: Random): DataDirLock {
   syncDir(dir);
   return {
     takenOver,
-    release() {
+    release(how) {
       if (readHolder(path)?.nonce !== me.nonce) return;
-      unlinkSync(path);
+      if (how === 'unclean' && takenOver !== undefined) {
+        const temporary = `${path}.${me.nonce}`;
+        writeFlushed(temporary, JSON.stringify(takenOver));
+        renameSync(temporary, path);
+      } else {
+        unlinkSync(path);
+      }
       syncDir(dir);
     },
   };

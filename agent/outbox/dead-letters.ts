@@ -57,6 +57,11 @@ export class DeadLetters implements Participant {
     this.#gathered.push({ job, version, step, reason, message, topic, payload, time, at });
   }
 
+  /** Letters that were never handed over, because a commit had too many. */
+  countDropped(count: number): void {
+    this.dropped += count;
+  }
+
   /** Oldest first, from `after` (exclusive), of one job or of all. */
   list(options: { after?: number; limit: number; job?: string }): StoredLetter[] {
     const found: StoredLetter[] = [];

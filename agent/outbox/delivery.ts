@@ -64,6 +64,7 @@ export class Delivery implements Participant {
   #applied = false;
   /** Rows dropped by the bound since the process started. */
   lost = 0;
+  #lostStaged = 0;
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
@@ -124,8 +125,7 @@ export class Delivery implements Participant {
         );
         lane.texts = [];
       }
-      const over = rows.bytes - this.#options.laneBytesMax;
-      if (over > 0) this.lost += rows.dropOldest(tx, over + this.#options.laneBytesMax / 16);
+      this.#dropOldest(tx, lane);
       rows.stage(tx);
       if (!this.#isCurrent(lane) && rows.drained && lane.texts.length === 0) {
         this.#remove(tx, lane);
@@ -134,13 +134,17 @@ export class Delivery implements Participant {
   }
 
   committed(): void {
-    for (const { rows, loop } of this.#lanes.values()) {
+    this.lost += this.#lostStaged;
+    this.#lostStaged = 0;
+    for (const { id, rows, loop } of this.#lanes.values()) {
       rows.committed();
       if (!rows.drained) loop.wake();
+      else this.#options.conditions.clear(overflowType(id));
     }
   }
 
   reload(): void {
+    this.#lostStaged = 0;
     for (const lane of this.#lanes.values()) {
       lane.texts = [];
       lane.rows.reload();
@@ -177,6 +181,24 @@ export class Delivery implements Participant {
     lane.stored = true;
   }
 
+  #dropOldest(tx: StoreTx, { id, local, rows }: Lane): void {
+    const { conditions, laneBytesMax } = this.#options;
+    const over = rows.bytes - laneBytesMax;
+    if (over <= 0) return;
+    const dropped = rows.dropOldest(tx, over + laneBytesMax / 16);
+    if (dropped === 0) return;
+    this.#lostStaged += dropped;
+    const { definition, index, job } = local;
+    const name = `${job}, sink ${index} (${definition.kind})`;
+    conditions.set({
+      type: overflowType(id),
+      axis: 'jobs',
+      severity: 'error',
+      reason: 'RowsDropped',
+      message: `${name}: more than ${laneBytesMax} bytes wait; the oldest rows are dropped`,
+    });
+  }
+
   #isCurrent(lane: Lane): boolean {
     return this.#current.get(`${lane.local.job}/${lane.local.index}`) === lane;
   }
@@ -186,6 +208,7 @@ export class Delivery implements Participant {
     lane.rows.stageRemoved(tx);
     tx.remove('outbox', ['local', lane.id]);
     this.#lanes.delete(lane.id);
+    this.#options.conditions.clear(overflowType(lane.id));
     void lane.loop.close();
   }
 }
@@ -193,3 +216,5 @@ export class Delivery implements Participant {
 function laneId({ job, index, definition }: LocalLane): string {
   return `${job}/${index}/${contentHash(definition).slice(0, 16)}`;
 }
+
+const overflowType = (id: string): string => `overflow/${id}`.slice(0, 200);

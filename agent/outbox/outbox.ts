@@ -4,7 +4,7 @@
  * collide with nothing; earlier epochs are sent first, in order.
  *
  * Bound: bytes over all lanes and epochs. Policy: drop-oldest, bulk before results before alerts,
- * never rows in flight; what was dropped is declared as `lost` and counted.
+ * never rows in flight; what was dropped is declared as `lost`, counted and a condition.
  *
  * In the database `outbox`: `['epoch', order]` names an epoch, `['rows', order, lane, seq]` are its
  * rows (row-lane.ts). An epoch gets its row with its first rows, and goes when it is drained.
@@ -15,6 +15,7 @@ import { LANES, type Lane, type ResultBlock, type Row } from '@runnel/shared/pro
 import { PROTOCOL_VERSION } from '@runnel/shared/protocol/version.ts';
 import type { CheckpointStore, StoreTx } from '../checkpoints/checkpoint-store.ts';
 import { decodeVersioned, encodeVersioned } from '../checkpoints/store-layout.ts';
+import type { Conditions } from '../resources/conditions.ts';
 import type { Participant, StageContext } from '../streams/participant.ts';
 import { RowLane } from './row-lane.ts';
 
@@ -30,6 +31,7 @@ export interface OutboxOptions {
   readonly agent: string;
   readonly epoch: string;
   readonly bytesMax: number;
+  readonly conditions: Conditions;
   /** Asks for a commit and resolves when it is on disk. */
   readonly commit: () => Promise<void>;
 }
@@ -59,6 +61,9 @@ export class Outbox implements Participant {
   #appended = false;
   /** The control plane was restored from a backup: its mark, where it is behind ours. */
   readonly #behind = new Map<RowLane, number>();
+  /** Dropped by the bound since the process started. */
+  lostRows = 0;
+  #lostStaged = 0;
   /** Rows that a restored control plane no longer has and that are gone here. */
   gapRows = 0;
 
@@ -79,6 +84,7 @@ export class Outbox implements Participant {
   reload(): void {
     this.#gathered = { alerts: [], results: [], bulk: [] };
     this.#appended = false;
+    this.#lostStaged = 0;
     for (const { lanes } of this.#epochs) for (const lane of LANES) lanes[lane].reload();
     this.#current.stored = this.#options.store.has('outbox', ['epoch', this.#current.order]);
   }
@@ -110,6 +116,7 @@ export class Outbox implements Participant {
 
   committed(): void {
     for (const { lanes } of this.#epochs) for (const lane of LANES) lanes[lane].committed();
+    this.#tellOfLoss();
     if (!this.#appended) return;
     this.#appended = false;
     for (const listener of this.#listeners) listener();
@@ -209,17 +216,39 @@ export class Outbox implements Participant {
     this.#current.stored = true;
   }
 
-  #dropOldest(tx: StoreTx): void {
+  /** A condition from the first row that is dropped until half of the bound is free. */
+  #tellOfLoss(): void {
+    const { bytesMax, conditions } = this.#options;
+    if (this.#lostStaged === 0) {
+      if (this.#bytes() * 2 < bytesMax) conditions.clear('outbox');
+      return;
+    }
+    this.lostRows += this.#lostStaged;
+    this.#lostStaged = 0;
+    conditions.set({
+      type: 'outbox',
+      axis: 'storage',
+      severity: 'error',
+      reason: 'RowsDropped',
+      message: `More than ${bytesMax} bytes wait for the control plane; the oldest are dropped.`,
+    });
+  }
+
+  #bytes(): number {
     let bytes = 0;
     for (const { lanes } of this.#epochs) for (const lane of LANES) bytes += lanes[lane].bytes;
-    let over = bytes - this.#options.bytesMax;
+    return bytes;
+  }
+
+  #dropOldest(tx: StoreTx): void {
+    let over = this.#bytes() - this.#options.bytesMax;
     if (over <= 0) return;
     over += this.#options.bytesMax * DROP_SHARE;
     for (const lane of ['bulk', 'results', 'alerts'] as const) {
       for (const { lanes } of this.#epochs) {
         if (over <= 0) return;
         const before = lanes[lane].bytes;
-        lanes[lane].dropOldest(tx, over);
+        this.#lostStaged += lanes[lane].dropOldest(tx, over);
         over -= before - lanes[lane].bytes;
       }
     }

@@ -4,7 +4,7 @@
  *
  * A failure closes the sink, waits with backoff and jitter behind the circuit breaker, and opens it
  * again with what is committed. What the sink refuses for good (one row: `RejectedRow`; all of
- * them: any other `retry: 'never'`) goes to the dead letters, in the commit that passes over it, and
+ * them: any other `retry: 'never'`) goes to the dead letters in the commit that passes over it, and
  * the others are delivered without it. Delivery is at least once, with an id that stays the same
  * (`<agent>-<epoch>-<lane>-<seq>`).
  */

@@ -29,12 +29,15 @@ import { CommitCycle, type CommitCycleOptions } from './commit-cycle.ts';
 import { LINGER_AUTO, type PaceSettings } from './commit-pace.ts';
 import { compileJob } from './compile-job.ts';
 import { GATHER_BOUNDS, type GatherBounds } from './gather.ts';
-import { compileRecord, JobPlan, type RefusedJob } from './job-plan.ts';
+import type { JobHost } from './job-host.ts';
+import { compileRecord, JobPlan, type RefusedJob, usedSources } from './job-plan.ts';
 import { jobReport } from './job-report.ts';
 import { readJobs } from './job-record.ts';
-import { JobSet } from './job-set.ts';
+import { JobSet, type JobSetOptions } from './job-set.ts';
 import type { CompileJob, Connector } from './runnable-job.ts';
+import { SourceGarbage } from './source-garbage.ts';
 import { SourceSet } from './source-set.ts';
+import { countDeath } from './unclean-deaths.ts';
 import { VersionSwitch } from './version-switch.ts';
 
 export interface Budgets {
@@ -98,6 +101,7 @@ export class AgentRuntime {
   readonly #jobs: JobSet;
   readonly #cycle: CommitCycle;
   readonly #plan: JobPlan;
+  readonly #garbage: SourceGarbage;
   readonly #listeners = new Set<(job: string) => void>();
   /** Changes of jobs, one after the other. */
   #changes: Promise<unknown> = Promise.resolve();
@@ -105,7 +109,7 @@ export class AgentRuntime {
 
   /** Throws `data_dir_locked`, `store_format_newer`. */
   static async open(options: AgentRuntimeOptions): Promise<AgentRuntime> {
-    const { dataDir, clock, conditions, log, random, verifyEntry, wrapStore } = options;
+    const { dataDir, clock, conditions, log, random, verifyEntry } = options;
     const lock = lockDataDir(dataDir, random);
     try {
       const { store, recovered } = await openStore({
@@ -126,9 +130,23 @@ export class AgentRuntime {
           message: `The store was damaged (${reason}) and set aside as ${setAside}.`.slice(0, 2000),
         });
       }
-      return new AgentRuntime(options, lock, wrapStore?.(store) ?? store);
+      return await AgentRuntime.#over(options, lock, store);
     } catch (error) {
-      lock.release();
+      lock.release('unclean');
+      throw error;
+    }
+  }
+
+  static async #over(
+    options: AgentRuntimeOptions,
+    lock: DataDirLock,
+    store: CheckpointStore,
+  ): Promise<AgentRuntime> {
+    try {
+      if (lock.takenOver !== undefined) await countDeath(store, options.log);
+      return new AgentRuntime(options, lock, options.wrapStore?.(store) ?? store);
+    } catch (error) {
+      await store.close();
       throw error;
     }
   }
@@ -158,26 +176,8 @@ export class AgentRuntime {
       commit,
     });
     this.#sources = new SourceSet({ ...shared, create: createSource });
-    this.#jobs = new JobSet({
-      ...shared,
-      journal: this.journal,
-      stateBytesMax: budgets.stateBytesMax,
-      targets: {
-        row: (lane, text) => this.outbox.add(lane, text),
-        local: (job, sink, text) => this.delivery.add(job, sink, text),
-        deadLetter: (job, version, letter) => this.deadLetters.add(job, version, letter),
-      },
-      compile: (record) => compileRecord(compile, record),
-      giveUp: (host, error) => {
-        this.#change(async () => {
-          await this.#plan.giveUp(host, error);
-          await this.#runSources();
-        }).catch((failure: unknown) => {
-          log.error({ job: host.record.name, error: messageOf(failure) }, 'no way back');
-        });
-      },
-      changed: (host) => this.#changed(host.record.name),
-    });
+    const { stateBytesMax } = budgets;
+    this.#jobs = this.#jobSet({ ...shared, journal: this.journal, stateBytesMax }, compile);
     this.#cycle = new CommitCycle({
       ...shared,
       journal: this.journal,
@@ -204,8 +204,47 @@ export class AgentRuntime {
       compile,
       changed: (job) => this.#changed(job),
     });
+    this.#garbage = new SourceGarbage({
+      store,
+      log,
+      used: () => usedSources(compile, readJobs(store)),
+      commit: async (write) => {
+        this.#jobs.once(write);
+        await this.#cycle.request(true);
+      },
+    });
     this.#load(compile);
     this.delivery.start();
+  }
+
+  #jobSet(
+    options: Omit<JobSetOptions, 'targets' | 'compile' | 'giveUp' | 'changed'>,
+    compile: CompileJob,
+  ): JobSet {
+    return new JobSet({
+      ...options,
+      targets: {
+        row: (lane, text) => this.outbox.add(lane, text),
+        local: (job, sink, text) => this.delivery.add(job, sink, text),
+        deadLetter: (job, version, letter) => this.deadLetters.add(job, version, letter),
+        lettersDropped: (count) => this.deadLetters.countDropped(count),
+      },
+      compile: (record) => compileRecord(compile, record),
+      giveUp: (host, error) => void this.#giveUp(host, error),
+      changed: (host) => this.#changed(host.record.name),
+    });
+  }
+
+  async #giveUp(host: JobHost, error: unknown): Promise<void> {
+    try {
+      await this.#change(async () => {
+        await this.#plan.giveUp(host, error);
+        await this.#runSources();
+      });
+    } catch (failure) {
+      const { log } = this.#options;
+      log.error({ job: host.record.name, error: messageOf(failure) }, 'no way back');
+    }
   }
 
   /**
@@ -251,6 +290,7 @@ export class AgentRuntime {
       sink_bytes: local.bytes,
       sink_rows_lost: local.lost,
       outbox_gap_rows: this.outbox.gapRows,
+      outbox_rows_lost: this.outbox.lostRows,
       run_ms: Math.round(this.#cycle.runMs),
     };
   }
@@ -296,6 +336,7 @@ export class AgentRuntime {
       } catch (error) {
         const { log } = this.#options;
         log.error({ job: record.name, error: messageOf(error) }, 'a stored job does not compile');
+        this.#plan.cannotCompile(record);
       }
     }
   }
@@ -316,5 +357,6 @@ export class AgentRuntime {
       }
     }
     await this.#sources.run(wanted, blocking);
+    await this.#garbage.collect(new Set(wanted.keys()));
   }
 }

@@ -12,9 +12,11 @@ export interface OutputTargets {
   row(lane: Lane, text: string): void;
   local(job: string, sink: number, text: string): void;
   deadLetter(job: string, version: number, letter: DeadLetter): void;
+  /** Letters beyond what a commit keeps. */
+  lettersDropped(count: number): void;
 }
 
-/** Dead letters of one job kept per commit; the others are only counted. */
+/** Dead letters of one job kept per commit; policy: drop-newest, counted. */
 const LETTERS_PER_COMMIT_MAX = 100;
 
 export class JobOutputs implements OutputCollector {
@@ -28,6 +30,7 @@ export class JobOutputs implements OutputCollector {
   #rows: { readonly lane: Lane; readonly text: string }[] = [];
   #local: { readonly sink: number; readonly text: string }[] = [];
   #letters: DeadLetter[] = [];
+  #lettersDropped = 0;
 
   constructor(job: string, version: number, sinks: readonly RunnableSink[]) {
     this.#job = job;
@@ -55,14 +58,16 @@ export class JobOutputs implements OutputCollector {
   }
 
   deadLetter(letter: DeadLetter): void {
-    if (this.muted || this.#letters.length >= LETTERS_PER_COMMIT_MAX) return;
-    this.#letters.push(letter);
+    if (this.muted) return;
+    if (this.#letters.length < LETTERS_PER_COMMIT_MAX) this.#letters.push(letter);
+    else this.#lettersDropped++;
   }
 
   handOver(targets: OutputTargets): void {
     for (const { lane, text } of this.#rows) targets.row(lane, text);
     for (const { sink, text } of this.#local) targets.local(this.#job, sink, text);
     for (const letter of this.#letters) targets.deadLetter(this.#job, this.#version, letter);
+    if (this.#lettersDropped > 0) targets.lettersDropped(this.#lettersDropped);
     this.discard();
   }
 
@@ -70,6 +75,7 @@ export class JobOutputs implements OutputCollector {
     if (this.#rows.length > 0) this.#rows = [];
     if (this.#local.length > 0) this.#local = [];
     if (this.#letters.length > 0) this.#letters = [];
+    this.#lettersDropped = 0;
     this.urgent = false;
   }
 

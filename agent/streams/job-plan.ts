@@ -26,6 +26,9 @@ import type { JobSet } from './job-set.ts';
 import type { CompileJob, RunnableJob } from './runnable-job.ts';
 import { versionRecord, type VersionSwitch } from './version-switch.ts';
 
+/** Deaths of the process, unclean stops, under an unconfirmed version; then it is given up. */
+export const DEATHS_MAX = 3;
+
 /** A job that may not run here: local policy, a capability, … */
 export interface RefusedJob {
   readonly name: string;
@@ -54,11 +57,18 @@ export class JobPlan {
   readonly #options: JobPlanOptions;
   /** Jobs of which no version runs, by name. */
   readonly #withoutVersion = new Map<string, Attempt>();
+  /** Stored jobs that this release cannot compile: kept until they go or are replaced. */
+  readonly #lost = new Map<string, JobRecord>();
   /** Attempts of this process, by name: not made again. */
   readonly #tried = new Map<string, string>();
 
   constructor(options: JobPlanOptions) {
     this.#options = options;
+  }
+
+  /** At the start: a stored job that has no host. */
+  cannotCompile(record: JobRecord): void {
+    this.#lost.set(record.name, record);
   }
 
   async apply(desired: readonly DesiredJob[], refused: readonly RefusedJob[]): Promise<void> {
@@ -69,6 +79,7 @@ export class JobPlan {
     for (const name of this.#withoutVersion.keys()) {
       if (!named.has(name)) this.#withoutVersion.delete(name);
     }
+    await this.#rollBackDeadly();
     for (const job of refused) {
       this.#attempted(job.name, 'refused', job, job.reason);
       this.#startAsItWas(job.name);
@@ -82,7 +93,10 @@ export class JobPlan {
         await this.#change(host, job, runnable);
       else this.#startAsItWas(job.name);
     }
-    if (gone.length > 0 || fresh.length > 0) await this.#addAndRemove(fresh, gone);
+    const lost = [...this.#lost.values()].filter(
+      ({ name }) => !named.has(name) || fresh.some((each) => each.desired.name === name),
+    );
+    if (gone.length + fresh.length + lost.length > 0) await this.#addAndRemove(fresh, gone, lost);
   }
 
   /** Jobs of which no version runs, as reports. */
@@ -121,6 +135,21 @@ export class JobPlan {
       await versions.restore(host, runnable, { attempted, paused: host.record.paused });
     });
     this.#options.changed(name);
+  }
+
+  /** Versions under which the process died again and again are not started once more. */
+  async #rollBackDeadly(): Promise<void> {
+    for (const host of this.#options.jobs.hosts.values()) {
+      const { deaths, name, previous } = host.record;
+      if (host.phase !== 'pending' || previous === null || deaths < DEATHS_MAX) continue;
+      const reason = `the agent died ${deaths} times before this version was confirmed`;
+      try {
+        await this.giveUp(host, new Error(reason));
+      } catch (error) {
+        if (isStorage(error)) throw error;
+        this.#options.log.error({ job: name, error: messageOf(error) }, 'no way back');
+      }
+    }
   }
 
   #compiled(job: DesiredJob): RunnableJob | undefined {
@@ -196,27 +225,39 @@ export class JobPlan {
     else this.#options.jobs.start(host);
   }
 
-  async #addAndRemove(fresh: readonly Fresh[], gone: readonly JobHost[]): Promise<void> {
+  async #addAndRemove(
+    fresh: readonly Fresh[],
+    gone: readonly JobHost[],
+    lost: readonly JobRecord[],
+  ): Promise<void> {
     const { cycle, jobs, store } = this.#options;
     await cycle.exclusive(async () => {
       for (const host of gone) {
-        const { name, current, previous } = host.record;
         jobs.remove(host);
-        this.#tried.delete(name);
-        jobs.once((tx) => {
-          removeJob(tx, name);
-          jobs.discardState(tx, current.slot);
-          if (previous !== null) jobs.discardState(tx, previous.version.slot);
-        });
+        this.#forget(host.record);
       }
+      const begun = new Set(fresh.map(({ desired }) => desired.name));
+      for (const record of lost) this.#forget(record, begun.has(record.name));
       let slot = readNextSlot(store);
       for (const each of fresh) this.#begin(each, slot++);
       const next = slot;
       jobs.once((tx) => putNextSlot(tx, next));
       await cycle.commitHeld();
     });
+    for (const { name } of lost) this.#lost.delete(name);
     for (const { desired } of fresh) this.#options.changed(desired.name);
     for (const host of gone) this.#options.changed(host.record.name);
+  }
+
+  /** The record and its state; only the state where another record takes its place. */
+  #forget({ name, current, previous }: JobRecord, isReplaced = false): void {
+    const { jobs } = this.#options;
+    this.#tried.delete(name);
+    jobs.once((tx) => {
+      if (!isReplaced) removeJob(tx, name);
+      jobs.discardState(tx, current.slot);
+      if (previous !== null) jobs.discardState(tx, previous.version.slot);
+    });
   }
 
   #begin({ desired, runnable }: Fresh, slot: number): void {
@@ -230,6 +271,7 @@ export class JobPlan {
       failure: null,
       previous: null,
       attempted: null,
+      deaths: 0,
     };
     const host = jobs.host(record, runnable);
     host.update({});
@@ -278,6 +320,20 @@ function asDesired(record: JobRecord, version: JobRecord['current']): DesiredJob
 
 export function compileRecord(compile: CompileJob, record: JobRecord): RunnableJob {
   return compile(asDesired(record, record.current));
+}
+
+/** Ids of the sources of every version, the frozen ones included; throws what `compile` throws. */
+export function usedSources(compile: CompileJob, records: readonly JobRecord[]): Set<string> {
+  const used = new Set<string>();
+  for (const record of records) {
+    for (const version of [record.current, record.previous?.version]) {
+      if (version === undefined) continue;
+      for (const { connector } of compile(asDesired(record, version)).sources) {
+        used.add(connector.id);
+      }
+    }
+  }
+  return used;
 }
 
 /** Document and parameters: what makes a version what it is. */

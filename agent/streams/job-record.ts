@@ -70,6 +70,8 @@ export interface JobRecord {
     readonly runMs: number;
   } | null;
   readonly attempted: Attempt | null;
+  /** Processes that died while the current version was unconfirmed. */
+  readonly deaths: number;
 }
 
 export interface JobTotals {
@@ -91,11 +93,15 @@ export const NO_TOTALS: JobTotals = {
   skipped: 0,
 };
 
+/** Records written before deaths were counted have no such field. */
+const NO_DEATHS = { deaths: 0 };
+
 export function readJobs(store: CheckpointStore): JobRecord[] {
   const range = { start: ['job', ''], end: ['job', '\uffff'] };
-  return [...store.range('meta', range)].map(({ value }) =>
-    decodeVersioned<JobRecord>('a job record', RECORD_FORMAT, value),
-  );
+  return [...store.range('meta', range)].map(({ value }) => ({
+    ...NO_DEATHS,
+    ...decodeVersioned<JobRecord>('a job record', RECORD_FORMAT, value),
+  }));
 }
 
 export function readTotals(store: CheckpointStore, name: string): JobTotals {

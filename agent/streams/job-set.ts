@@ -270,7 +270,7 @@ export class JobSet implements JobsInCycle {
       const { previous } = host.record;
       if (previous === null || !host.isLive || host.failures > 0) continue;
       if (runMs - previous.runMs < CONFIRM_RUN_MS) continue;
-      host.update({ previous: null });
+      host.update({ previous: null, deaths: 0 });
       this.once((tx) => this.discardState(tx, previous.version.slot));
     }
   }

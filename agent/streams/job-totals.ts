@@ -78,7 +78,7 @@ export class JobTotalsMeter {
       late === from.late &&
       deadLetters === from.deadLetters &&
       this.#deadLetters + this.#skipped === 0 &&
-      Object.keys(dropped).length === Object.keys(from.dropped).length
+      sameCounts(dropped, from.dropped)
     ) {
       return undefined;
     }
@@ -97,4 +97,13 @@ export class JobTotalsMeter {
     this.#deadLetters = 0;
     this.#skipped = 0;
   }
+}
+
+/** Reasons never go, so one that is new or has grown is a difference. */
+function sameCounts(
+  now: Readonly<Record<string, number>>,
+  before: Readonly<Record<string, number>>,
+): boolean {
+  for (const reason in now) if (now[reason] !== before[reason]) return false;
+  return true;
 }

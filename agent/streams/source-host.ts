@@ -3,7 +3,8 @@
  * commit that holds its records, and tells it when they are on disk (I1).
  *
  * Database `meta`: `['source', id]` → offset, format 1. Database `ring`: `[id, n]` → the source's
- * chunk, n counting up. Both stay when the source stops, so that a job that comes back goes on.
+ * chunk, n counting up. Both stay when the source stops, while a job could use it again
+ * (source-garbage.ts).
  */
 import type { Logger } from 'pino';
 import type { Clock } from '@runnel/shared/clock.ts';

@@ -79,6 +79,7 @@ export class VersionSwitch {
       failure: null,
       previous: { version: record.current, offset: at, runMs: cycle.runMs },
       attempted: null,
+      deaths: 0,
     };
     const host = this.#trial(replaced, runnable);
     const older = record.previous?.version.slot;
@@ -110,6 +111,7 @@ export class VersionSwitch {
       muteUntil: later(at, record.muteUntil),
       failure: null,
       previous: null,
+      deaths: 0,
     };
     const host = this.#trial(restored, runnable);
     jobs.once((tx) => jobs.discardState(tx, current.slot));

@@ -16,6 +16,7 @@ const ENTRIES = [
   /^vitest(\.\w+)?\.config\.ts$/,
   /^test\/.*\.(test|soak)\.ts$/,
   /^test\/(bench|e2e|simulation|soak)\//,
+  /^test\/.*-worker\.ts$/,
   /^test\/support\/open-handles\.ts$/,
   /\.d\.ts$/,
 ];

@@ -1,6 +1,6 @@
 /**
- * Local delivery over a real store, with file sinks, that can die at any moment: at the chosen
- * point everything stops and nothing goes on, as after SIGKILL; the next life opens what is on disk.
+ * Local delivery over a real store that can die at any moment: at the chosen point everything stops
+ * and nothing goes on, as after SIGKILL; the next life opens what is on disk.
  */
 import { join } from 'node:path';
 import { pino } from 'pino';

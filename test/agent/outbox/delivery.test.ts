@@ -195,6 +195,7 @@ describe('a sink that is down', () => {
     await site.put(`first${pad}`);
     await waitFor('a try', () => sink.deliveries > 0);
     for (let n = 0; n < 20; n++) await site.put(`${n}${pad}`);
+    expect(site.conditions.list().map(({ reason }) => reason)).toContain('RowsDropped');
     down = false;
     await waitFor('delivery', async () => {
       clock.pass(100);
@@ -205,6 +206,7 @@ describe('a sink that is down', () => {
     expect(delivered.at(-1)).toBe('19');
     expect(delivered.length + site.delivery.lost).toBe(21);
     expect(site.delivery.lost).toBeGreaterThan(10);
+    expect(site.conditions.list()).toEqual([]);
   });
 });
 

@@ -6,6 +6,8 @@ import { expect } from 'vitest';
 import type { CheckpointStore } from '@runnel/agent/checkpoints/checkpoint-store.ts';
 import { Outbox } from '@runnel/agent/outbox/outbox.ts';
 import { chunkTexts } from '@runnel/agent/outbox/row-chunk.ts';
+import { Conditions } from '@runnel/agent/resources/conditions.ts';
+import { systemClock } from '@runnel/shared/clock.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import { LANES, type Lane, type ResultBlock } from '@runnel/shared/protocol/results.ts';
 import { Committer } from './open-test-store.ts';
@@ -64,6 +66,7 @@ export class OutboxModel {
       agent: 'agent1',
       epoch,
       bytesMax: OUTBOX_BYTES_MAX,
+      conditions: new Conditions(systemClock),
       commit: () => this.commit(),
     });
     const order = Math.max(0, ...this.#onDisk().keys()) + 1;

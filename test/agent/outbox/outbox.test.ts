@@ -2,22 +2,27 @@
 import { describe, expect, it } from 'vitest';
 import type { CheckpointStore } from '@runnel/agent/checkpoints/checkpoint-store.ts';
 import { Outbox } from '@runnel/agent/outbox/outbox.ts';
+import { Conditions } from '@runnel/agent/resources/conditions.ts';
+import { systemClock } from '@runnel/shared/clock.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import type { Lane } from '@runnel/shared/protocol/results.ts';
 import { Committer, openTestStore } from './open-test-store.ts';
 
 interface Opened {
   readonly outbox: Outbox;
+  readonly conditions: Conditions;
   readonly put: (lane: Lane, ...values: unknown[]) => Promise<void>;
 }
 
 function open(store: CheckpointStore, epoch: string, bytesMax = 1e9): Opened {
   const committer = new Committer(store);
   const commit = () => committer.commit();
-  const outbox = new Outbox({ store, agent: 'agent1', epoch, bytesMax, commit });
+  const conditions = new Conditions(systemClock);
+  const outbox = new Outbox({ store, agent: 'agent1', epoch, bytesMax, conditions, commit });
   committer.use(outbox);
   return {
     outbox,
+    conditions,
     async put(lane, ...values) {
       for (const value of values) outbox.add(lane, JSON.stringify({ value }));
       await commit();
@@ -79,7 +84,7 @@ describe('a device whose disk was restored from a backup', () => {
 
 describe('an outbox that is full', () => {
   it('drops bulk before results before alerts', async () => {
-    const { outbox, put } = open(openTestStore(), 'e1', 4000);
+    const { outbox, conditions, put } = open(openTestStore(), 'e1', 4000);
     const pad = 'x'.repeat(1000);
     await put('alerts', `1${pad}`);
     await put('results', `2${pad}`);
@@ -91,6 +96,10 @@ describe('an outbox that is full', () => {
     expect(outbox.next('results')).toMatchObject({ lost: 2, rows: [] });
     expect(outbox.next('alerts')?.rows).toHaveLength(3);
     expect(outbox.depth().lost).toBe(3);
+    expect(outbox.lostRows).toBe(3);
+    expect(conditions.list()).toMatchObject([{ type: 'outbox', reason: 'RowsDropped' }]);
+    await outbox.acknowledge('e1', 'alerts', 3);
+    expect(conditions.list()).toEqual([]);
   });
 });
 

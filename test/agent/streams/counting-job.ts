@@ -22,7 +22,7 @@ export interface CountDocument {
   readonly onIncompatibleState?: 'reset' | 'replay' | 'fail';
   readonly fingerprint?: string;
   /** What the instance refuses to do. */
-  readonly broken?: 'create' | 'record';
+  readonly broken?: 'create' | 'record' | 'process';
   readonly factor?: number;
 }
 
@@ -108,6 +108,7 @@ class CountJob implements StreamJobInstance {
     this.#put('count', key, nowMs, { ...count });
     // After the state changed and the row was made: both must be undone.
     if (this.#document.broken === 'record') throw new Error('this version fails on every record');
+    if (this.#document.broken === 'process') process.kill(process.pid, 'SIGKILL');
     if (payload.poison === true && world.poisonous) throw new Error('poison');
   }
 

@@ -65,7 +65,8 @@ export class ScriptedSource implements Source {
 
   prepareCommit(count: number): SourceCommit {
     this.#committedOffset += count;
-    return { offset: this.#committedOffset };
+    // One chunk per commit, as a broker's source has.
+    return { offset: this.#committedOffset, ringChunk: Buffer.from([1]), ringChunksKept: 3 };
   }
 
   committed(count: number): void {
