@@ -2,6 +2,7 @@
  * The options of `runnel-control serve` and what they mean. Wrong ones are refused by commander, or
  * as `arguments` where two of them do not go together.
  */
+import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { durationOf } from '@runnel/shared/expressions/duration-text.ts';
@@ -33,7 +34,7 @@ export interface ServeOptions extends TlsOptions {
 /** Adds them; the action gets `ServeOptions`. */
 export function addServeOptions(command: Command): Command {
   return addKeepOptions(command)
-    .requiredOption('--data <dir>', 'directory of everything that is kept')
+    .requiredOption('--data <dir>', 'directory of everything that is kept', path)
     .option('--http <host:port>', 'where API and page are served', address, {
       host: '127.0.0.1',
       port: 8080,
@@ -53,12 +54,12 @@ export function addServeOptions(command: Command): Command {
         'our user on a --nats-url server of another operator, which then must know our account; ' +
           'revoked devices stay connected there until their credentials end. A server that runs ' +
           'with what nats-config prints needs none',
-      ),
+      ).argParser(path),
     )
     .option('--nats-advertise <url>', 'how devices reach NATS, when not as it listens')
-    .option('--tls-cert <file>', 'certificate of the own nats-server (PEM)')
-    .option('--tls-key <file>', 'its private key (PEM)')
-    .option('--tls-ca <file>', 'private CA that signed the certificate (PEM); devices get it')
+    .option('--tls-cert <file>', 'certificate of the own nats-server (PEM)', path)
+    .option('--tls-key <file>', 'its private key (PEM)', path)
+    .option('--tls-ca <file>', 'private CA that signed the certificate (PEM); devices get it', path)
     .addOption(
       new Option('--log-level <level>', 'least level that is logged')
         .choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
@@ -119,6 +120,15 @@ export function tlsOf(options: TlsOptions): NatsTls | undefined {
     keyFile: tlsKey,
     ...(tlsCa === undefined ? {} : { caFile: tlsCa }),
   };
+}
+
+/**
+ * A path of this machine, from the working directory: nats-server, whose working directory is
+ * another, is given it too, and an orphan is known by it.
+ */
+export function path(text: string): string {
+  if (text === '') throw new InvalidArgumentError('write a path');
+  return resolve(text);
 }
 
 export function address(text: string): ListenAddress {

@@ -19,6 +19,7 @@ import {
   addServeOptions,
   address,
   natsChoice,
+  path,
   type ServeOptions,
   type TlsOptions,
   tlsOf,
@@ -98,7 +99,7 @@ function program(): Command {
   root
     .command('sign-in-link')
     .description('print a one-time link that signs a browser in as admin')
-    .requiredOption('--data <dir>', 'directory of the running control plane')
+    .requiredOption('--data <dir>', 'directory of the running control plane', path)
     .action(async ({ data }: { data: string }) => say(await requestSignInLink(data)));
   root
     .command('nats-server')
@@ -120,7 +121,7 @@ function addKeyCommands(root: Command): void {
   root
     .command('nats-config')
     .description('print a whole configuration for a nats-server that others run (--nats-url)')
-    .requiredOption('--data <dir>', 'directory of the control plane')
+    .requiredOption('--data <dir>', 'directory of the control plane', path)
     .option('--listen <host:port>', 'where that server listens', address, {
       host: '0.0.0.0',
       port: 4222,
@@ -137,7 +138,7 @@ function addKeyCommands(root: Command): void {
   root
     .command('rotate-signing-key')
     .description('sign desired state with a new key from the next start on')
-    .requiredOption('--data <dir>', 'directory of a control plane that does not run')
+    .requiredOption('--data <dir>', 'directory of a control plane that does not run', path)
     .action(async ({ data }: { data: string }) => {
       await rotateSigningKey(data, systemRandom);
       say('a new key signs from the next start on');

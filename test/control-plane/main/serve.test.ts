@@ -1,7 +1,7 @@
 /** `runnel-control` as a process: first start, second start, lock, signals, arguments. */
 import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { sql } from 'kysely';
 import { rolldown } from 'rolldown';
@@ -150,6 +150,20 @@ describe('runnel-control serve', () => {
     expect(readFileSync(join(dir, 'nats/port'), 'utf8')).toBe(port);
     const ready = await fetch(`${second.url}/readyz`);
     expect(ready.status).toBe(200);
+  });
+
+  it('knows a directory by whatever path it is given, and so the orphan in it', async () => {
+    const dir = tempDir('serve');
+    const near = relative(process.cwd(), dir);
+    const first = await serve(near);
+    const link = run('sign-in-link', '--data', near);
+    expect(await link.ended).toBe(0);
+    const orphan = await natsPid(dir);
+    first.child.kill('SIGKILL');
+    await first.ended;
+    const second = await serve(dir);
+    expect(await startMark(orphan)).toBeUndefined();
+    expect((await fetch(`${second.url}/readyz`)).status).toBe(200);
   });
 
   it.each(['--version', '-c'] as const)(
