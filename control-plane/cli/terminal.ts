@@ -24,7 +24,7 @@ export interface Terminal {
 }
 
 /** Colours only for people who did not ask for none. */
-export function coloured(terminal: Terminal): boolean {
+function coloured(terminal: Terminal): boolean {
   return terminal.interactive && (terminal.env.NO_COLOR ?? '') === '';
 }
 

@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { Clock } from '@runnel/shared/clock.ts';
 import type { Kysely } from 'kysely';
 import type { DatasetStats } from '../store/dataset-stats.ts';
-import { pageResults } from '../store/results.ts';
+import { pageResults, type ResultPage, type ResultSlice } from '../store/results.ts';
 import type { Schema } from '../store/schema.ts';
 import type { FleetView } from './fleet-view.ts';
 import type { RoleGuards } from './role-guards.ts';
@@ -34,6 +34,18 @@ const next = z.string().openapi({
 });
 
 const agentParam = z.string().min(1).max(128).optional().openapi({ description: 'Id or name.' });
+
+/** How results and alerts are paged alike. */
+const pageQuery = {
+  agent: agentParam,
+  after: cursorParam,
+  limit: limitParam(1000, 100),
+  since: sinceParam.openapi({ description: 'Event time, inclusive.' }),
+  latest: flagParam,
+  newest: flagParam.openapi({
+    description: 'The newest `limit` rows instead of a walk from `after`.',
+  }),
+};
 
 export function datasetRoutes(parts: DatasetRoutesParts): Router {
   const router = newRouter();
@@ -86,16 +98,7 @@ function addResults(router: Router, parts: DatasetRoutesParts): void {
     middleware: parts.guards.viewer,
     request: {
       params: z.object({ dataset: z.string().min(1).max(128) }),
-      query: z.object({
-        agent: agentParam,
-        after: cursorParam,
-        limit: limitParam(1000, 100),
-        since: sinceParam.openapi({ description: 'Event time, inclusive.' }),
-        latest: flagParam,
-        newest: flagParam.openapi({
-          description: 'The newest `limit` rows instead of a walk from `after`.',
-        }),
-      }),
+      query: z.object(pageQuery),
     },
     responses: {
       200: json(z.object({ items: z.array(resultSchema).readonly(), next }), 'A page'),
@@ -103,22 +106,8 @@ function addResults(router: Router, parts: DatasetRoutesParts): void {
     },
   });
   router.openapi(results, async (c) => {
-    const query = c.req.valid('query');
-    const since = parseSince(query.since);
-    const page = await pageResults(
-      parts.db,
-      {
-        kind: 'result',
-        dataset: c.req.valid('param').dataset,
-        ...agentFilter(parts, query.agent),
-        after: parseCursor(query.after) ?? 0,
-        limit: query.limit,
-        ...(since === undefined ? {} : { since }),
-        latest: isSet(query.latest),
-        newest: isSet(query.newest),
-      },
-      () => parts.clock.sleep(0),
-    );
+    const { dataset } = c.req.valid('param');
+    const page = await pageOf(parts, c.req.valid('query'), { kind: 'result', dataset });
     return c.json({ items: page.items.map(resultItem), next: String(page.next) }, 200);
   });
 }
@@ -131,17 +120,7 @@ function addAlerts(router: Router, parts: DatasetRoutesParts): void {
     summary: 'Alerts of jobs in the order in which they were stored',
     middleware: parts.guards.viewer,
     request: {
-      query: z.object({
-        agent: agentParam,
-        job: z.string().max(63).optional(),
-        after: cursorParam,
-        limit: limitParam(1000, 100),
-        since: sinceParam,
-        latest: flagParam,
-        newest: flagParam.openapi({
-          description: 'The newest `limit` rows instead of a walk from `after`.',
-        }),
-      }),
+      query: z.object({ ...pageQuery, job: z.string().max(63).optional() }),
     },
     responses: {
       200: json(z.object({ items: z.array(alertSchema).readonly(), next }), 'A page'),
@@ -150,27 +129,29 @@ function addAlerts(router: Router, parts: DatasetRoutesParts): void {
   });
   router.openapi(alerts, async (c) => {
     const query = c.req.valid('query');
-    const since = parseSince(query.since);
-    const page = await pageResults(
-      parts.db,
-      {
-        kind: 'alert',
-        ...agentFilter(parts, query.agent),
-        ...(query.job === undefined ? {} : { job: query.job }),
-        after: parseCursor(query.after) ?? 0,
-        limit: query.limit,
-        ...(since === undefined ? {} : { since }),
-        latest: isSet(query.latest),
-        newest: isSet(query.newest),
-      },
-      () => parts.clock.sleep(0),
-    );
+    const job = query.job === undefined ? {} : { job: query.job };
+    const page = await pageOf(parts, query, { kind: 'alert', ...job });
     const items = page.items.map((record) => ({ ...resultItem(record), dataset: record.dataset }));
     return c.json({ items, next: String(page.next) }, 200);
   });
 }
 
-/** A name stands for its id; what is unknown is taken as an id, since results outlive agents. */
-function agentFilter(parts: DatasetRoutesParts, agent: string | undefined): { agent?: string } {
-  return agent === undefined ? {} : { agent: parts.fleet.find(agent)?.id ?? agent };
+async function pageOf(
+  { db, clock, fleet }: DatasetRoutesParts,
+  query: z.output<z.ZodObject<typeof pageQuery>>,
+  rows: Pick<ResultPage, 'kind' | 'dataset' | 'job'>,
+): Promise<ResultSlice> {
+  const { agent, limit } = query;
+  const since = parseSince(query.since);
+  const page: ResultPage = {
+    ...rows,
+    // A name stands for its id; what is unknown is taken as one, since results outlive agents.
+    ...(agent === undefined ? {} : { agent: fleet.find(agent)?.id ?? agent }),
+    ...(since === undefined ? {} : { since }),
+    after: parseCursor(query.after) ?? 0,
+    limit,
+    latest: isSet(query.latest),
+    newest: isSet(query.newest),
+  };
+  return await pageResults(db, page, () => clock.sleep(0));
 }

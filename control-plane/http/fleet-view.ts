@@ -170,7 +170,7 @@ function hasFailed(job: Heartbeat['jobs'][number], version: number): boolean {
   return job.version === version && FAILED.has(job.phase);
 }
 
-export function jobItem(job: JobRecord, agents: JobAgents): JobItem {
+function jobItem(job: JobRecord, agents: JobAgents): JobItem {
   return {
     name: job.name,
     kind: job.kind,

@@ -56,7 +56,7 @@ export const applyBlock: ApplyBlock = async (transaction, block, now) => {
 type LaneKey = Pick<ResultBlock, 'agent' | 'epoch' | 'lane'>;
 
 /** Undefined when the lane has none yet. */
-export async function readMark(
+async function readMark(
   transaction: Transaction<Schema>,
   lane: LaneKey,
 ): Promise<number | undefined> {

@@ -47,7 +47,7 @@ export type LinkStatus =
 export type LinkHandler = (message: LinkMessage) => void | Promise<void>;
 
 export class NatsLink {
-  readonly counters = { reconnects: 0, handlerErrors: 0, slowConsumer: 0 };
+  readonly counters = { reconnects: 0, handlerErrors: 0 };
   readonly #connection: NatsConnection;
   readonly #options: LinkOptions;
   readonly #listeners = new Set<(status: LinkStatus) => void>();
@@ -152,7 +152,6 @@ export class NatsLink {
         this.counters.reconnects += 1;
         this.#setConnected(true);
       }
-      if (status.type === 'slowConsumer') this.counters.slowConsumer += 1;
       if (status.type === 'error') log.warn({ error: messageOf(status.error) }, 'NATS error');
     }
     this.#setConnected(false);

@@ -11,6 +11,7 @@
  * The file does not shrink; SQLite fills the pages that became free.
  */
 import { type Kysely, type Transaction, sql } from 'kysely';
+import { WINDOW } from './results.ts';
 import type { Schema } from './schema.ts';
 
 /** Rows stored before `beforeMs` go, and the oldest ones beyond `rowsMax`, both counted by id. */
@@ -110,16 +111,12 @@ async function supersededBy(
   const rows = await transaction
     .selectFrom('results as gone')
     .innerJoin('results as left', (join) =>
-      join
-        .onRef('left.dataset', '=', 'gone.dataset')
-        .onRef('left.agent', '=', 'gone.agent')
-        .onRef('left.step', '=', 'gone.step')
-        .onRef('left.key', '=', 'gone.key')
-        .onRef('left.window_start', '=', 'gone.window_start')
-        .onRef('left.window_end', '=', 'gone.window_end')
-        .onRef('left.revision', '<', 'gone.revision')
-        .onRef('left.job', '=', 'gone.job')
-        .onRef('left.kind', '=', 'gone.kind'),
+      join.on((e) =>
+        e.and([
+          ...WINDOW.map((column) => e(`left.${column}`, '=', e.ref(`gone.${column}`))),
+          e('left.revision', '<', e.ref('gone.revision')),
+        ]),
+      ),
     )
     .select(['left.id', 'left.kind', 'left.dataset'])
     .distinct()

@@ -174,20 +174,25 @@ async function matching(
   }));
 }
 
+/** Rows that agree in these are of one window; rows without a window agree with none. */
+export const WINDOW = [
+  'dataset',
+  'agent',
+  'step',
+  'key',
+  'window_start',
+  'window_end',
+  'job',
+  'kind',
+] as const;
+
 type WithR = Schema & { r: ResultsTable };
 
 function isLatest(e: ExpressionBuilder<WithR, 'r'>) {
   const better = e
     .selectFrom('results as b')
     .select(sql`1`.as('one'))
-    .whereRef('b.dataset', '=', 'r.dataset')
-    .whereRef('b.agent', '=', 'r.agent')
-    .whereRef('b.step', '=', 'r.step')
-    .whereRef('b.key', '=', 'r.key')
-    .whereRef('b.window_start', '=', 'r.window_start')
-    .whereRef('b.window_end', '=', 'r.window_end')
-    .whereRef('b.job', '=', 'r.job')
-    .whereRef('b.kind', '=', 'r.kind')
+    .where((b) => b.and(WINDOW.map((column) => b(`b.${column}`, '=', b.ref(`r.${column}`)))))
     .where((b) =>
       b.or([
         b('b.revision', '>', b.ref('r.revision')),

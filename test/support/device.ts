@@ -121,7 +121,7 @@ export function jobReportOf(more: Partial<JobReport>): JobReport {
   };
 }
 
-export function heartbeatOf(agent: string, seq: number, more: Partial<Heartbeat>): Heartbeat {
+export function heartbeatOf(agent: string, seq: number, more: Partial<Heartbeat> = {}): Heartbeat {
   return {
     v: 1,
     agent,

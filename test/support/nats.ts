@@ -141,6 +141,22 @@ export function enrolRequestOf(
   };
 }
 
+export interface EnrolledDevice {
+  readonly agent: string;
+  readonly key: DeviceKey;
+  readonly credentials: Credentials;
+}
+
+/** Enrols a new device with a join token of its own. */
+export async function enrolledDevice({ identity }: ControlSide): Promise<EnrolledDevice> {
+  const everything = { labels: {}, usesMax: null, expiresMs: null, createdBy: 'test' };
+  const { token } = await identity.createJoinToken(everything);
+  const key = newDeviceKey();
+  const { agent, credentials } = await identity.enrol(enrolRequestOf(key, token));
+  if (credentials === null) throw new Error('waits for approval');
+  return { agent, key, credentials };
+}
+
 /** Connects as a device would; closed with the test. Never reconnects by itself. */
 export async function connectDevice(
   credentials: Credentials,

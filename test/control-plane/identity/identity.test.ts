@@ -5,6 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { Identity } from '@runnel/control-plane/identity/identity.ts';
 import { KeyRing } from '@runnel/control-plane/identity/key-ring.ts';
 import { includesRole } from '@runnel/control-plane/identity/people.ts';
+import { pageEvents } from '@runnel/control-plane/store/events.ts';
 import { openStore, type Store } from '@runnel/control-plane/store/open-store.ts';
 import { type Clock, systemClock } from '@runnel/shared/clock.ts';
 import { epochMs } from '@runnel/shared/ids.ts';
@@ -112,6 +113,23 @@ describe('enrolment', () => {
     await expect(identity.approve(waiting.agent)).rejects.toMatchObject({
       code: 'agent_not_pending',
     });
+  });
+
+  it('again under the name of another device leaves both their names', async () => {
+    const { identity, store, token } = await openWorld();
+    const any = await token();
+    const victim = newDeviceKey();
+    await identity.enrol(enrolRequestOf(victim, any, { name: 'press-1' }));
+    const key = newDeviceKey();
+    const { agent } = await identity.enrol(enrolRequestOf(key, any, { name: 'press-2' }));
+    const labels = { line: 'b' };
+    const request = enrolRequestOf(key, any, { name: 'press-1', labels });
+    expect(await identity.enrol(request)).toMatchObject({ agent, name: 'press-2', labels });
+    const [event] = await pageEvents(store.db, { agent, limit: 1 });
+    expect(event).toMatchObject({ type: 'enrolment', severity: 'warning' });
+    expect(event?.message).toMatch(/asked for the name press-1, which \S+ has; it keeps press-2/);
+    const free = enrolRequestOf(key, any, { name: 'press-3' });
+    expect(await identity.enrol(free)).toMatchObject({ agent, name: 'press-3', approved: true });
   });
 
   it('names what is wrong with a token', async () => {

@@ -6,7 +6,7 @@ import {
   type ControlSide,
   type DeviceKey,
   connectDevice,
-  enrolRequestOf,
+  enrolledDevice,
   newDeviceKey,
   openControlSide,
 } from '../../support/nats.ts';
@@ -22,18 +22,15 @@ interface Device {
 }
 
 async function enrolDevice(side: ControlSide): Promise<Device> {
-  const everything = { labels: {}, usesMax: null, expiresMs: null, createdBy: 'test' };
-  const { token } = await side.identity.createJoinToken(everything);
-  const key = newDeviceKey();
-  const reply = await side.identity.enrol(enrolRequestOf(key, token));
-  const connection = await connectDevice(reply.credentials!, key, reply.agent);
+  const { agent, key, credentials } = await enrolledDevice(side);
+  const connection = await connectDevice(credentials, key, agent);
   const violations: string[] = [];
   void (async () => {
     for await (const status of connection.status()) {
       if (status.type === 'error') violations.push(status.error.message);
     }
   })();
-  return { key, agent: reply.agent, connection, violations };
+  return { key, agent, connection, violations };
 }
 
 /** Everything that the account carries, as the control plane's own listener sees it. */
@@ -194,17 +191,14 @@ describe('credentials', () => {
       natsDir: tempDir('nats'),
     };
     const side = await openControlSide(place);
-    const everything = { labels: {}, usesMax: null, expiresMs: null, createdBy: 'test' };
-    const { token } = await side.identity.createJoinToken(everything);
-    const key = newDeviceKey();
-    const { agent, credentials } = await side.identity.enrol(enrolRequestOf(key, token));
+    const { agent, key, credentials } = await enrolledDevice(side);
     // NATS is away at the moment of the revocation: only the store knows of it.
     await side.pusher.close();
     await side.link.close();
     await side.server.stop();
     expect(await side.identity.revoke(agent)).toEqual({ cut: false });
     const again = await openControlSide({ ...place, port: side.server.address.port });
-    await expect(connectDevice(credentials!, key, agent)).rejects.toThrow(/authorization/i);
+    await expect(connectDevice(credentials, key, agent)).rejects.toThrow(/authorization/i);
     expect(again.link.connected).toBe(true);
   });
 
@@ -228,11 +222,8 @@ describe('credentials', () => {
 
   it('of one device do not work with the key of another', async () => {
     const side = await openControlSide();
-    const everything = { labels: {}, usesMax: null, expiresMs: null, createdBy: 'test' };
-    const { token } = await side.identity.createJoinToken(everything);
-    const key = newDeviceKey();
-    const { agent, credentials } = await side.identity.enrol(enrolRequestOf(key, token));
-    await expect(connectDevice(credentials!, newDeviceKey(), agent)).rejects.toThrow(
+    const { agent, credentials } = await enrolledDevice(side);
+    await expect(connectDevice(credentials, newDeviceKey(), agent)).rejects.toThrow(
       /authorization/i,
     );
   });

@@ -7,23 +7,19 @@ import { FleetHealth } from '@runnel/control-plane/intake/fleet-health.ts';
 import { Intake } from '@runnel/control-plane/intake/intake.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
 import type { Credentials } from '@runnel/shared/protocol/enrolment.ts';
-import type { Heartbeat } from '@runnel/shared/protocol/heartbeat.ts';
 import type { ResultBlock } from '@runnel/shared/protocol/results.ts';
 import {
   type ControlSide,
-  type DeviceKey,
+  type EnrolledDevice,
   connectDevice,
-  enrolRequestOf,
-  newDeviceKey,
+  enrolledDevice,
   openControlSide,
   silentLog,
 } from '../../support/nats.ts';
+import { heartbeatOf, jobReportOf } from '../../support/device.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
-interface Device {
-  readonly agent: string;
-  readonly key: DeviceKey;
-  readonly credentials: Credentials;
+interface Device extends EnrolledDevice {
   readonly connection: NatsConnection;
 }
 
@@ -46,40 +42,6 @@ function blockOf(agent: string, after: number, last: number): ResultBlock {
   return { v: 1, agent, epoch: 'e1', lane: 'results', after, last, lost: 0, rows };
 }
 
-function heartbeatOf(agent: string, extra: Partial<Heartbeat> = {}): Heartbeat {
-  return {
-    v: 1,
-    agent,
-    epoch: 'e1',
-    seq: 1,
-    sentAt: 1,
-    startedAt: 1,
-    intervalMs: 1000,
-    agentVersion: '0.1.0',
-    platform: { os: 'linux', arch: 'x64', node: '20' },
-    capabilities: [],
-    observedRevision: 3,
-    observedHash: '',
-    conditions: [],
-    jobs: [],
-    sources: [],
-    outbox: { rows: 0, bytes: 0, oldestAt: null, lost: 0 },
-    counters: {},
-    host: {
-      cpuPercent: null,
-      memoryUsedBytes: null,
-      memoryTotalBytes: null,
-      diskUsedBytes: null,
-      diskTotalBytes: null,
-      temperatureCelsius: null,
-      load1: null,
-      agentRssBytes: 1,
-      agentCpuPercent: null,
-    },
-    ...extra,
-  };
-}
-
 describe('intake', () => {
   let side: ControlSide;
   let intake: Intake;
@@ -88,14 +50,10 @@ describe('intake', () => {
   let device: Device;
   let other: Device;
 
-  const enrolled = async (): Promise<Device> => {
-    const { identity } = side;
-    const everything = { labels: {}, usesMax: null, expiresMs: null, createdBy: 'test' };
-    const { token } = await identity.createJoinToken(everything);
-    const key = newDeviceKey();
-    const { agent, credentials } = await identity.enrol(enrolRequestOf(key, token));
-    const connection = await connectDevice(credentials!, key, agent);
-    return { agent, key, credentials: credentials!, connection };
+  const joined = async (): Promise<Device> => {
+    const enrolled = await enrolledDevice(side);
+    const { agent, key, credentials } = enrolled;
+    return { ...enrolled, connection: await connectDevice(credentials, key, agent) };
   };
 
   beforeEach(async () => {
@@ -114,8 +72,8 @@ describe('intake', () => {
     });
     onTestFinished(() => intake.stop());
     await side.link.flush();
-    device = await enrolled();
-    other = await enrolled();
+    device = await joined();
+    other = await joined();
   });
 
   const ask = async (kind: string, body: unknown): Promise<Record<string, unknown>> => {
@@ -222,7 +180,7 @@ describe('intake', () => {
     expect(health.report(device.agent)).toMatchObject({ connection: 'never', lastSeenAt: null });
     device.connection.publish(
       `fleet.${device.agent}.hb`,
-      JSON.stringify(heartbeatOf(device.agent)),
+      JSON.stringify(heartbeatOf(device.agent, 1, { observedRevision: 3 })),
     );
     await waitFor('online', () => health.report(device.agent).connection === 'online');
     expect(seen).toEqual([`${device.agent} beat`]);
@@ -238,25 +196,12 @@ describe('intake', () => {
   });
 
   it('reports a change of a job at once, as an event', async () => {
-    const job = {
-      name: 'rms',
-      version: 1,
-      phase: 'running' as const,
-      attempted: null,
-      watermark: null,
-      lagRecords: 0,
-      recordsIn: 0,
-      recordsOut: 0,
-      late: 0,
-      deadLetters: 0,
-      dropped: {},
-      stateKeys: 0,
-    };
+    const job = jobReportOf({ name: 'rms' });
     const { agent } = device;
-    await ask('state', heartbeatOf(agent, { jobs: [job] }));
-    await ask('state', heartbeatOf(agent, { jobs: [{ ...job, recordsIn: 5 }] }));
-    await ask('state', heartbeatOf(agent, { jobs: [{ ...job, phase: 'failed' }] }));
-    await ask('state', heartbeatOf(agent));
+    await ask('state', heartbeatOf(agent, 1, { jobs: [job] }));
+    await ask('state', heartbeatOf(agent, 2, { jobs: [{ ...job, recordsIn: 5 }] }));
+    await ask('state', heartbeatOf(agent, 3, { jobs: [{ ...job, phase: 'failed' }] }));
+    await ask('state', heartbeatOf(agent, 4));
     await events.settled();
     const { db } = side.store;
     const told = await db.selectFrom('events').selectAll().where('type', '=', 'job').execute();
