@@ -2,9 +2,11 @@
  * Devices: enrolment, renewal, approval, revocation (DESIGN.md §10).
  *
  * Enrolment is idempotent by device key: the same key always gets the same agent id, and costs no
- * second use of the token. The same name with another key waits for a person. Renewal works after
- * the credentials expired, for as long as the device is not revoked.
+ * second use of the token. The same name with another key waits for a person, and a device that is
+ * enrolled keeps its name when the one that it asks for belongs to another. Renewal works after the
+ * credentials expired, for as long as the device is not revoked.
  */
+import { timingSafeEqual } from 'node:crypto';
 import { fromPublic } from '@nats-io/nkeys';
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import type { Clock } from '@runnel/shared/clock.ts';
@@ -72,7 +74,7 @@ export async function enrolDevice(parts: DeviceParts, request: EnrolRequest): Pr
       .executeTakeFirst();
     if (known !== undefined) {
       if (token.revoked_at !== null) checkUsable(token, clock.now());
-      return await enrolAgain(transaction, known, described);
+      return await enrolAgain(transaction, known, described, clock.now());
     }
     if (await isRevoked(transaction, request.publicKey)) throw revoked();
     checkUsable(token, clock.now());
@@ -86,11 +88,41 @@ type Described = Pick<AgentRow, 'name' | 'labels' | 'fixed_labels' | 'platform' 
 async function enrolAgain(
   db: Transaction<Schema>,
   known: AgentRow,
-  described: Described,
+  asked: Described,
+  at: number,
 ): Promise<AgentRow> {
   if (known.status === 'revoked') throw revoked();
+  const namesake =
+    asked.name === known.name ? undefined : await namesakeOf(db, asked.name, known.id);
+  const described = namesake === undefined ? asked : { ...asked, name: known.name };
   await db.updateTable('agents').set(described).where('id', '=', known.id).execute();
+  if (namesake !== undefined) {
+    await appendEvent(db, {
+      at,
+      agent: known.id,
+      job: null,
+      type: 'enrolment',
+      severity: 'warning',
+      message: `asked for the name ${asked.name}, which ${namesake} has; it keeps ${known.name}`,
+    });
+  }
   return { ...known, ...described };
+}
+
+/** The id of another agent that has this name and is not revoked. */
+async function namesakeOf(
+  db: Transaction<Schema>,
+  name: string,
+  id: string,
+): Promise<string | undefined> {
+  const row = await db
+    .selectFrom('agents')
+    .select('id')
+    .where('name', '=', name)
+    .where('status', '<>', 'revoked')
+    .where('id', '<>', id)
+    .executeTakeFirst();
+  return row?.id;
 }
 
 async function insertAgent(
@@ -99,15 +131,11 @@ async function insertAgent(
   request: EnrolRequest,
   described: Described,
 ): Promise<AgentRow> {
-  const namesake = await db
-    .selectFrom('agents')
-    .select('id')
-    .where('name', '=', request.name)
-    .where('status', '<>', 'revoked')
-    .executeTakeFirst();
+  const id = randomId(random);
+  const namesake = await namesakeOf(db, request.name, id);
   const now = clock.now();
   const row: AgentRow = {
-    id: randomId(random),
+    id,
     public_key: request.publicKey,
     ...described,
     status: namesake === undefined ? 'approved' : 'pending',
@@ -118,8 +146,7 @@ async function insertAgent(
     revoked_at: null,
   };
   await db.insertInto('agents').values(row).execute();
-  const waits =
-    namesake === undefined ? '' : `; ${namesake.id} has this name, so it must be approved`;
+  const waits = namesake === undefined ? '' : `; ${namesake} has this name, so it must be approved`;
   await appendEvent(db, {
     at: now,
     agent: row.id,
@@ -161,7 +188,7 @@ export function renewNonce(parts: DeviceParts): string {
 export async function checkRenewal(parts: DeviceParts, request: RenewRequest): Promise<AgentRow> {
   const [time, salt, tag] = request.nonce.split('.');
   const body = `${time}.${salt}`;
-  if (parts.keys.tag(`renew-nonce.${body}`) !== tag) {
+  if (!isSame(parts.keys.tag(`renew-nonce.${body}`), tag ?? '')) {
     throw new RunnelError('nonce_invalid', 'the nonce is not of this control plane', {
       hint: 'ask for a nonce first',
     });
@@ -247,6 +274,12 @@ function revoked(): RunnelError {
   return new RunnelError('agent_revoked', 'the device was revoked', {
     hint: 'to bring it back, remove its data directory and enrol it again with a new token',
   });
+}
+
+/** Takes the same time wherever they differ, so that no tag can be guessed piece by piece. */
+function isSame(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
 }
 
 /** False for a wrong signature and for what is no key or signature at all. */
