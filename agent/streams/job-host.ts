@@ -63,6 +63,8 @@ export class JobHost {
   #position: Position;
   /** Where it goes back to when it throws: the position in the last commit that was prepared. */
   #base: Position;
+  /** `muteUntil` at the base: outputs that go on beyond it are not committed either. */
+  #baseMute: Position | null;
   #reader: BlockReader | undefined;
   #touched = false;
   /** Failures in a row; for the backoff. */
@@ -82,6 +84,7 @@ export class JobHost {
     this.#outputs = new JobOutputs(record.name, record.current.version, runnable.sinks);
     this.#position = record.offset ?? this.head();
     this.#base = this.#position;
+    this.#baseMute = record.muteUntil;
     for (const { alias, codec, connector } of runnable.sources) {
       const { id } = connector;
       this.#aliases.set(id, [...(this.#aliases.get(id) ?? []), { alias, codec }]);
@@ -162,9 +165,10 @@ export class JobHost {
     }
   }
 
-  /** Drops the instance; the job keeps its place in the journal. */
+  /** Drops the instance; the job goes back to its last commit. */
   pause(phase: 'paused' | 'stopped' | 'backoff'): void {
     this.#position = this.#base;
+    if (this.#record.muteUntil !== this.#baseMute) this.update({ muteUntil: this.#baseMute });
     this.#drop();
     this.#phase = phase;
   }
@@ -212,6 +216,7 @@ export class JobHost {
     if (totals !== undefined) putTotals(tx, this.#record.name, totals);
     this.#touched = false;
     this.#base = this.position;
+    this.#baseMute = this.#record.muteUntil;
     this.#stageOffset();
     if (this.#recordDirty) putJob(tx, this.#record);
     this.#recordDirty = false;

@@ -54,8 +54,8 @@ export class VersionSwitch {
    */
   async replace(old: JobHost, desired: DesiredJob, runnable: RunnableJob): Promise<JobHost> {
     const { journal, cycle, jobs } = this.#options;
-    const { record } = old;
-    const plan = planState(record.current.steps, runnable.steps);
+    const { current } = old.record;
+    const plan = planState(current.steps, runnable.steps);
     const incompatible = plan.incompatible.length > 0;
     if (incompatible && runnable.onIncompatibleState === 'fail') {
       throw new RunnelError(
@@ -67,10 +67,9 @@ export class VersionSwitch {
     const replay = incompatible && runnable.onIncompatibleState === 'replay';
     const kept = replay ? [] : plan.kept;
     const slot = await this.#newSlot();
-    await this.#copy(record.current.slot, slot, kept);
-    const at = old.position;
+    await this.#copy(current.slot, slot, kept);
     const first = { ...journal.firstOffset, records: journal.recordsDropped };
-    const replaced: JobRecord = {
+    const host = this.#takeOver(old, runnable, (record, at) => ({
       ...record,
       current: versionRecord(desired, slot, kept),
       paused: desired.paused,
@@ -80,14 +79,14 @@ export class VersionSwitch {
       previous: { version: record.current, offset: at, runMs: cycle.runMs },
       attempted: null,
       deaths: 0,
-    };
-    const host = this.#trial(replaced, runnable);
+    }));
+    const { record, position } = old;
     const older = record.previous?.version.slot;
     jobs.once((tx) => {
       removeGarbage(tx, slot);
       if (older !== undefined) jobs.discardState(tx, older);
     });
-    cycle.controlHeld(this.#entry(record, desired, at));
+    cycle.controlHeld(this.#entry(record, desired, position));
     await this.#swap(old, host);
     return host;
   }
@@ -99,11 +98,9 @@ export class VersionSwitch {
     fields: Pick<JobRecord, 'attempted' | 'paused'>,
   ): Promise<JobHost> {
     const { cycle, jobs } = this.#options;
-    const { record } = old;
-    const { previous, current } = record;
+    const { previous, current } = old.record;
     if (previous === null) throw new RunnelError('no_previous_version', 'nothing to go back to');
-    const at = old.position;
-    const restored: JobRecord = {
+    const host = this.#takeOver(old, runnable, (record, at) => ({
       ...record,
       ...fields,
       current: previous.version,
@@ -112,12 +109,11 @@ export class VersionSwitch {
       failure: null,
       previous: null,
       deaths: 0,
-    };
-    const host = this.#trial(restored, runnable);
+    }));
     jobs.once((tx) => jobs.discardState(tx, current.slot));
     cycle.controlHeld({
       kind: 'version',
-      job: record.name,
+      job: old.record.name,
       from: current.version,
       to: previous.version.version,
       at: [previous.offset.block, previous.offset.index],
@@ -126,7 +122,26 @@ export class VersionSwitch {
     return host;
   }
 
-  /** Starts it beside the one that runs: it must come up before it takes over. */
+  /**
+   * Puts the old version back to its last commit: what a lagging one has read on since is neither
+   * in its state on disk nor in the outbox. One that was running goes on when the new one cannot.
+   */
+  #takeOver(
+    old: JobHost,
+    runnable: RunnableJob,
+    record: (before: JobRecord, at: Position) => JobRecord,
+  ): JobHost {
+    const ran = old.isLive || old.isCatchingUp;
+    if (ran) old.pause('stopped');
+    try {
+      return this.#trial(record(old.record, old.position), runnable);
+    } catch (error) {
+      if (ran) this.#options.jobs.start(old);
+      throw error;
+    }
+  }
+
+  /** Starts it beside the one that ran: it must come up before it takes over. */
   #trial(record: JobRecord, runnable: RunnableJob): JobHost {
     const host = this.#options.jobs.host(record, runnable);
     host.update({});

@@ -1,13 +1,36 @@
 /** A new version takes over between two cycles, or leaves everything as it was. */
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { waitFor } from '../../support/wait-for.ts';
-import { type CountDocument, desired } from './counting-job.ts';
+import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
+import { type CountDocument, desired, world } from './counting-job.ts';
 import { openSite, type Site } from './site.ts';
 
 async function feed(site: Site, ...vs: number[]): Promise<unknown[]> {
   site.source().give(...vs.map((v) => ({ payload: { v } })));
   await site.settled();
   return (await site.take()).map(({ version, value }) => [version, (value as { sum: number }).sum]);
+}
+
+const N = 40_000;
+
+/** Resolves when the job has begun to read what came while it was paused, and is far from its end. */
+async function lag(site: Site, job: DesiredJob): Promise<void> {
+  await site.runtime.applyJobs([{ ...job, paused: true }]);
+  for (let round = 0; round < 10; round++) {
+    site.source().give(...Array.from({ length: N / 10 }, () => ({ payload: {} })));
+  }
+  await site.settled();
+  await site.runtime.applyJobs([job]);
+  await waitFor('it to read on', () => (report(site)?.lagRecords ?? N) < N - 100);
+}
+
+/** The rows in order: `n` is 1, 2, 3, … when none is missing and none was made twice. */
+async function expectEach(site: Site, count: number): Promise<void> {
+  await waitFor('it to run', () => report(site)?.phase === 'running');
+  await waitFor('the rows', () => site.runtime.outbox.depth().rows >= count);
+  const ns = (await site.take()).map(({ value }) => (value as { n: number }).n);
+  expect(ns.length).toBe(count);
+  expect(ns.findIndex((n, index) => n !== index + 1)).toBe(-1);
 }
 
 const report = (site: Site) => site.runtime.jobReports()[0];
@@ -117,5 +140,56 @@ describe('a new version', () => {
     await feed(site, 1);
     await site.runtime.applyJobs([{ ...v1, parameters: { limit: 5 } }]);
     expect(await feed(site, 2)).toEqual([[1, 3]]);
+  });
+});
+
+describe('a version switch while the job lags', () => {
+  afterEach(() => {
+    world.poisonous = true;
+  });
+
+  it('back loses no result that was not committed', async () => {
+    const site = await openSite();
+    await site.runtime.applyJobs([v1]);
+    await site.runtime.applyJobs([v2({ factor: 10 })]);
+    await lag(site, v2({ factor: 10 }));
+    await site.runtime.applyJobs([v1]);
+    await expectEach(site, N);
+  });
+
+  it('forward keeps a way back that loses no state', async () => {
+    const site = await openSite();
+    await site.runtime.applyJobs([v1]);
+    await lag(site, v1);
+    await site.runtime.applyJobs([v2({ factor: 10 })]);
+    await waitFor('it to run', () => report(site)?.phase === 'running');
+    await site.runtime.applyJobs([v1]);
+    await waitFor('it to run', () => report(site)?.phase === 'running');
+    site.source().give({ payload: {} });
+    await site.settled();
+    await expectEach(site, N + 1);
+  });
+
+  it('to one that cannot be created leaves it reading on', async () => {
+    const site = await openSite();
+    await site.runtime.applyJobs([v1]);
+    await lag(site, v1);
+    await site.runtime.applyJobs([v2({ broken: 'create' })]);
+    expect(report(site)).toMatchObject({ version: 1, attempted: { version: 2, phase: 'failed' } });
+    await expectEach(site, N);
+  });
+
+  it('back makes no result twice when the job fails where its outputs go on', async () => {
+    const site = await openSite();
+    await site.runtime.applyJobs([v1]);
+    await site.runtime.applyJobs([v2({ factor: 10 })]);
+    const payloads = Array.from({ length: N / 10 }, () => ({ payload: {} }));
+    for (let round = 0; round < 5; round++) site.source().give(...payloads);
+    await site.settled();
+    await site.runtime.applyJobs([v1]);
+    site.source().give({ payload: { poison: true } });
+    await waitFor('it to fail', () => report(site)?.phase === 'backoff');
+    world.poisonous = false;
+    await expectEach(site, N / 2 + 1);
   });
 });
