@@ -38,6 +38,9 @@ export async function enrollCommand(terminal: Terminal, options: EnrollOptions):
     terminal.out(`already enrolled as ${identity.name} (${identity.agent}); nothing was changed\n`);
   } else {
     terminal.out(`enrolled as ${identity.name} (${identity.agent}) with ${options.url}\n`);
+    if (options.name !== undefined && options.name !== identity.name) {
+      terminal.out(`it keeps its name: another device is called ${options.name}\n`);
+    }
   }
   if (!approved) {
     terminal.out(

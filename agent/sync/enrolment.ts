@@ -28,7 +28,13 @@ import {
   writeIdentity,
 } from '../config/agent-yaml.ts';
 import { dataFiles, type DataFiles } from '../config/data-files.ts';
-import { ensureSeed, readTrust, writeCredentials, writeTrust } from '../config/identity-files.ts';
+import {
+  ensureSeed,
+  readCredentials,
+  readTrust,
+  writeCredentials,
+  writeTrust,
+} from '../config/identity-files.ts';
 import { verifyKeyList } from './desired.ts';
 import { deviceKey } from './device-key.ts';
 import type { PostJson } from './http-json.ts';
@@ -80,7 +86,9 @@ export async function enrol(options: EnrolOptions): Promise<EnrolOutcome> {
   } catch (error) {
     const isOver = error instanceof RunnelError && TOKEN_OVER.test(error.code);
     if (known === null || !isOver) throw error;
-    return { identity: known.identity, approved: true, already: true };
+    // Credentials come with the approval, never before it.
+    const approved = (await readCredentials(files)) !== null;
+    return { identity: known.identity, approved, already: true };
   }
   return keep(options, files, reply, fingerprint);
 }

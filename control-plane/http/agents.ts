@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { RunnelError } from '@runnel/shared/errors.ts';
-import { labels as labelsSchema } from '@runnel/shared/protocol/enrolment.ts';
+import { agentName, labels as labelsSchema } from '@runnel/shared/protocol/enrolment.ts';
 import type { Kysely } from 'kysely';
 import type { DesiredState } from '../rollouts/desired-state.ts';
 import { parseSelector, selects } from '../rollouts/selector.ts';
@@ -186,7 +186,7 @@ function addLabels(router: Router, parts: AgentRoutesParts): void {
           'application/json': {
             schema: z.strictObject({
               labels: z.record(z.string(), z.string().nullable()).optional(),
-              name: z.string().min(1).max(128).optional(),
+              name: agentName.optional(),
             }),
           },
         },

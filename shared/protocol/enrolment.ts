@@ -21,12 +21,22 @@ export const labels = z.record(
 );
 export type Labels = z.infer<typeof labels>;
 
+/** One line of text: names are shown in tables, terminals and logs. */
+export const agentName = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(
+    /^[^\p{Cc}\p{Zl}\p{Zp}]*$/u,
+    'the name of an agent must not hold control characters or line breaks; give another name',
+  );
+
 export const enrolRequest = z.object({
   v: versionField,
   token: z.string().regex(JOIN_TOKEN),
   /** NATS user public nkey. */
   publicKey: z.string().regex(/^U[A-Z2-7]{55}$/),
-  name: z.string().min(1).max(128),
+  name: agentName,
   labels,
   agentVersion: z.string().max(64),
   platform: z.object({

@@ -105,6 +105,8 @@ describe('enrolling', () => {
     const device = await readDeviceIdentity(files, rootFingerprint);
     const post = jsonPoster({ baseUrl: server.url });
     const agent = second.identity.agent as AgentId;
+    const unknown = token.replace(/^rj1\.\w+/, 'rj1.aaaaaaaaaa');
+    expect(await run({ token: unknown })).toMatchObject({ already: true, approved: false });
     await expect(renewOverHttp(post, agent, device.key)).rejects.toThrow(code('agent_pending'));
     await identity.approve(agent);
     const reply = await renewOverHttp(post, agent, device.key);
@@ -141,6 +143,17 @@ describe('what is refused', () => {
     const expired = await joinToken(identity, { expiresMs: -1 });
     await expect(run({ token: expired })).rejects.toThrow(code('token_expired'));
   });
+
+  it.each(['press\n1', '\u001b[31mpress', 'press\u0085', 'press\u2028'])(
+    'is the name %j, which would break the line where it is shown',
+    async (name) => {
+      const token = await joinToken(identity);
+      await expect(run({ token, name })).rejects.toThrow(
+        /must not hold control characters[^]*give another[^]*at name/,
+      );
+      expect(server.asked).toEqual([]);
+    },
+  );
 
   it('is an address that is not reached or speaks no TLS, with how to mend it', async () => {
     const token = await joinToken(identity);

@@ -99,6 +99,9 @@ describe('agents', () => {
     expect(changed.json.fixedLabels).toEqual(['line']);
     const taken = await control.request('PATCH', path, { body: { name: 'press-4' } });
     expect(taken).toMatchObject({ status: 409, json: { code: 'name_taken' } });
+    const bent = await control.request('PATCH', path, { body: { name: 'press\n4' } });
+    expect(bent.status).toBe(400);
+    expect(bent.json.detail).toContain('control characters');
     const html = await control.request('PATCH', path, { body: { labels: { x: '<b>' } } });
     expect(html).toMatchObject({ status: 400, json: { code: 'request_invalid' } });
     await fixed.close();
