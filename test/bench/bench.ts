@@ -1,6 +1,7 @@
 /**
- * `npm run bench [-- --messages N --rate R --rounds K --json]`: what durability costs, as ratios
- * against a reference of the same run (DESIGN.md §12). Every load goes to 127.0.0.1 and ends.
+ * `npm run bench [-- --messages N --rate R --rounds K --only PART --json]`: what durability costs, as
+ * ratios against a reference of the same run (DESIGN.md §12). Every load goes to 127.0.0.1 and
+ * ends. By default the load is as fast as the broker takes it; `--rate` paces it.
  *
  * The reference is MQTT.js at QoS 1 that only parses: same protocol (MQTT 5), same receive maximum.
  * Subjects and reference take turns, so that a noisy machine disturbs all of them alike.
@@ -19,8 +20,8 @@ import { type Throughput, agentRun, latencyRun, nodeRedRun, referenceRun } from 
 const { values } = parseArgs({
   allowPositionals: true,
   options: {
-    messages: { type: 'string', default: '60000' },
-    rate: { type: 'string', default: '6000' },
+    messages: { type: 'string', default: '80000' },
+    rate: { type: 'string', default: '100000' },
     rounds: { type: 'string', default: '3' },
     json: { type: 'boolean', default: false },
     only: { type: 'string' },

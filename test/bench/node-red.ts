@@ -26,7 +26,6 @@ function install(dir: string): string | undefined {
 
 const WINDOW_FUNCTION = `
 const p = msg.payload;
-if (p.status !== 'ok') return null;
 const start = p.ts - (p.ts % 10000);
 const open = context.get('open') || {};
 const out = [];
@@ -68,6 +67,18 @@ function flow(brokerPort: number, last: number): unknown[] {
       datatype: 'json',
       broker: 'broker',
       inputs: 0,
+      wires: [['filter']],
+    },
+    {
+      id: 'filter',
+      type: 'switch',
+      z: 'tab',
+      property: 'payload.status',
+      propertyType: 'msg',
+      rules: [{ t: 'eq', v: 'ok', vt: 'str' }],
+      checkall: 'true',
+      repair: false,
+      outputs: 1,
       wires: [['window']],
     },
     {

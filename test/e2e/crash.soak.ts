@@ -15,7 +15,11 @@ describeWith(['mosquitto'], 'long crash run', () => {
       it(`${broker}, seed ${seed}: every window equals the oracle`, async () => {
         const dir = tempDir('soak');
         const shape = { messages: 50_000, perSecond: 1500, kills: 6, settleMs: 120_000 };
-        const report = await crashRun({ dir, broker, seed, cuts: 6, ...shape }, Date.now());
+        const killMosquitto = broker === 'mosquitto';
+        const report = await crashRun(
+          { dir, broker, seed, cuts: 6, killMosquitto, ...shape },
+          Date.now(),
+        );
         process.stdout.write(`${JSON.stringify({ seed, broker, ...report, wrong: undefined })}\n`);
         expect(report.wrong).toEqual([]);
         const { agent, nats, control } = report.kills;

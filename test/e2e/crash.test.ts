@@ -13,6 +13,7 @@ describeWith(['mosquitto'], 'after SIGKILL of agent, nats-server and control pla
       {
         dir: tempDir('crash'),
         broker: 'mosquitto',
+        killMosquitto: true,
         seed: 20_261_122,
         messages: 12_000,
         perSecond: 1500,

@@ -24,6 +24,8 @@ export interface CrashPlan extends SiteOptions {
   readonly targets?: readonly ('agent' | 'nats' | 'control')[];
   /** How often a connection is cut with PUBACKs in the air, and with the answer to a block. */
   readonly cuts: number;
+  /** Mosquitto is killed half-way, when all that it acknowledged has been committed. */
+  readonly killMosquitto?: boolean;
   /** How long the rows may take to arrive after the last message. */
   readonly settleMs?: number;
 }
@@ -84,7 +86,8 @@ export async function crashRun(plan: CrashPlan, startMs: number): Promise<CrashR
     // One after the other: what was killed last has been started again when the next is struck.
     let struck = Promise.resolve();
     let broken: unknown;
-    await publisher.publish(workload.messages, plan.perSecond, (given) => {
+    const half = plan.killMosquitto === true ? Math.floor(plan.messages / 2) : plan.messages;
+    const progress = (given: number): void => {
       const kind = due.get(given);
       if (kind === undefined) return;
       struck = struck
@@ -92,7 +95,14 @@ export async function crashRun(plan: CrashPlan, startMs: number): Promise<CrashR
         .catch((error: unknown) => {
           broken ??= error;
         });
-    });
+    };
+    await publisher.publish(workload.messages.slice(0, half), plan.perSecond, progress);
+    if (plan.killMosquitto === true) {
+      await struck;
+      await loseSession(site, publisher);
+      const rest = workload.messages.slice(half);
+      await publisher.publish(rest, plan.perSecond, (given) => progress(half + given));
+    }
     await struck;
     if (broken !== undefined) throw broken;
     await publisher.publish([workload.closing], plan.perSecond, () => undefined);
@@ -139,6 +149,23 @@ async function strike(site: Site, proxy: CutProxy, tally: Tally, kind: Strike): 
     await site.killControl();
     await site.startControl();
   }
+}
+
+/**
+ * Kills mosquitto, which keeps nothing: what it acknowledged must be committed before, and what
+ * comes after must wait for the agent's new subscription. The agent itself notices by its own.
+ */
+async function loseSession(site: Site, publisher: Publisher): Promise<void> {
+  await waitFor(
+    'all that mosquitto acknowledged to be committed',
+    async () => {
+      if (publisher.unacknowledged > 0) return false;
+      const committed = await site.counter('agent', 'runnel_agent_journal_records_total');
+      return committed === publisher.acknowledged;
+    },
+    60_000,
+  );
+  await site.restartMosquitto('press/+/vibration');
 }
 
 /** All rows, once no more come: as many as expected, and the same count twice. */

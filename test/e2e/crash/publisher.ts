@@ -28,6 +28,10 @@ export class Publisher {
     this.#running = this.#run();
   }
 
+  get unacknowledged(): number {
+    return this.#open.size;
+  }
+
   /** Publishes in order, at most `perSecond`, calling `progress` with how many have been given. */
   async publish(
     messages: readonly Message[],

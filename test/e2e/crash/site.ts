@@ -93,9 +93,11 @@ export class Site {
         // The agent may be down for long here; what mosquitto drops is not ours to count.
         'max_queued_messages 0',
         'user root',
+        'log_type subscribe',
+        'log_type notice',
       ].join('\n'),
     );
-    const log = join(this.dir, 'mosquitto.log');
+    const log = join(this.dir, `mosquitto-${this.kills.mosquitto}.log`);
     this.#mosquitto = start(requireProgram('mosquitto'), ['-c', file], log);
   }
 
@@ -142,9 +144,13 @@ export class Site {
     await this.#control?.end('SIGKILL');
   }
 
-  async killMosquitto(): Promise<void> {
+  /** SIGKILL, and a new one without any session; resolves when the agent has subscribed again. */
+  async restartMosquitto(topic: string): Promise<void> {
     this.kills.mosquitto += 1;
     await this.#mosquitto?.end('SIGKILL');
+    this.startMosquitto();
+    const log = join(this.dir, `mosquitto-${this.kills.mosquitto}.log`);
+    await waitFor('the new subscription', () => readFileSync(log, 'utf8').includes(topic), 60_000);
   }
 
   /** The control plane's own nats-server, by the pid that it wrote. */
