@@ -72,6 +72,7 @@ export function readBlockHeader(bytes: Buffer, options: { verify?: boolean } = {
       hint: 'This data was written by a newer agent; run that version, or a new data directory.',
     });
   }
+  if (format === 0) throw damaged('format 0');
   const length = bytes.readUInt32LE(8);
   if (length !== bytes.length) throw damaged(`length ${bytes.length} instead of ${length}`);
   if (options.verify === true && crc32(bytes.subarray(8)) !== bytes.readUInt32LE(4)) {

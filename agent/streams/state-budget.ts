@@ -1,7 +1,7 @@
 /**
  * Memory for cached state, shared by all jobs of an agent. Policy when it is met: the jobs' clean
- * entries that were not used lately are forgotten, largest cache first; they are read from disk
- * when they are needed again.
+ * entries are forgotten, those not used lately first, largest cache first; they are read from disk
+ * when they are needed again. Between two commits it can be exceeded by what these records touch.
  */
 export interface Forgetful {
   readonly bytes: number;
@@ -36,7 +36,9 @@ export class StateBudget {
     if (over <= 0) return;
     // A tenth more, so that this is not done again at once.
     over += this.bytesMax / 10;
-    for (const cache of [...this.#caches].toSorted((a, b) => b.bytes - a.bytes)) {
+    const caches = [...this.#caches].toSorted((a, b) => b.bytes - a.bytes);
+    // The first round spares what was used lately, the second one nothing that is on disk.
+    for (const cache of [...caches, ...caches]) {
       if (over <= 0) return;
       const before = cache.bytes;
       cache.forget(over, flushedCommit);
