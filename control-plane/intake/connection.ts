@@ -4,7 +4,9 @@
  * `online`; `late` after 2 missed heartbeats; `offline` after 5; `never` before the first. Silence
  * counts only while we could have heard: time without NATS is cut out, and after such a gap (the
  * start of the process is one) verdicts stay as they were for 5 intervals, so that a restart of the
- * control plane does not turn a healthy fleet offline. All times here are monotonic milliseconds.
+ * control plane does not turn a healthy fleet offline. Only a heartbeat makes a verdict better: who
+ * was offline before a restart stays so, however little of its silence this process has witnessed.
+ * All times here are monotonic milliseconds.
  *
  * ```
  * interval 10 s     beat                                        half an interval of grace
@@ -52,10 +54,11 @@ export interface Silence {
 /** The verdict now; a heartbeat itself makes `online` at once and needs no verdict. */
 export function connectionOf(silence: Silence, witness: Witness, nowMs: number): ConnectionState {
   const { previous, intervalMs } = silence;
-  if (previous === 'never' || witness.connectedSinceMs === null) return previous;
+  if (previous === 'never' || previous === 'offline') return previous;
+  if (witness.connectedSinceMs === null) return previous;
   if (nowMs - witness.connectedSinceMs < PAUSE_INTERVALS * intervalMs) return previous;
   const silentMs = witnessedMs(witness, nowMs) - silence.heardAtWitnessedMs;
   const missed = Math.floor((silentMs - intervalMs / 2) / intervalMs);
   if (missed >= OFFLINE_AFTER_MISSED) return 'offline';
-  return missed >= LATE_AFTER_MISSED ? 'late' : 'online';
+  return missed >= LATE_AFTER_MISSED ? 'late' : previous;
 }

@@ -71,6 +71,26 @@ describe('a control plane without NATS', () => {
   });
 });
 
+describe('a control plane that started again', () => {
+  // last beat unknown: before the start       start 0     50 pause over   55
+  //                                             ├────────────┤─────────────┤
+  const witness = witnessConnected(noWitness, 0);
+  const after = (previous: ConnectionState, nowMs: number) =>
+    connectionOf({ previous, heardAtWitnessedMs: 0, intervalMs: INTERVAL_MS }, witness, nowMs);
+
+  it('makes no verdict better without a heartbeat', () => {
+    for (let nowMs = 0; nowMs <= 60_000; nowMs += 1000) {
+      expect(after('offline', nowMs), `${nowMs} ms`).toBe('offline');
+      expect(['late', 'offline'], `${nowMs} ms`).toContain(after('late', nowMs));
+    }
+  });
+
+  it('finds who fell silent while it was away', () => {
+    expect(after('online', 49_999)).toBe('online');
+    expect(after('online', 55_000)).toBe('offline');
+  });
+});
+
 describe('two processes of one identity', () => {
   const watch = (epochs: string): boolean => {
     let state = noClone;
