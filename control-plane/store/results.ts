@@ -7,7 +7,7 @@
  *
  * `latest` keeps of each window (agent, job, step, key, windowStart, windowEnd) the row with the
  * highest revision (the later one on a tie), and nothing at all when that row is a retraction.
- * Rows without a window have no revisions and all stay. Judged against the whole dataset, not the
+ * Rows without a window have no revisions and all stay, those whose value is null too. Judged against the whole dataset, not the
  * page, so that a walk over a store at rest gives each window exactly once. A walk that goes on
  * while results come in sees a window again when a higher revision arrives, and never hears of
  * retractions: who follows a dataset and needs those reads without `latest`.
@@ -60,7 +60,16 @@ export interface ResultSlice {
   readonly next: number;
 }
 
-/** `pause` is called between the steps of a long walk, to let other work run. */
+/**
+ * `pause` is called between the steps of a long walk, to let other work run.
+ *
+ * A cursor may pass an id only when no smaller one can still appear. SQLite has one writer, so ids
+ * appear in order. PostgreSQL hands ids out before the commit: of two blocks that are written at
+ * once the one with the higher ids may appear first, and a cursor that has passed it would miss the
+ * other for good. Before several writers share a PostgreSQL store, `newestResultId` must stop below
+ * the ids of transactions that are still open (`pg_snapshot_xmin` over a stored transaction id), or
+ * the writers must insert under one advisory lock.
+ */
 export async function pageResults(
   db: Kysely<Schema>,
   page: ResultPage,
@@ -199,5 +208,6 @@ function isLatest(e: ExpressionBuilder<WithR, 'r'>) {
         b.and([b('b.revision', '=', b.ref('r.revision')), b('b.id', '>', b.ref('r.id'))]),
       ]),
     );
-  return e.and([e('r.value', '<>', 'null'), e.not(e.exists(better))]);
+  const retracted = e.and([e('r.value', '=', 'null'), e('r.window_end', 'is not', null)]);
+  return e.and([e.not(retracted), e.not(e.exists(better))]);
 }

@@ -126,8 +126,8 @@ function latestContract(withStore: WithStore): void {
     expect(await walk(db, {})).toEqual([1, 2, 3, 4, 5]);
   });
 
-  withStore('latest keeps every row that has no window', async (db) => {
-    await insertResults(db, [{ seq: 1 }, { seq: 2 }, { seq: 3 }]);
+  withStore('latest keeps every row that has no window, whatever its value', async (db) => {
+    await insertResults(db, [{ seq: 1 }, { seq: 2, value: null }, { seq: 3 }]);
     expect(await walk(db, { latest: true })).toEqual([1, 2, 3]);
   });
 

@@ -62,7 +62,7 @@ function isNewer(a: ResultItem, b: ResultItem): boolean {
 /** What a table or chart shows: retractions are gone, newest event time first. */
 export function latestResults(items: readonly ResultItem[], max: number): ResultItem[] {
   return items
-    .filter((item) => item.value !== null)
+    .filter((item) => item.value !== null || item.windowEnd === null)
     .sort((a, b) => b.time - a.time || b.seq - a.seq)
     .slice(0, max);
 }

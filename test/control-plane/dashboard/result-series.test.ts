@@ -38,8 +38,12 @@ describe('results on the page', () => {
 
   test('results without windows are records of their own, not revisions of each other', () => {
     const bare = { windowStart: null, windowEnd: null };
-    const rows = [sampleResult({ seq: 1, ...bare }), sampleResult({ seq: 2, ...bare })];
+    const rows = [
+      sampleResult({ seq: 1, ...bare }),
+      sampleResult({ seq: 2, ...bare, value: null }),
+    ];
     expect(mergeResults([], rows)).toHaveLength(2);
+    expect(latestResults(rows, 10)).toHaveLength(2);
   });
 
   test('what the page holds is bounded; the oldest go first', () => {
