@@ -1,8 +1,8 @@
 /**
  * Delivery to local sinks (DESIGN.md §6.4): one lane and one loop for each sink of each job.
  *
- * A lane belongs to (job, index, definition): when a job's sink changes, what waits for the old one
- * is still delivered to it, and the lane goes when it is empty. In the database `outbox`:
+ * A lane belongs to (job, index, definition): when a job's sink changes or the job goes, what waits
+ * for the old one is still delivered to it, and the lane goes when it is empty. In the database `outbox`:
  * `['sink', id, seq]` are the rows, `['local', id]` names job, index and definition.
  *
  * Bound: bytes per lane. Policy: drop-oldest, never rows in flight, counted and a condition.
@@ -60,6 +60,8 @@ export class Delivery implements Participant {
   readonly #lanes = new Map<string, Lane>();
   /** Lane of each sink as the jobs are now: `job/index`. */
   readonly #current = new Map<string, Lane>();
+  /** Where a lane that went in this epoch goes on when it comes back: ids are never used again. */
+  readonly #next = new Map<string, number>();
   /** Until the jobs have been applied after a start, a lane may yet be claimed. */
   #applied = false;
   /** Rows dropped by the bound since the process started. */
@@ -75,8 +77,8 @@ export class Delivery implements Participant {
   }
 
   get isDirty(): boolean {
-    for (const { texts, rows } of this.#lanes.values()) {
-      if (texts.length > 0 || rows.hasAcknowledged) return true;
+    for (const lane of this.#lanes.values()) {
+      if (lane.texts.length > 0 || lane.rows.hasAcknowledged || this.#isOver(lane)) return true;
     }
     return false;
   }
@@ -86,7 +88,7 @@ export class Delivery implements Participant {
     for (const { loop } of this.#lanes.values()) loop.start();
   }
 
-  /** The sinks that a job has now; called again when its version changes. */
+  /** The sinks that a job has now; called again when its version changes or it goes. */
   configure(job: string, sinks: readonly RunnableSink[]): void {
     for (const key of this.#current.keys()) {
       if (key.startsWith(`${job}/`)) this.#current.delete(key);
@@ -127,9 +129,7 @@ export class Delivery implements Participant {
       }
       this.#dropOldest(tx, lane);
       rows.stage(tx);
-      if (!this.#isCurrent(lane) && rows.drained && lane.texts.length === 0) {
-        this.#remove(tx, lane);
-      }
+      if (this.#isOver(lane)) this.#remove(tx, lane);
     }
   }
 
@@ -168,8 +168,9 @@ export class Delivery implements Participant {
 
   #open(local: LocalLane, stored: boolean): Lane {
     const id = laneId(local);
-    const rows = new RowLane(this.#options.store, ['sink', id]);
-    const loop = new SinkLoop({ ...this.#options, id, local, rows });
+    const rows = new RowLane(this.#options.store, ['sink', id], this.#next.get(id));
+    const isLane = (other: string): boolean => this.#lanes.has(other);
+    const loop = new SinkLoop({ ...this.#options, id, local, rows, isLane });
     const lane: Lane = { id, local, rows, loop, texts: [], stored };
     this.#lanes.set(id, lane);
     return lane;
@@ -203,11 +204,17 @@ export class Delivery implements Participant {
     return this.#current.get(`${lane.local.job}/${lane.local.index}`) === lane;
   }
 
+  /** No job has it any more, and what waited in it has been delivered or declared as lost. */
+  #isOver(lane: Lane): boolean {
+    const { rows, texts } = lane;
+    return this.#applied && rows.drained && texts.length === 0 && !this.#isCurrent(lane);
+  }
+
   #remove(tx: StoreTx, lane: Lane): void {
-    if (!this.#applied) return;
     lane.rows.stageRemoved(tx);
     tx.remove('outbox', ['local', lane.id]);
     this.#lanes.delete(lane.id);
+    this.#next.set(lane.id, lane.rows.record.next);
     this.#options.conditions.clear(overflowType(lane.id));
     void lane.loop.close();
   }

@@ -343,7 +343,7 @@ export class AgentRuntime {
 
   #changed(job: string): void {
     const host = this.#jobs.hosts.get(job);
-    if (host !== undefined) this.delivery.configure(job, host.runnable.sinks);
+    this.delivery.configure(job, host?.runnable.sinks ?? []);
     for (const listener of this.#listeners) listener(job);
   }
 
