@@ -2,8 +2,8 @@
  * Delivery to local sinks (DESIGN.md §6.4): one lane and one loop for each sink of each job.
  *
  * A lane belongs to (job, index, definition): when a job's sink changes or the job goes, what waits
- * for the old one is still delivered to it, and the lane goes when it is empty. In the database `outbox`:
- * `['sink', id, seq]` are the rows, `['local', id]` names job, index and definition.
+ * for the old one is still delivered to it, and the lane goes when it is empty. In the database
+ * `outbox`: `['sink', id, seq]` are the rows, `['local', id]` names job, index and definition.
  *
  * Bound: bytes per lane. Policy: drop-oldest, never rows in flight, counted and a condition.
  */
