@@ -167,6 +167,7 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
     clock,
     log,
     health,
+    isApproved: (agent) => fleet.isApproved(agent),
     desired: (request) => desired.reply(request),
     renew: (agent) => identity.renewOverNats(agent),
     stored: () => http?.hub.resultsChanged(),

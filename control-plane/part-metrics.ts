@@ -22,11 +22,6 @@ export function partMetrics(parts: CountingParts): MetricFamily[] {
   return [
     ...fleetMetrics(parts),
     counter('runnel_heartbeats_total', 'Heartbeats taken.', health.counters.heartbeats),
-    counter(
-      'runnel_heartbeats_unknown_total',
-      'Heartbeats of agents that are not enrolled.',
-      health.counters.unknownAgent,
-    ),
     byLabel('runnel_intake_requests_total', 'Requests of agents.', 'kind', counters.requests),
     byLabel(
       'runnel_intake_dropped_total',

@@ -71,6 +71,11 @@ export class FleetView {
     return named.length === 1 ? named[0] : undefined;
   }
 
+  /** False for one that waits, was revoked or is not known. */
+  isApproved(id: string): boolean {
+    return this.#agents.get(id)?.status === 'approved';
+  }
+
   /** Every agent by name, then id. */
   agents(): AgentRecord[] {
     return [...this.#agents.values()].toSorted(

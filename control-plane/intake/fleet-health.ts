@@ -60,7 +60,7 @@ interface Entry {
 }
 
 export class FleetHealth {
-  readonly counters = { heartbeats: 0, unknownAgent: 0 };
+  readonly counters = { heartbeats: 0 };
   readonly #options: FleetHealthOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<HealthListener>();
@@ -132,17 +132,12 @@ export class FleetHealth {
     this.#entries.delete(agent);
   }
 
-  /** Takes a heartbeat whose sender was checked; false when nobody of that id is enrolled. */
-  async heard(heartbeat: Heartbeat): Promise<boolean> {
+  /** Takes a heartbeat of an approved agent, whose sender was checked. */
+  heard(heartbeat: Heartbeat): void {
     const { agent } = heartbeat;
-    if (!this.#entries.has(agent) && !(await this.#isEnrolled(agent))) {
-      this.counters.unknownAgent += 1;
-      return false;
-    }
     const entry = this.#entries.get(agent) ?? newEntry();
     this.#entries.set(agent, entry);
     this.#take(entry, heartbeat);
-    return true;
   }
 
   /** Judges everyone; `start` does it every second. */
@@ -225,16 +220,6 @@ export class FleetHealth {
 
   #tell(agent: string, change: 'beat' | 'verdict', at: number): void {
     for (const listener of this.#listeners) listener(agent, change, at);
-  }
-
-  async #isEnrolled(agent: string): Promise<boolean> {
-    const row = await this.#options.db
-      .selectFrom('agents')
-      .select('id')
-      .where('id', '=', agent)
-      .where('status', '=', 'approved')
-      .executeTakeFirst();
-    return row !== undefined;
   }
 
   async #writeAll(): Promise<void> {

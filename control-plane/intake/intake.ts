@@ -3,6 +3,7 @@
  *
  * Guarantees: a message counts only for the agent whose subject it came on (the server's
  * permissions vouch for the subject), so a body that names another agent is dropped and counted;
+ * an agent that is not approved (any more) is refused, also while NATS still lets it connect;
  * an answer goes only to the asking agent's own inbox, because NATS permissions do not cover reply
  * subjects; results are answered after the commit that decided on them; one broken message harms
  * no other. Replicas share requests through a queue group; heartbeats go to each of them.
@@ -49,6 +50,8 @@ export interface IntakeOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly health: FleetHealth;
+  /** False for agents that wait, were revoked or are not known: nothing of theirs is taken. */
+  readonly isApproved: (agent: string) => boolean;
   /** Answers `cp.<agent>.desired`. */
   readonly desired: (request: DesiredRequest) => Promise<DesiredReply>;
   /** Answers `cp.<agent>.renew`. */
@@ -164,7 +167,7 @@ export class Intake {
 
   async #state(agent: AgentId, message: LinkMessage): Promise<{ readonly v: 1 }> {
     const { value } = await this.#read(agent, heartbeat, message);
-    await this.#options.health.heard(value);
+    this.#options.health.heard(value);
     return { v: PROTOCOL_VERSION };
   }
 
@@ -173,7 +176,7 @@ export class Intake {
     try {
       if (agent === undefined) throw new RunnelError('subject', message.subject);
       const { value } = await this.#read(agent, heartbeat, message);
-      await this.#options.health.heard(value);
+      this.#options.health.heard(value);
     } catch (error) {
       this.counters.dropped(error instanceof RunnelError ? error.code : 'internal');
       this.#options.log.warn({ agent, error: messageOf(error) }, 'a heartbeat was dropped');
@@ -187,9 +190,14 @@ export class Intake {
   ): Promise<{ readonly value: z.output<T>; readonly bytes: number }> {
     const { value: raw, bytes } = await readBody(message.data);
     const value = parseMessage(schema, raw);
-    if (value.agent === agent) return { value, bytes };
-    throw new RunnelError('agent_mismatch', `${agent} sent a message in the name of another`);
+    if (value.agent !== agent) throw mismatch(agent);
+    if (this.#options.isApproved(agent)) return { value, bytes };
+    throw new RunnelError('agent_not_approved', `${agent} is not approved`);
   }
+}
+
+function mismatch(agent: AgentId): RunnelError {
+  return new RunnelError('agent_mismatch', `${agent} sent a message in the name of another`);
 }
 
 const EPOCH = /^[A-Za-z0-9_-]{1,64}$/;

@@ -49,6 +49,8 @@ describe('intake', () => {
   let events: EventWriter;
   let device: Device;
   let other: Device;
+  /** Agents that are not approved. */
+  const refused = new Set<string>();
 
   const joined = async (): Promise<Device> => {
     const enrolled = await enrolledDevice(side);
@@ -67,6 +69,7 @@ describe('intake', () => {
       clock: systemClock,
       log: silentLog,
       health,
+      isApproved: (agent) => !refused.has(agent),
       desired: () => Promise.resolve({ v: 1, status: 'same' }),
       renew: (agent) => side.identity.renewOverNats(agent),
     });
@@ -123,6 +126,27 @@ describe('intake', () => {
     await expect(answer).rejects.toThrow(/timeout/i);
     expect(intake.counters.droppedByReason.get('agent_mismatch')).toBe(1);
     expect(await storedRows()).toBe(0);
+  });
+
+  it('takes nothing of an agent that is not approved, although NATS lets it in', async () => {
+    const { agent } = device;
+    refused.add(agent);
+    const desired = { v: 1, agent, hash: '', revision: 0, told: 0 };
+    for (const [kind, body] of [
+      ['results', blockOf(agent, 0, 3)],
+      ['desired', desired],
+      ['state', heartbeatOf(agent, 1)],
+      ['renew', { v: 1, agent }],
+    ] as const) {
+      expect(await ask(kind, body), kind).toMatchObject({ error: { code: 'agent_not_approved' } });
+    }
+    device.connection.publish(`fleet.${agent}.hb`, JSON.stringify(heartbeatOf(agent, 2)));
+    await waitFor(
+      'the heartbeat to be dropped',
+      () => intake.counters.droppedByReason.get('agent_not_approved') === 5,
+    );
+    expect(await storedRows()).toBe(0);
+    expect(health.report(agent).connection).toBe('never');
   });
 
   it('sends no answer to a foreign subject that a device names as its reply', async () => {

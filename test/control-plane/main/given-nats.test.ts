@@ -1,8 +1,13 @@
 /** A nats-server that others run, by what `nats-config` prints; and TLS of the own one. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fmtCreds } from '@nats-io/jwt';
+import { fromSeed } from '@nats-io/nkeys';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { NatsChoice } from '@runnel/control-plane/connect-nats.ts';
+import { keysPath } from '@runnel/control-plane/data-dir.ts';
+import { KeyRing } from '@runnel/control-plane/identity/key-ring.ts';
+import { natsJwts } from '@runnel/control-plane/identity/nats-jwts.ts';
 import { natsConfigText } from '@runnel/control-plane/key-commands.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
@@ -73,6 +78,27 @@ describe('a nats-server that others run', () => {
     const again = openConnection(device.reply.credentials!, device.key, device.id);
     await expect(again).rejects.toThrow(/authorization/i);
     expect(await configFor(dataDir, port)).not.toBe(oldConfig);
+  });
+
+  it('entered with a credentials file carries the fleet, but is told of no revocation', async () => {
+    const dataDir = tempDir('data');
+    const port = await freePort();
+    await startForeignNats(await configFor(dataDir, port), port);
+    const keys = await KeyRing.open(keysPath(dataDir), systemRandom);
+    const { controlUser } = await natsJwts(keys.nats, {});
+    const credsFile = join(tempDir('creds'), 'control.creds');
+    const pair = fromSeed(Buffer.from(controlUser.seed));
+    writeFileSync(credsFile, fmtCreds(controlUser.jwt, pair), { mode: 0o600 });
+    const url = `nats://127.0.0.1:${port}`;
+    const control = await startControl(dataDir, { kind: 'given', url, credsFile });
+    const device = await joined(control);
+    expect(await device.send([{}])).toBe(1);
+    expect((await control.post(`/agents/${device.id}/revoke`)).json.status).toBe('revoked');
+    const stillConnected = openConnection(device.reply.credentials!, device.key, device.id);
+    await (await stillConnected).close();
+    await expect(device.askDesired()).resolves.toMatchObject({
+      error: { code: 'agent_not_approved' },
+    });
   });
 
   it('of another operator is refused with a hint', async () => {
