@@ -155,10 +155,10 @@ function addReads(program: Command, context: MakeContext): void {
     .addOption(output('table', 'json'))
     .action((_options: unknown, command: Command) => getJobs(context(command)));
   get
-    .command('versions <job>')
-    .description('versions of a job')
+    .command('versions [job]')
+    .description('versions of a job, or of every job that is to run')
     .addOption(output('table', 'json'))
-    .action((job: string, _options: unknown, command: Command) =>
+    .action((job: string | undefined, _options: unknown, command: Command) =>
       getVersions(context(command), job),
     );
   get

@@ -2,6 +2,7 @@
 import { durationText } from '@runnel/shared/expressions/duration-text.ts';
 import type { AgentDetail, JobDetail } from '../../http/live-messages.ts';
 import { type Context, print } from '../context.ts';
+import { isHeard } from '../heard.ts';
 import { ago, instant, labelText, oneLine, properties, table } from '../table.ts';
 
 export async function describeAgent(context: Context, name: string): Promise<void> {
@@ -11,6 +12,7 @@ export async function describeAgent(context: Context, name: string): Promise<voi
 
 function agentText(agent: AgentDetail, nowMs: number): string {
   const { outbox, platform } = agent;
+  const old = isHeard(agent) || agent.lastSeenAt === null ? '' : ' (as last reported)';
   const parts = [
     properties([
       ['Name', agent.name],
@@ -32,7 +34,7 @@ function agentText(agent: AgentDetail, nowMs: number): string {
       ],
     ]),
     section(
-      'Conditions',
+      `Conditions${old}`,
       ['TYPE', 'SEVERITY', 'REASON', 'SINCE', 'MESSAGE'],
       agent.conditions.map((each) => [
         each.type,
@@ -43,7 +45,7 @@ function agentText(agent: AgentDetail, nowMs: number): string {
       ]),
     ),
     section(
-      'Jobs',
+      `Jobs${old}`,
       ['NAME', 'VERSION', 'PHASE', 'IN', 'OUT', 'LATE', 'DEAD', 'LAG', 'LAST TRIED'],
       agent.jobs.map((job) => [
         job.name,
@@ -58,7 +60,7 @@ function agentText(agent: AgentDetail, nowMs: number): string {
       ]),
     ),
     section(
-      'Sources',
+      `Sources${old}`,
       ['ID', 'KIND', 'CONNECTED', 'RECORDS', 'DROPPED', 'ERROR'],
       agent.sources.map((source) => [
         source.id,

@@ -1,8 +1,11 @@
 /** `runnel get agents|jobs|versions|datasets`. */
 import type { AgentItem, JobItem } from '../../http/live-messages.ts';
 import { type Context, print } from '../context.ts';
+import { isHeard } from '../heard.ts';
 import { ago, labelText, table } from '../table.ts';
 import { paint } from '../terminal.ts';
+
+const NO_JOBS = 'no jobs yet; apply one with: runnel apply -f job.yaml\n';
 
 interface Page<T> {
   readonly items: readonly T[];
@@ -50,14 +53,18 @@ export async function getAgents(
   );
 }
 
+/** What a device said before it fell silent or was shut out is told as past. */
 function jobsText(agent: AgentItem): string {
   const running = agent.jobs.filter((job) => job.phase === 'running').length;
-  return `${running}/${agent.jobs.length} running`;
+  const text = `${running}/${agent.jobs.length} running`;
+  return isHeard(agent) || agent.lastSeenAt === null ? text : `was ${text}`;
 }
 
 function healthText(agent: AgentItem): string {
+  if (agent.status === 'revoked') return 'revoked';
   const worst = agent.conditions.filter(({ severity }) => severity !== 'ok' && severity !== 'info');
-  return worst.length === 0 ? 'ok' : worst.map(({ type, reason }) => `${type}:${reason}`).join(',');
+  if (worst.length > 0) return worst.map(({ type, reason }) => `${type}:${reason}`).join(',');
+  return isHeard(agent) ? 'ok' : 'unknown';
 }
 
 export async function getJobs(context: Context): Promise<void> {
@@ -65,7 +72,7 @@ export async function getJobs(context: Context): Promise<void> {
   const now = context.terminal.clock.now();
   print(context, { items }, () =>
     items.length === 0
-      ? 'no jobs yet; apply one with: runnel apply -f job.yaml\n'
+      ? NO_JOBS
       : table(
           ['NAME', 'KIND', 'VERSION', 'DESIRED', 'RUNNING', 'FAILED', 'UPDATED', 'LABELS'],
           items.map((job) => [
@@ -84,6 +91,7 @@ export async function getJobs(context: Context): Promise<void> {
 }
 
 interface VersionItem {
+  readonly job: string;
   readonly version: number;
   readonly hash: string;
   readonly createdAt: number;
@@ -91,21 +99,29 @@ interface VersionItem {
   readonly current?: boolean;
 }
 
-export async function getVersions(context: Context, job: string): Promise<void> {
-  const items = await all<VersionItem>(context, `/jobs/${encodeURIComponent(job)}/versions`);
+/** Of one job, a deleted one too, or of every job that is to run. */
+export async function getVersions(context: Context, job?: string): Promise<void> {
+  const items: VersionItem[] = [];
+  const jobs = job === undefined ? await all<JobItem>(context, '/jobs') : [{ name: job }];
+  for (const { name } of jobs) {
+    items.push(...(await all<VersionItem>(context, `/jobs/${encodeURIComponent(name)}/versions`)));
+  }
   const now = context.terminal.clock.now();
   print(context, { items }, () =>
-    table(
-      ['VERSION', 'CURRENT', 'HASH', 'CREATED', 'BY'],
-      items.map((version) => [
-        `${version.version}`,
-        version.current === true ? paint(context.terminal, 'green', 'yes') : '',
-        version.hash.slice(0, 12),
-        ago(version.createdAt, now),
-        version.createdBy,
-      ]),
-      undefined,
-    ),
+    items.length === 0
+      ? NO_JOBS
+      : table(
+          ['JOB', 'VERSION', 'CURRENT', 'HASH', 'CREATED', 'BY'],
+          items.map((version) => [
+            version.job,
+            `${version.version}`,
+            version.current === true ? paint(context.terminal, 'green', 'yes') : '',
+            version.hash.slice(0, 12),
+            ago(version.createdAt, now),
+            version.createdBy,
+          ]),
+          undefined,
+        ),
   );
 }
 

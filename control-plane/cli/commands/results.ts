@@ -127,6 +127,8 @@ function cells(item: ResultItem): string[] {
     typeof item.key === 'string' ? item.key : JSON.stringify(item.key),
     item.windowStart === null ? '-' : `${instant(item.windowStart)} … ${instant(item.windowEnd)}`,
     `${item.revision}`,
-    item.value === null ? '(retracted)' : oneLine(JSON.stringify(item.value)),
+    item.value === null && item.windowEnd !== null
+      ? '(retracted)'
+      : oneLine(JSON.stringify(item.value)),
   ];
 }

@@ -82,7 +82,7 @@ function Device({ agent, reload }: { agent: AgentDetail; reload: () => void }): 
         <div class="column-main">
           <ConditionList agent={agent} />
           <AlertPanel of={{ agent: agent.id }} />
-          <OldContext.Provider value={agent.connection === 'offline'}>
+          <OldContext.Provider value={agent.connection === 'offline' || agent.status === 'revoked'}>
             <DeviceJobs agent={agent} />
             <HostCharts id={agent.id} newest={agent.host} />
             <DeviceSources sources={agent.sources} />

@@ -3,11 +3,12 @@
  * works on while a new one cannot start is neither "running" nor "failed".
  */
 import type { JSX } from 'preact';
+import { useContext } from 'preact/hooks';
 import type { AgentDetail, AgentJobDetail, AttemptedItem } from '../../http/live-messages.ts';
 import { phaseWord } from '../fleet/fleet-view.ts';
 import { formatCount } from '../format/amount.ts';
 import { formatDuration, formatTimestamp } from '../format/time.ts';
-import { useNow } from '../hooks.ts';
+import { OldContext, useNow } from '../hooks.ts';
 import { paths } from '../router.ts';
 import { EmptyNote, Panel } from './panel.tsx';
 import { Ago } from './relative-time.tsx';
@@ -15,12 +16,13 @@ import { Mark, phaseLook } from './state-mark.tsx';
 
 export function DeviceJobs({ agent }: { agent: AgentDetail }): JSX.Element {
   const { desiredRevision, observedRevision } = agent;
+  const old = useContext(OldContext);
   const behind = observedRevision !== null && observedRevision < desiredRevision;
   return (
     <Panel
       title="Jobs"
       note={
-        agent.connection === 'offline'
+        old
           ? 'as last reported'
           : behind
             ? `revision ${observedRevision} of ${desiredRevision} taken over`

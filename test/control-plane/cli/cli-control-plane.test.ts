@@ -1,11 +1,15 @@
 /** The commands of `runnel` against a real control plane with its own nats-server. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Insertable } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openStore } from '@runnel/control-plane/store/open-store.ts';
+import type { ResultsTable } from '@runnel/control-plane/store/schema.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { TestControlPlane } from '../../support/control-plane.ts';
+import { Device, jobReportOf } from '../../support/device.ts';
 import { enrolRequestOf, newDeviceKey } from '../../support/nats.ts';
+import { waitFor } from '../../support/wait-for.ts';
 import { runnel, type RanOptions } from './cli-terminal.ts';
 
 const JOB = `# Kept with the version.
@@ -53,7 +57,12 @@ async function enrol(joinToken: string, name: string): Promise<string> {
 }
 
 /** Results as intake stores them. */
-async function store(agent: string, from: number, count: number): Promise<void> {
+async function store(
+  agent: string,
+  from: number,
+  count: number,
+  more: Partial<Insertable<ResultsTable>> = {},
+): Promise<void> {
   const opened = await openStore(join(dir, 'store.db'));
   for (let seq = from; seq < from + count; seq += 1) {
     await opened.db
@@ -76,6 +85,7 @@ async function store(agent: string, from: number, count: number): Promise<void> 
         value: JSON.stringify({ load1: seq }),
         made_at: seq,
         received_at: systemClock.now(),
+        ...more,
       })
       .execute();
   }
@@ -86,6 +96,7 @@ describe('the commands against a control plane', () => {
   test('an empty fleet says what to do next', async () => {
     expect((await admin(['get', 'agents'])).out).toContain('runnel token create --role agent');
     expect((await admin(['get', 'jobs'])).out).toContain('runnel apply -f');
+    expect((await admin(['get', 'versions'])).out).toContain('runnel apply -f');
     expect((await admin(['get', 'datasets'])).out).toContain('no results');
   });
 
@@ -102,6 +113,9 @@ describe('the commands against a control plane', () => {
       { version: 2, current: false },
       { version: 1, current: true },
     ]);
+    expect((await json(['get', 'versions'])).items).toEqual(items);
+    const { out } = await admin(['get', 'versions']);
+    expect(out).toMatch(/^JOB +VERSION +CURRENT[^\n]*\nhot +2 [^\n]*\nhot +1 +yes /);
     const file = join(dir, 'hot.json');
     writeFileSync(file, JSON.stringify((await json(['describe', 'job', 'hot'])).document));
     expect((await admin(['apply', '-f', file])).out).toContain('unchanged, version 1');
@@ -213,6 +227,25 @@ describe('the commands against a control plane', () => {
     await stored;
     expect(ran.code).toBe(0);
     expect(ran.out.trim().split('\n').at(-1)).toContain('"k5003"');
+  });
+
+  test('only a window can be retracted: without one, null is a value', async () => {
+    await store('a', 1, 1, { dataset: 'odd', value: 'null' });
+    await store('a', 2, 1, { dataset: 'odd', value: 'null', window_start: null, window_end: null });
+    const { out } = await admin(['results', 'odd'], { columns: 200 });
+    expect(out).toMatch(/k1 .*\(retracted\)\n[^\n]*k2 .*null\n$/);
+  });
+
+  test('what a revoked device said last is told as past', async () => {
+    const device = await Device.join(control, { name: 'press-8', labels: { site: 'lyon' } });
+    const row = async () => /^press-8 .*$/m.exec((await admin(['get', 'agents'])).out)?.[0] ?? '';
+    await device.beat({ jobs: [jobReportOf({ name: 'hot' })] });
+    await waitFor('the heartbeat', async () => / online +.* 1\/1 running +ok /.test(await row()));
+    await admin(['agents', 'revoke', 'press-8']);
+    await device.closed;
+    expect(await row()).toMatch(/^press-8 +revoked +.* was 1\/1 running +revoked +site=lyon$/);
+    const { out } = await admin(['describe', 'agent', 'press-8']);
+    expect(out).toContain('Jobs (as last reported)');
   });
 
   test('a device is shut out, and a job is stopped; its versions stay', async () => {
