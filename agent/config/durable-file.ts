@@ -22,7 +22,8 @@ export async function writeDurably(path: string, text: string, mode = 0o644): Pr
   await syncDirectory(directory);
 }
 
-async function syncDirectory(path: string): Promise<void> {
+/** A new name is durable when its directory is. */
+export async function syncDirectory(path: string): Promise<void> {
   // Windows cannot open a directory; its rename is journaled by the file system.
   if (process.platform === 'win32') return;
   const directory = await open(path, 'r');

@@ -62,6 +62,7 @@ const EMPTY: LaneRecord = {
 export class RowLane {
   readonly #store: CheckpointStore;
   readonly prefix: readonly (string | number)[];
+  readonly #empty: LaneRecord;
   #flushed: LaneRecord = EMPTY;
   #staged: LaneRecord = EMPTY;
   #changed = false;
@@ -69,9 +70,11 @@ export class RowLane {
   #inFlight = 0;
   #acknowledged = 0;
 
-  constructor(store: CheckpointStore, prefix: readonly (string | number)[]) {
+  /** `first` is the seq of the first row of a lane that is not stored. */
+  constructor(store: CheckpointStore, prefix: readonly (string | number)[], first = 1) {
     this.#store = store;
     this.prefix = prefix;
+    this.#empty = { ...EMPTY, mark: first - 1, next: first };
     this.reload();
   }
 
@@ -79,7 +82,7 @@ export class RowLane {
   reload(): void {
     const bytes = this.#store.get('outbox', ['lane', ...this.prefix]);
     this.#flushed =
-      bytes === undefined ? EMPTY : decodeVersioned<LaneRecord>('a lane', LANE_FORMAT, bytes);
+      bytes === undefined ? this.#empty : decodeVersioned<LaneRecord>('a lane', LANE_FORMAT, bytes);
     this.#staged = this.#flushed;
     this.#changed = false;
     this.#acknowledged = 0;

@@ -35,6 +35,8 @@ export interface SinkLoopOptions {
   readonly conditions: Conditions;
   readonly agent: string;
   readonly dataDir: string;
+  /** Whether a lane of this id is there. */
+  readonly isLane: (id: string) => boolean;
   readonly deadLetters: DeadLetters;
   readonly createSink: (definition: SinkDefinition, job: string) => Sink | Promise<Sink>;
   readonly commit: () => Promise<void>;
@@ -189,9 +191,9 @@ export class SinkLoop {
 
   async #open(): Promise<Sink> {
     if (this.#sink !== undefined) return this.#sink;
-    const { createSink, local, clock, log, dataDir } = this.#options;
+    const { createSink, local, clock, log, dataDir, id: lane, isLane } = this.#options;
     const sink = await createSink(local.definition, local.job);
-    await sink.open({ clock, log, dataDir, state: this.#stored().state });
+    await sink.open({ clock, log, dataDir, lane, isLane, state: this.#stored().state });
     this.#sink = sink;
     return sink;
   }

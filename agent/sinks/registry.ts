@@ -10,7 +10,7 @@ import type { MqttSinkConfig } from '@runnel/shared/definitions/sinks/mqtt.ts';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { resolveSecret as systemSecret, type ResolveSecret } from '../sources/mqtt-endpoint.ts';
 import { type DefaultBroker, endpointOf } from '../sources/registry.ts';
-import type { PathClaims } from './file.ts';
+import type { PathClaims } from './file-claim.ts';
 import type { PublisherPool } from './mqtt.ts';
 import type { Sink } from './sink.ts';
 

@@ -3,8 +3,8 @@
  *
  * Rows come in order, each at least once. After `deliver` resolves, the loop commits
  * `{ mark: last seq, state }` for the sink's lane; a crash in between delivers the rows again,
- * unless the sink can undo what it did beyond its committed state (the file sink truncates to its
- * committed length and so is exactly-once).
+ * unless the sink can undo what it did beyond that (the file sink knows an uncommitted delivery by
+ * its rows, cuts it off, and so is exactly-once).
  */
 import type { Logger } from 'pino';
 import type { Clock } from '@runnel/shared/clock.ts';
@@ -39,6 +39,10 @@ export interface SinkContext {
   readonly log: Logger;
   /** Directory that relative paths are under; policy has been checked before. */
   readonly dataDir: string;
+  /** Names this sink of this job for as long as it is there or rows wait for it. */
+  readonly lane: string;
+  /** Whether there is such a lane. */
+  readonly isLane: (lane: string) => boolean;
   /** What the last `deliver` returned and was committed, or null. */
   readonly state: unknown;
 }

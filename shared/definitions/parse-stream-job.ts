@@ -174,6 +174,7 @@ function parseSinks(
 ): SinkDefinition[] {
   const list = parseAt(z.array(z.unknown()).max(100), input ?? [], ['sinks'], issues) ?? [];
   const seen = new Set<string>();
+  const files = new Set<string>();
   const complete = Array.isArray(rawSteps) ? rawSteps.length === steps.length : true;
   return list.flatMap((raw, index) => {
     const path = ['sinks', index];
@@ -188,10 +189,28 @@ function parseSinks(
     if (config === undefined || step === undefined) return [];
     const sink = { from: step, kind: picked.spec.kind, config } as SinkDefinition;
     const identity = canonicalJson(sink);
-    if (seen.has(identity)) issues.push(issueAt(path, 'is there twice'));
+    if (seen.has(identity)) {
+      issues.push(issueAt(path, 'is there twice'));
+      return [];
+    }
     seen.add(identity);
+    const file = sink.kind === 'file' ? plainPath(sink.config.path) : undefined;
+    if (file !== undefined && files.has(file)) {
+      const hint = 'give each file sink a path of its own';
+      issues.push(issueAt([...path, 'file', 'path'], 'another sink of the job writes there', hint));
+    } else if (file !== undefined) files.add(file);
     return [sink];
   });
+}
+
+/** Two spellings of one path are one file: `out/./rms.jsonl` is `out/rms.jsonl`. */
+function plainPath(path: string): string {
+  const plain: string[] = [];
+  for (const name of path.split('/')) {
+    if (name === '..' && plain.length > 0 && plain.at(-1) !== '..') plain.pop();
+    else if (name !== '' && name !== '.') plain.push(name);
+  }
+  return `${path.startsWith('/') ? '/' : ''}${plain.join('/')}`;
 }
 
 function checkSinkStep(

@@ -3,7 +3,7 @@
  */
 import { pino } from 'pino';
 import { expect, it, onTestFinished } from 'vitest';
-import type { DeliveryRow, Sink } from '@runnel/agent/sinks/sink.ts';
+import type { DeliveryRow, Sink, SinkContext } from '@runnel/agent/sinks/sink.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { RunnelError } from '@runnel/shared/errors.ts';
 import { epochMs } from '@runnel/shared/ids.ts';
@@ -54,10 +54,15 @@ export const rows = (from: number, to: number): DeliveryRow[] =>
 
 const values = (from: number, to: number): number[] => rows(from, to).map(({ seq }) => seq);
 
-export async function openSink(sink: Sink, dataDir: string, state: unknown = null): Promise<Sink> {
+export async function openSink(
+  sink: Sink,
+  dataDir: string,
+  context: Partial<SinkContext> = {},
+): Promise<Sink> {
   onTestFinished(() => sink.close());
   const log = pino({ level: 'silent' });
-  await sink.open({ clock: systemClock, log, dataDir, state });
+  const lanes = { lane: 'lane', isLane: () => true };
+  await sink.open({ clock: systemClock, log, dataDir, ...lanes, state: null, ...context });
   return sink;
 }
 
@@ -70,7 +75,7 @@ export function sinkContract({ name, programs = [], exactlyOnce, setup }: SinkCa
       await first.deliver(rows(1, 3));
       const state = await first.deliver(rows(4, 4));
       await first.close();
-      const second = await openSink(await target.make(), dir, structuredClone(state));
+      const second = await openSink(await target.make(), dir, { state: structuredClone(state) });
       await second.deliver(rows(5, 300));
       await waitFor('all', () => target.arrived().length === 300);
       expect(target.arrived()).toEqual(values(1, 300));
@@ -83,7 +88,7 @@ export function sinkContract({ name, programs = [], exactlyOnce, setup }: SinkCa
       const state = await first.deliver(rows(1, 2));
       await first.deliver(rows(3, 5));
       await first.close();
-      const second = await openSink(await target.make(), dir, structuredClone(state));
+      const second = await openSink(await target.make(), dir, { state: structuredClone(state) });
       await second.deliver(rows(3, 6));
       const expected = exactlyOnce ? values(1, 6) : [...values(1, 5), ...values(3, 6)];
       await waitFor('all', () => target.arrived().length === expected.length);

@@ -9,7 +9,8 @@ export const fileSink = defineSink({
   kind: 'file',
   summary: 'Lines of a file on the device.',
   guarantees: [
-    'Exactly once: after a crash the file is cut back to its committed length.',
+    'Exactly once: after a crash the lines of an uncommitted delivery are cut off, nothing else.',
+    'A file belongs to one sink; a second one, of this job or another, is refused.',
     'One line of JSON per output.',
   ],
   fields: {

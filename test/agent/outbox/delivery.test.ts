@@ -8,7 +8,7 @@ import { type DeliveryRow, RejectedRow, type Sink } from '@runnel/agent/sinks/si
 import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { ManualClock } from '../streams/manual-clock.ts';
-import { FILE, Fate, openDelivery, outPath } from './delivery-site.ts';
+import { definition, FILE, Fate, openDelivery, outPath } from './delivery-site.ts';
 import { openTestStore } from './open-test-store.ts';
 
 const linesOf = (dataDir: string): number[] =>
@@ -91,6 +91,22 @@ describe('a file sink behind its lane', () => {
     }
     expect(died.size).toBe(5);
   }, 60_000);
+});
+
+describe('a sink that a job loses and gets back', () => {
+  it('gives no id a second time, and a file keeps what it got before', async () => {
+    const dataDir = tempDir('delivery');
+    const site = openDelivery({ store: openTestStore(), dataDir, makeSink: fileSink });
+    onTestFinished(() => site.end());
+    await site.put(1, 2);
+    await waitFor('the mark', () => site.delivery.depth().rows === 0);
+    site.delivery.configure('job', []);
+    await site.commit();
+    site.delivery.configure('job', [{ to: 'local', definition, urgent: false }]);
+    await site.put(3, 4);
+    await waitFor('the mark', () => site.delivery.depth().rows === 0);
+    expect(linesOf(dataDir)).toEqual([1, 2, 3, 4]);
+  });
 });
 
 describe('a row that its sink refuses', () => {

@@ -5,6 +5,7 @@ import {
   readFileSync,
   readdirSync,
   renameSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -45,23 +46,52 @@ describe('the file sink', () => {
   });
 
   it('cuts off half a line that a power cut left', async () => {
-    const path = join(tempDir(), 'rows.jsonl');
-    const first = await openSink(sinkAt(path), dirname(path));
-    const state = await first.deliver(rows(1, 2));
+    const dir = tempDir();
+    const path = join(dir, 'rows.jsonl');
+    const first = await openSink(sinkAt(path), dir);
+    await first.deliver(rows(1, 2));
+    await first.deliver(rows(3, 4));
     await first.close();
-    appendFileSync(path, lines(3, 4).slice(0, -20));
-    const second = await openSink(sinkAt(path), dirname(path), state);
+    truncateSync(path, lines(1, 4).length - 20);
+    const second = await openSink(sinkAt(path), dir);
     await second.deliver(rows(3, 4));
     expect(readFileSync(path, 'utf8')).toBe(lines(1, 4));
   });
 
-  it('leaves nothing but the file behind once it is committed', async () => {
-    const path = join(tempDir(), 'rows.jsonl');
-    const sink = await openSink(sinkAt(path), dirname(path));
+  it('cuts off nothing that another program wrote, be its own delivery committed or not', async () => {
+    for (const next of [rows(3, 4), rows(5, 6)]) {
+      const dir = tempDir();
+      const path = join(dir, 'rows.jsonl');
+      const first = await openSink(sinkAt(path), dir);
+      await first.deliver(rows(1, 2));
+      await first.deliver(rows(3, 4));
+      await first.close();
+      appendFileSync(path, 'of another program\n');
+      const second = await openSink(sinkAt(path), dir);
+      await second.deliver(next);
+      const after = next.map(({ output }) => `${outputLine(output)}\n`).join('');
+      expect(readFileSync(path, 'utf8')).toBe(`${lines(1, 4)}of another program\n${after}`);
+    }
+  });
+
+  it('cuts off nothing when its notes were torn or damaged', async () => {
+    const dir = tempDir();
+    const path = join(dir, 'rows.jsonl');
+    const first = await openSink(sinkAt(path), dir);
+    await first.deliver(rows(1, 2));
+    await first.close();
+    const notes = join(dir, '.file-sinks');
+    for (const name of readdirSync(notes)) truncateSync(join(notes, name), 9);
+    const second = await openSink(sinkAt(path), dir);
+    await second.deliver(rows(3, 4));
+    expect(readFileSync(path, 'utf8')).toBe(lines(1, 4));
+  });
+
+  it('leaves nothing beside the file', async () => {
+    const dir = tempDir();
+    const sink = await openSink(sinkAt('out/rows.jsonl'), dir);
     await sink.deliver(rows(1, 1));
-    expect(readdirSync(dirname(path))).toEqual(['rows.jsonl', 'rows.jsonl.runnel-base']);
-    await sink.deliver(rows(2, 2));
-    expect(readdirSync(dirname(path))).toEqual(['rows.jsonl']);
+    expect(readdirSync(join(dir, 'out'))).toEqual(['rows.jsonl']);
   });
 
   it('goes on in a new file after a rotation, while it runs and while it is down', async () => {
@@ -69,10 +99,10 @@ describe('the file sink', () => {
     const first = await openSink(sinkAt(path), dirname(path));
     await first.deliver(rows(1, 2));
     renameSync(path, `${path}.1`);
-    const state = await first.deliver(rows(3, 4));
+    await first.deliver(rows(3, 4));
     await first.close();
     renameSync(path, `${path}.2`);
-    const second = await openSink(sinkAt(path), dirname(path), state);
+    const second = await openSink(sinkAt(path), dirname(path));
     await second.deliver(rows(5, 6));
     const read = (name: string): string => readFileSync(name, 'utf8');
     expect([read(`${path}.1`), read(`${path}.2`), read(path)]).toEqual([
@@ -91,16 +121,38 @@ describe('the file sink', () => {
     expect(readFileSync(path, 'utf8')).toBe(lines(3, 4));
   });
 
-  it('refuses a second sink on the same file until the first is closed', async () => {
-    const path = join(tempDir(), 'rows.jsonl');
+  // fa writes 1 2 ─ restart ─ fb is first to open ─ fa goes on ─ fa's job is deleted ─ fb begins
+  it('leaves a file to its first sink over restarts, until that one is gone', async () => {
+    const dir = tempDir();
+    const path = join(dir, 'rows.jsonl');
+    const openAs = (lane: string, claims: Set<string>, ...lanes: string[]) =>
+      openSink(sinkAt(path, claims), dir, { lane, isLane: (id) => lanes.includes(id) });
+    const first = await openAs('fa', new Set(), 'fa', 'fb');
+    await first.deliver(rows(1, 2));
+    await first.close();
+
     const claims = new Set<string>();
-    const first = await openSink(sinkAt(path, claims), dirname(path));
-    const second = sinkAt('rows.jsonl', claims);
-    await expect(openSink(second, dirname(path))).rejects.toMatchObject({
+    await expect(openAs('fb', claims, 'fa', 'fb')).rejects.toMatchObject({
+      code: 'sink_path_taken',
+      message: expect.stringContaining('belongs to fa'),
+    });
+    const again = await openAs('fa', claims, 'fa', 'fb');
+    await again.deliver(rows(3, 4));
+    await again.close();
+
+    const heir = await openAs('fb', claims, 'fb');
+    await heir.deliver(rows(5, 6));
+    expect(readFileSync(path, 'utf8')).toBe(lines(1, 6));
+  });
+
+  it('knows a file under every name of it', async () => {
+    const dir = tempDir();
+    const claims = new Set<string>();
+    await openSink(sinkAt('rows.jsonl', claims), dir);
+    symlinkSync(dir, join(dir, 'link'));
+    await expect(openSink(sinkAt('link/./rows.jsonl', claims), dir)).rejects.toMatchObject({
       code: 'sink_path_taken',
     });
-    await first.close();
-    await openSink(second, dirname(path));
   });
 
   it('says which path cannot be written, to be tried again', async () => {

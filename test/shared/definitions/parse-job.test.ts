@@ -223,6 +223,11 @@ describe('steps and sinks', () => {
     ['{ results: {} }', 'sinks[0].results.dataset', 'is missing'],
     ['{ reslts: {} }', 'sinks[0].reslts', 'unknown key'],
     ['{ alerts: {} }\n  - { alerts: {} }', 'sinks[1]', 'twice'],
+    [
+      '{ file: { path: o/a } }\n  - { from: late, file: { path: o/./a } }',
+      'sinks[1].file.path',
+      'ther',
+    ],
   ])('%s is refused', (body, path, message) => {
     const issue = sink(body);
     expect(issue.path).toBe(path);
