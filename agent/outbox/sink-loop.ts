@@ -3,7 +3,7 @@
  * lane in order, commits mark and state together, and goes on.
  *
  * A failure closes the sink, waits with backoff and jitter behind the circuit breaker, and opens it
- * again with what is committed. What the sink refuses for good (one row: `RejectedRow`; all of
+ * again with what is committed. What the sink refuses for good (some rows: `RejectedRows`; all of
  * them: any other `retry: 'never'`) goes to the dead letters in the commit that passes over it, and
  * the others are delivered without it. Delivery is at least once, with an id that stays the same
  * (`<agent>-<epoch>-<lane>-<seq>`).
@@ -16,7 +16,7 @@ import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { epochMs } from '@runnel/shared/ids.ts';
 import { jittered, type Random } from '@runnel/shared/random.ts';
 import type { Conditions } from '../resources/conditions.ts';
-import { type DeliveryRow, RejectedRow, type Sink } from '../sinks/sink.ts';
+import { type DeliveryRow, RejectedRows, type Sink } from '../sinks/sink.ts';
 import { type Breaker, CLOSED, openForMs, pauseMs, transition } from './circuit-breaker.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { LocalLane } from './delivery.ts';
@@ -123,7 +123,7 @@ export class SinkLoop {
     try {
       if (deliverable.length > 0) state = await sink.deliver(deliverable);
     } catch (error) {
-      // Nothing of them was delivered: again, without those that were refused.
+      // Again, without those that were refused.
       for (const row of refusedBy(error, deliverable)) {
         this.#refused.set(row.seq, { row, error: error as RunnelError });
       }
@@ -237,8 +237,8 @@ const conditionType = (id: string): string => `sinks/${id}`.slice(0, 200);
 /** The rows that an error of `deliver` gives up; throws an error that gives up none. */
 function refusedBy(error: unknown, rows: readonly DeliveryRow[]): readonly DeliveryRow[] {
   if (!(error instanceof RunnelError) || error.retry !== 'never') throw error;
-  if (!(error instanceof RejectedRow)) return rows;
-  const refused = rows.filter(({ seq }) => seq === error.seq);
+  if (!(error instanceof RejectedRows)) return rows;
+  const refused = rows.filter(({ seq }) => error.seqs.has(seq));
   // One that it was not given would be refused for ever.
   if (refused.length === 0) throw new RunnelError('sink_rejected_unknown_row', error.message);
   return refused;

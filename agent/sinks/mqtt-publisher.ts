@@ -2,7 +2,8 @@
  * One connection to a broker for every sink that publishes there.
  *
  * Guarantee: `publish` resolves when the broker has acknowledged all messages, in order; it
- * rejects, and the sink delivers again, when one was not. No message is queued here beyond that
+ * rejects, and the sink delivers again, when one was not. What the broker says of a message itself
+ * (MQTT 5: its topic, size or payload, or that we may not) is `PublicationsRefused`. No message is queued here beyond that
  * call: what waits, waits in the outbox, where it is bounded and survives.
  *
  * MQTT 5, and 3.1.1 where the broker refuses it. The connection is made when it is needed and
@@ -22,6 +23,16 @@ export interface Publication {
   readonly id: string;
 }
 
+/** These messages will never be taken, by their id; others of the call may have arrived. */
+export class PublicationsRefused extends RunnelError {
+  readonly ids: ReadonlySet<string>;
+
+  constructor(ids: ReadonlySet<string>, cause: unknown) {
+    super('publication_refused', messageOf(cause), { retry: 'never', cause });
+    this.ids = ids;
+  }
+}
+
 export interface PublisherOptions {
   readonly endpoint: MqttEndpoint;
   readonly clientId: string;
@@ -33,6 +44,8 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** A broker that does not acknowledge for so long is given up, and the connection with it. */
 const ACK_TIMEOUT_MS = 30_000;
 const IN_FLIGHT_MAX = 64;
+/** PUBACKs that are about the message: not authorized, topic, size, payload. */
+const REFUSALS = new Set([0x87, 0x90, 0x95, 0x99]);
 const VERSION_CODES = new Set([1, 0x84]);
 
 export class MqttPublisher {
@@ -49,7 +62,7 @@ export class MqttPublisher {
     const client = await this.#connected();
     for (let from = 0; from < publications.length; from += IN_FLIGHT_MAX) {
       const part = publications.slice(from, from + IN_FLIGHT_MAX);
-      await this.#within(client, Promise.all(part.map((each) => this.#send(client, each))));
+      await this.#within(client, this.#sendAll(client, part));
     }
   }
 
@@ -57,6 +70,22 @@ export class MqttPublisher {
     const client = this.#client;
     this.#client = null;
     await client?.endAsync(true);
+  }
+
+  async #sendAll(client: MqttClient, part: readonly Publication[]): Promise<void> {
+    const refused = new Set<string>();
+    let reason: unknown;
+    const send = async (publication: Publication): Promise<void> => {
+      try {
+        await this.#send(client, publication);
+      } catch (error) {
+        if (!REFUSALS.has(codeOf(error) ?? 0)) throw error;
+        refused.add(publication.id);
+        reason ??= error;
+      }
+    };
+    await Promise.all(part.map(send));
+    if (refused.size > 0) throw new PublicationsRefused(refused, reason);
   }
 
   async #send(client: MqttClient, publication: Publication): Promise<void> {
@@ -77,6 +106,7 @@ export class MqttPublisher {
     try {
       await Promise.race([sent, broken]);
     } catch (error) {
+      if (error instanceof PublicationsRefused) throw error;
       this.#forget(client);
       throw this.#unreachable(error);
     } finally {
@@ -97,8 +127,8 @@ export class MqttPublisher {
     try {
       this.#client = await this.#open();
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : undefined;
-      if (this.#version !== 5 || typeof code !== 'number' || !VERSION_CODES.has(code)) {
+      const code = codeOf(error);
+      if (this.#version !== 5 || code === undefined || !VERSION_CODES.has(code)) {
         throw this.#unreachable(error);
       }
       this.#version = 4;
@@ -141,4 +171,10 @@ export class MqttPublisher {
     const message = `${this.#options.endpoint.url}: ${messageOf(cause)}`;
     return new RunnelError('sink_unreachable', message, { retry: 'reconnect', cause });
   }
+}
+
+/** Reason code of MQTT.js's errors. */
+function codeOf(error: unknown): number | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'number' ? code : undefined;
 }

@@ -6,15 +6,16 @@
  * MQTT 5 a user property too, for receivers that deduplicate. A value in the topic stays one level:
  * `/`, `+` and `#` in it become `_`, so no value can steer a message to a topic nobody wrote.
  *
- * Refused: a row whose topic lacks a value (to the dead letters; nothing of its batch was sent).
+ * Refused, to the dead letters alone: a row whose topic lacks a value or is none that may be
+ * published to (nothing of its batch was sent), and one that the broker itself will not have.
  */
 import type { MqttSinkConfig } from '@runnel/shared/definitions/sinks/mqtt.ts';
 import { renderTopic } from '@runnel/shared/definitions/template.ts';
 import { outputLine } from '@runnel/shared/engine/record.ts';
 import { RunnelError } from '@runnel/shared/errors.ts';
 import type { EmbeddedBroker } from '../sources/embedded-broker.ts';
-import type { MqttPublisher, Publication } from './mqtt-publisher.ts';
-import { type DeliveryRow, RejectedRow, type Sink } from './sink.ts';
+import { type MqttPublisher, type Publication, PublicationsRefused } from './mqtt-publisher.ts';
+import { type DeliveryRow, RejectedRows, type Sink } from './sink.ts';
 
 /** What the sink sends through; `leave` gives it back. */
 export interface Outlet {
@@ -41,7 +42,15 @@ export class MqttSink implements Sink {
     if (this.#outlet === null) {
       throw new RunnelError('sink_closed', 'the mqtt sink is not open', { retry: 'reconnect' });
     }
-    await this.#outlet.publish(rows.map((row) => this.#publication(row)));
+    try {
+      await this.#outlet.publish(rows.map((row) => this.#publication(row)));
+    } catch (error) {
+      if (!(error instanceof PublicationsRefused)) throw error;
+      throw new RejectedRows(
+        rows.filter(({ id }) => error.ids.has(id)),
+        error,
+      );
+    }
     return null;
   }
 
@@ -63,7 +72,7 @@ export class MqttSink implements Sink {
         id: row.id,
       };
     } catch (error) {
-      throw new RejectedRow(row, error);
+      throw new RejectedRows([row], error);
     }
   }
 }
@@ -74,8 +83,13 @@ export function embeddedOutlet(broker: EmbeddedBroker): Outlet {
   broker.use(user);
   return {
     async publish(publications) {
-      for (const { topic, payload, qos, retain } of publications) {
-        await broker.publish(topic, Buffer.from(payload), { qos, retain });
+      for (const { id, topic, payload, qos, retain } of publications) {
+        try {
+          await broker.publish(topic, Buffer.from(payload), { qos, retain });
+        } catch (error) {
+          if (!(error instanceof RunnelError) || error.retry !== 'never') throw error;
+          throw new PublicationsRefused(new Set([id]), error);
+        }
       }
     },
     leave: () => broker.leave(user),

@@ -21,16 +21,16 @@ export interface DeliveryRow {
 }
 
 /**
- * One row can never be delivered (its topic has no value, …). Nothing of the batch was delivered:
- * the loop sends that row to the dead letters and delivers the others.
+ * These rows can never be delivered (their topic has no value, the broker refuses it, …). The loop
+ * sends them to the dead letters and delivers the others, also those of the batch that arrived.
  */
-export class RejectedRow extends RunnelError {
-  readonly seq: number;
+export class RejectedRows extends RunnelError {
+  readonly seqs: ReadonlySet<number>;
 
-  constructor(row: DeliveryRow, cause: unknown) {
-    const fields = { id: row.id, job: row.job };
+  constructor(rows: readonly DeliveryRow[], cause: unknown) {
+    const fields = { ids: rows.map(({ id }) => id) };
     super('row_rejected', messageOf(cause), { retry: 'never', cause, fields });
-    this.seq = row.seq;
+    this.seqs = new Set(rows.map(({ seq }) => seq));
   }
 }
 
@@ -52,7 +52,7 @@ export interface Sink {
   /** Opens and brings the target back to the committed state. Errors: retried with backoff. */
   open(context: SinkContext): Promise<void>;
   /**
-   * Delivers all rows or throws a `RunnelError`: a `RejectedRow` names the one row to be given up,
+   * Delivers all rows or throws a `RunnelError`: a `RejectedRows` names those to be given up,
    * another `retry: 'never'` sends all of them to the dead letters, anything else is tried again
    * with backoff behind the circuit breaker.
    * Returns the state to commit with the mark.

@@ -19,6 +19,8 @@ export interface Route {
 
 const FILTERS_MAX = 1000;
 const LEVELS_MAX = 100;
+/** What MQTT's length of a text can say. */
+const BYTES_MAX = 65_535;
 
 export class TopicRoutes {
   readonly #takers = new Set<Taker>();
@@ -69,5 +71,6 @@ function problemOf(topic: string): string | null {
   if (topic === '') return 'a publish without a topic';
   if (/[+#]/.test(topic)) return `a wildcard in the published topic ${topic}`;
   if (topic.startsWith('$SYS/')) return `a publish to ${topic}: $SYS/ is the broker's own`;
+  if (Buffer.byteLength(topic) > BYTES_MAX) return `a topic of more than ${BYTES_MAX} bytes`;
   return topic.split('/').length > LEVELS_MAX ? 'a topic of more than 100 levels' : null;
 }

@@ -2,6 +2,9 @@
 
 const BYTES_MAX = 65_535;
 
+/** Control characters, non-characters and halves of pairs: brokers end a connection over them. */
+const NO_TEXT = /[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u;
+
 /** What is wrong with a subscription's filter, if anything. */
 export function filterProblem(filter: string): string | undefined {
   const levels = filter.split('/');
@@ -23,7 +26,7 @@ export function topicProblem(topic: string): string | undefined {
 
 function plainProblem(text: string): string | undefined {
   if (text === '') return 'must not be empty';
-  if (text.includes('\0')) return 'must not hold a NUL character';
+  if (NO_TEXT.test(text)) return 'must not hold control characters or what is no character';
   if (new TextEncoder().encode(text).length > BYTES_MAX) return 'is longer than 65,535 bytes';
   return undefined;
 }

@@ -2,10 +2,13 @@
  * Texts with places for values of an output: `press/{{key}}/lamp`, `{{value.machine}}`.
  *
  * Checked at submit: only the names below exist. In a topic a value stays one level: `/`, `+`, `#`
- * and NUL in it become `_`, so that no value can steer a message to a topic nobody wrote.
+ * and NUL in it become `_`, so that no value can steer a message to a topic nobody wrote. The whole
+ * topic is judged like one in a document: a value cannot make it one of the broker's own (`$…`),
+ * nor one that brokers end the connection over.
  */
 import type { Output } from '../engine/record.ts';
 import { RunnelError } from '../errors.ts';
+import { topicProblem } from './mqtt-topic.ts';
 import { suggestion } from '../expressions/suggest.ts';
 
 /** Text, or the path of a value. */
@@ -45,14 +48,22 @@ export function parseTemplate(text: string): Template | { problem: string; hint:
 
 /**
  * The topic for an output. Throws `template_value` (retry never) where a value is missing, null or
- * not a plain one, or the topic would be empty.
+ * not a plain one, or the topic is none that may be published to.
  */
 export function renderTopic(template: Template, output: Output, job: string): string {
   const topic = template
     .map((part) => (typeof part === 'string' ? part : levelOf(part.path, output, job)))
     .join('');
-  if (topic === '') throw new RunnelError('template_value', 'the topic is empty');
+  const problem = topicProblem(topic);
+  if (problem !== undefined) {
+    throw new RunnelError('template_value', `topic ${printable(topic)}: ${problem}`);
+  }
   return topic;
+}
+
+/** For a message: bounded, and with nothing that acts on a terminal. */
+function printable(topic: string): string {
+  return JSON.stringify(topic.length > 100 ? `${topic.slice(0, 100)}…` : topic);
 }
 
 function levelOf(path: readonly string[], output: Output, job: string): string {

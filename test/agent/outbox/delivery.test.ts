@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { RunnelError } from '@runnel/shared/errors.ts';
 import type { SinkDefinition } from '@runnel/shared/definitions/sinks/registry.ts';
 import { FileSink } from '@runnel/agent/sinks/file.ts';
-import { type DeliveryRow, RejectedRow, type Sink } from '@runnel/agent/sinks/sink.ts';
+import { type DeliveryRow, RejectedRows, type Sink } from '@runnel/agent/sinks/sink.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { ManualClock } from '../streams/manual-clock.ts';
@@ -114,7 +114,7 @@ describe('a row that its sink refuses', () => {
     const sink = new ScriptedSink();
     sink.refuse = (rows) => {
       const bad = rows.find(({ output }) => output.value === 3 || output.value === 5);
-      return bad === undefined ? undefined : new RejectedRow(bad, new Error('no topic'));
+      return bad === undefined ? undefined : new RejectedRows([bad], new Error('no topic'));
     };
     const store = openTestStore();
     const site = openDelivery({ store, dataDir: tempDir(), makeSink: () => sink });
@@ -134,7 +134,7 @@ describe('a row that its sink refuses', () => {
 
   it('is in the dead letters once, in the commit that passes over it', async () => {
     const sink = new ScriptedSink();
-    sink.refuse = ([row]) => row && new RejectedRow(row, new Error('never'));
+    sink.refuse = ([row]) => row && new RejectedRows([row], new Error('never'));
     const store = openTestStore();
     const fate = new Fate();
     const site = openDelivery({ store, dataDir: tempDir(), makeSink: () => sink, fate });

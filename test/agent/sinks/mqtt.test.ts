@@ -1,6 +1,8 @@
 /** The mqtt sink: topics, ids, versions, and rows that cannot be delivered. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { RejectedRow } from '@runnel/agent/sinks/sink.ts';
+import { RejectedRows } from '@runnel/agent/sinks/sink.ts';
 import type { DefaultBroker } from '@runnel/agent/sources/registry.ts';
 import { openSink, row, rows } from '../../contracts/sink-contract.ts';
 import { Mosquitto } from '../../support/mosquitto.ts';
@@ -50,10 +52,34 @@ describeWith(['mosquitto'], 'the mqtt sink', () => {
     const good = row(1, { value: { name: 'a' } });
     const bad = row(2, { value: {} });
     const error = await sink.deliver([good, bad]).catch((reason: unknown) => reason);
-    expect(error).toBeInstanceOf(RejectedRow);
-    expect(error).toMatchObject({ seq: 2, retry: 'never', message: '{{value.name}} is missing' });
+    expect(error).toBeInstanceOf(RejectedRows);
+    expect(error).toMatchObject({
+      seqs: new Set([2]),
+      retry: 'never',
+      message: '{{value.name}} is missing',
+    });
     await sink.deliver([good]);
     await waitFor('the good one', () => seen.length === 1);
+  });
+
+  it('gives up only the rows that the broker will never take, and keeps its connection', async () => {
+    const acl = join(tempDir(), 'acl');
+    writeFileSync(acl, 'topic write mine/#\ntopic read #\n');
+    const broker = await Mosquitto.start({ lines: [`acl_file ${acl}`] });
+    const { seen } = await collect(broker.url);
+    const registry = sinkRegistry(external(broker.url));
+    const sink = await openSink(await registry.create(mqttSink('{{key}}/lamp')), tempDir());
+    const [good, better] = [row(1, { key: 'mine' }), row(4, { key: 'mine' })];
+    const foreign = [row(2, { key: 'yours' }), row(3, { key: 'theirs' })];
+    const error = await sink.deliver([good, ...foreign, better]).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      code: 'row_rejected',
+      seqs: new Set([2, 3]),
+      message: expect.stringContaining('Not authorized'),
+    });
+    await sink.deliver([good, better]);
+    await waitFor('the good ones', () => seen.length === 4);
+    expect(broker.output.match(/New client connected.*runnel/g)).toHaveLength(1);
   });
 
   it('shares one connection among the sinks of a broker, and closes it with the last', async () => {
@@ -94,6 +120,21 @@ it('speaks 3.1.1 to a broker that knows nothing else', async () => {
   const sink = await openSink(await registry.create(mqttSink('t')), tempDir());
   await sink.deliver(rows(1, 3));
   await waitFor('all', () => seen.length === 3);
+});
+
+it('gives up only the row that the embedded broker will not have', async () => {
+  const { broker } = await startBroker();
+  const sink = await sinkRegistry({ kind: 'embedded', broker }).create(
+    mqttSink(`${'a/'.repeat(99)}{{key}}/lamp`),
+  );
+  await openSink(sink, tempDir());
+  await waitFor('listening', () => broker.port !== null);
+  const error = await sink.deliver(rows(1, 3)).catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ code: 'row_rejected', seqs: new Set([1]) });
+  const long = 'x'.repeat(70_000);
+  await expect(broker.publish(long, Buffer.from('1'), { qos: 1, retain: false })).rejects.toThrow(
+    'more than 65535 bytes',
+  );
 });
 
 it('fails, to be tried again, while the embedded broker does not listen', async () => {

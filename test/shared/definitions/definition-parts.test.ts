@@ -179,6 +179,17 @@ describe('topics with values', () => {
     expect(() => render('a/{{value}}')).toThrow('not a plain value');
     expect(() => render('{{key}}', { key: '' })).toThrow('empty');
   });
+
+  test("a value makes no topic of the broker's own, none that ends connections, none too long", () => {
+    const own = { key: '$CONTROL', value: { b: 'dynamic-security', c: 'v1' } };
+    expect(() => render('{{key}}/{{value.b}}/{{value.c}}', own)).toThrow("broker's own");
+    expect(render('a/{{key}}', { key: '$x' })).toBe('a/$x');
+    for (const key of ['a\nb', '\u007f', '\u0085', '\uffff', '\ufdd0', '\u{1fffe}', '\ud800']) {
+      expect(() => render('t/{{key}}', { key }), JSON.stringify(key)).toThrow('character');
+    }
+    expect(() => render('t/{{key}}', { key: 'é'.repeat(33_000) })).toThrow('65,535 bytes');
+    expect(render('t/{{key}}', { key: 'x'.repeat(65_533) })).toHaveLength(65_535);
+  });
 });
 
 test('suggestions forgive case, separators, swaps and beginnings, and make nothing up', () => {
