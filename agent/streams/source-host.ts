@@ -31,6 +31,8 @@ export interface SourceHostOptions {
   readonly random: Random;
   readonly log: Logger;
   readonly intake: Intake;
+  /** What the source reads, for people. */
+  readonly label: string;
 }
 
 export class SourceHost {
@@ -141,7 +143,8 @@ export class SourceHost {
     for (const [reason, count] of Object.entries(this.#dropped)) {
       dropped[reason] = Math.max(dropped[reason] ?? 0, count);
     }
-    return { ...report, dropped, error: report.error ?? this.#error };
+    const { label } = this.#options;
+    return { ...report, label, dropped, error: report.error ?? this.#error };
   }
 
   async stop(): Promise<void> {

@@ -8,8 +8,9 @@ import type { CommitCycle } from './commit-cycle.ts';
 import type { SourcesInCycle } from './participant.ts';
 import type { Connector } from './runnable-job.ts';
 import { SourceHost, type SourceHostOptions } from './source-host.ts';
+import { sourceLabel } from './source-label.ts';
 
-export interface SourceSetOptions extends Omit<SourceHostOptions, 'intake'> {
+export interface SourceSetOptions extends Omit<SourceHostOptions, 'intake' | 'label'> {
   readonly conditions: Conditions;
   readonly create: (connector: Connector) => Source | Promise<Source>;
 }
@@ -92,6 +93,7 @@ export class SourceSet implements SourcesInCycle {
     try {
       const host = new SourceHost(await create(connector), {
         ...this.#options,
+        label: sourceLabel(connector.definition),
         intake: {
           offer: (from, record) => this.#offer(from, record),
           connected: (from, connected) => this.#connected(from.id, connected),

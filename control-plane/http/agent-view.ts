@@ -53,7 +53,7 @@ export function agentDetail(
     jobs: jobNames(heartbeat, desired).map(([name, reported]) =>
       jobDetail(name, reported, desired),
     ),
-    sources: heartbeat?.sources ?? [],
+    sources: heartbeat?.sources.map((source) => ({ ...source, label: source.label ?? null })) ?? [],
     counters: heartbeat?.counters ?? {},
     capabilities: heartbeat?.capabilities ?? [],
     startedAt: heartbeat?.startedAt ?? null,

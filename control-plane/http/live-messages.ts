@@ -93,8 +93,11 @@ export interface AgentItem {
 }
 
 export interface SourceItem {
+  /** Kind and fingerprint of its settings. */
   readonly id: string;
   readonly kind: string;
+  /** What it reads: a topic, a path. Null of an agent that does not say. */
+  readonly label: string | null;
   readonly connected: boolean;
   readonly records: number;
   readonly bytes: number;

@@ -46,6 +46,8 @@ export type JobReport = z.infer<typeof jobReport>;
 export const sourceReport = z.object({
   id: z.string(),
   kind: z.string(),
+  /** What it reads, for people: a topic, a path. Older agents do not say. */
+  label: z.string().optional(),
   connected: z.boolean(),
   records: z.number().int(),
   bytes: z.number().int(),

@@ -5,7 +5,7 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { DesiredDocument, DesiredReply } from '@runnel/shared/protocol/desired.ts';
 import type { EnrolReply, Labels } from '@runnel/shared/protocol/enrolment.ts';
-import type { Heartbeat, JobReport } from '@runnel/shared/protocol/heartbeat.ts';
+import type { Heartbeat, JobReport, SourceReport } from '@runnel/shared/protocol/heartbeat.ts';
 import type { AgentId } from '@runnel/shared/ids.ts';
 import type { MarkReply, Row } from '@runnel/shared/protocol/results.ts';
 import { subjects } from '@runnel/shared/protocol/subjects.ts';
@@ -101,6 +101,20 @@ export class Device {
     const reply = await this.#connection.request(subject, JSON.stringify(body), { timeout: 5000 });
     return reply.json<T>();
   }
+}
+
+export function sourceReportOf(more: Partial<SourceReport>): SourceReport {
+  return {
+    id: 'host-1',
+    kind: 'host',
+    connected: true,
+    records: 0,
+    bytes: 0,
+    redelivered: 0,
+    dropped: {},
+    error: null,
+    ...more,
+  };
 }
 
 export function jobReportOf(more: Partial<JobReport>): JobReport {

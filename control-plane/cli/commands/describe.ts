@@ -61,14 +61,15 @@ function agentText(agent: AgentDetail, nowMs: number): string {
     ),
     section(
       `Sources${old}`,
-      ['ID', 'KIND', 'CONNECTED', 'RECORDS', 'DROPPED', 'ERROR'],
+      ['KIND', 'READS', 'CONNECTED', 'RECORDS', 'DROPPED', 'ERROR', 'ID'],
       agent.sources.map((source) => [
-        source.id,
         source.kind,
+        source.label ?? '-',
         source.connected ? 'yes' : 'no',
         `${source.records}`,
         countersText(source.dropped),
         source.error ?? '-',
+        source.id,
       ]),
     ),
   ];

@@ -48,8 +48,8 @@ function SourceRow({ source }: { source: SourceItem }): JSX.Element {
   const dropped = Object.entries(source.dropped).filter(([, count]) => count > 0);
   return (
     <tr>
-      <th scope="row">
-        {source.id}
+      <th scope="row" title={source.id}>
+        {source.label ?? source.id}
         <span class="sub">{source.kind}</span>
       </th>
       <td data-label="State">

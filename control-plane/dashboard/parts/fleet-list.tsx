@@ -97,7 +97,8 @@ function DeviceRow({
 /** Jobs as reported; of a device that is away this is what was, and is drawn so. */
 function JobsCell({ agent }: { agent: AgentItem }): JSX.Element {
   const jobs = summariseJobs(agent);
-  const away = agent.connection === 'offline' && jobs.text !== 'none';
+  const silent = agent.connection === 'offline' || agent.status === 'revoked';
+  const away = silent && jobs.text !== 'none';
   const broken = jobs.broken && !away;
   return (
     <span

@@ -104,6 +104,7 @@ export const hostPointSchema = z
 const sourceSchema = z.object({
   id: z.string(),
   kind: z.string(),
+  label: z.string().nullable().openapi({ description: 'What it reads: a topic, a path.' }),
   connected: z.boolean(),
   records: count,
   bytes: count,

@@ -60,7 +60,10 @@ export function compileCount(job: DesiredJob): RunnableJob {
       {
         alias: 'in',
         codec: 'json',
-        connector: { id, definition: { kind: 'mqtt' } as SourceDefinition },
+        connector: {
+          id,
+          definition: { kind: 'mqtt', config: { topic: `${id}/+`, qos: 1 } } as SourceDefinition,
+        },
       },
     ],
     sinks: document.sinks ?? [RESULTS],

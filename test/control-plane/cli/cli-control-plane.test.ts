@@ -7,7 +7,7 @@ import { openStore } from '@runnel/control-plane/store/open-store.ts';
 import type { ResultsTable } from '@runnel/control-plane/store/schema.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { TestControlPlane } from '../../support/control-plane.ts';
-import { Device, jobReportOf } from '../../support/device.ts';
+import { Device, jobReportOf, sourceReportOf } from '../../support/device.ts';
 import { enrolRequestOf, newDeviceKey } from '../../support/nats.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { runnel, type RanOptions } from './cli-terminal.ts';
@@ -239,13 +239,15 @@ describe('the commands against a control plane', () => {
   test('what a revoked device said last is told as past', async () => {
     const device = await Device.join(control, { name: 'press-8', labels: { site: 'lyon' } });
     const row = async () => /^press-8 .*$/m.exec((await admin(['get', 'agents'])).out)?.[0] ?? '';
-    await device.beat({ jobs: [jobReportOf({ name: 'hot' })] });
+    const sources = [sourceReportOf({ id: 'host-3c99', label: 'this device, every 10s' })];
+    await device.beat({ jobs: [jobReportOf({ name: 'hot' })], sources });
     await waitFor('the heartbeat', async () => / online +.* 1\/1 running +ok /.test(await row()));
     await admin(['agents', 'revoke', 'press-8']);
     await device.closed;
     expect(await row()).toMatch(/^press-8 +revoked +.* was 1\/1 running +revoked +site=lyon$/);
     const { out } = await admin(['describe', 'agent', 'press-8']);
     expect(out).toContain('Jobs (as last reported)');
+    expect(out).toMatch(/host +this device, every 10s +yes .* host-3c99\n/);
   });
 
   test('a device is shut out, and a job is stopped; its versions stay', async () => {

@@ -1,7 +1,7 @@
 /** The API end to end: a device that reports, jobs that reach it, results that come back. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TestControlPlane } from '../../support/control-plane.ts';
-import { Device, jobReportOf } from '../../support/device.ts';
+import { Device, jobReportOf, sourceReportOf } from '../../support/device.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const jobText = (name: string, selector: string, dataset = 'loud', threshold = 1): string => `
@@ -121,6 +121,18 @@ describe('agents', () => {
     expect(byName).toMatchObject({ status: 409, json: { code: 'agent_name_conflict' } });
     expect(byName.json.hint).toContain(first.id);
     await first.close();
+  });
+
+  it('show what their sources read, as far as they say it', async () => {
+    const reading = await Device.join(control, { name: 'reading' });
+    const said = sourceReportOf({ id: 'mqtt-1', kind: 'mqtt', label: 'press/+/vibration' });
+    await reading.beat({ sources: [said, sourceReportOf({ id: 'host-1' })] });
+    const { sources } = await waitFor('the heartbeat', async () => {
+      const { json } = await control.get('/agents/reading');
+      return json.sources.length > 0 && json;
+    });
+    expect(sources).toEqual([said, { ...sourceReportOf({ id: 'host-1' }), label: null }]);
+    await reading.close();
   });
 
   it('are cut off when revoked, and can then be forgotten', async () => {
