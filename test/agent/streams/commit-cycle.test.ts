@@ -65,6 +65,15 @@ describe('a commit', () => {
     expect(site.runtime.jobReports()).toMatchObject([{ deadLetters: 1, recordsIn: 1 }]);
   });
 
+  it('keeps a hundred dead letters of a job, and counts those beyond', async () => {
+    const site = await openSite();
+    await site.runtime.applyJobs([desired('a')]);
+    site.source().give(...Array.from({ length: 130 }, () => ({ payload: '{"v":' })));
+    await site.settled();
+    expect(site.runtime.jobReports()).toMatchObject([{ deadLetters: 130 }]);
+    expect(site.runtime.counters()).toMatchObject({ dead_letters: 100, dead_letters_dropped: 30 });
+  });
+
   it('is made for a timer when no record comes', async () => {
     const site = await openSite();
     await site.runtime.applyJobs([desired('a')]);
