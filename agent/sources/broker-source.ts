@@ -4,12 +4,17 @@
  * Guarantees: a publisher gets its PUBACK only when every source that takes the message has it in
  * a commit on disk (I1); what a publisher with a persistent session sends again, although it was
  * committed, is recognised by this source's own ring (I2), whether or not it says so (MQTT.js
- * sends again without DUP). With a clean session a publisher forgets what it sent, so its packet
- * ids prove nothing and nothing of it is remembered.
+ * sends again without DUP). With a clean session ids begin anew, so there only a message that says
+ * DUP is recognised.
+ *
+ * Not recognised: what a publisher sends again without DUP in a clean session, as MQTT.js does by
+ * default. Nothing tells it from a new message with the same id and content, and to drop one of
+ * those would lose a record; such publishers need `clean: false`, or the job needs `identity:`.
  */
 import type { SourceReport } from '@runnel/shared/protocol/heartbeat.ts';
 import type { EmbeddedBroker } from './embedded-broker.ts';
 import { type BrokerMessage, type MessageOrigin, type Taker, decrement } from './broker-message.ts';
+import { PUBLISH_DUP } from './mqtt-frames.ts';
 import { RedeliveryRing } from './redelivery-ring.ts';
 import { SourceTally } from './source-tally.ts';
 import type { Source, SourceCommit, SourceContext } from './source.ts';
@@ -19,6 +24,11 @@ import { topicMatcher } from './topic-filter.ts';
 const RING = { entriesMax: 65_536, chunksMax: 256 };
 /** Publishers have windows of their own; at half of this the cycle commits without waiting. */
 const RECEIVE_WINDOW = 1024;
+
+/** Name in the ring: a client's clean sessions are apart from its persistent one. */
+function sessionOf({ clientId, resends }: Pick<MessageOrigin, 'clientId' | 'resends'>): string {
+  return resends ? clientId : `${clientId}\0clean`;
+}
 
 export class BrokerSource implements Source, Taker {
   readonly id: string;
@@ -53,22 +63,26 @@ export class BrokerSource implements Source, Taker {
     return this.#context?.offer({ topic: topic.text, payload }) !== false;
   }
 
-  recognises({ origin, packetId, crc }: BrokerMessage): boolean {
+  recognises({ origin, packetId, crc, flags }: BrokerMessage): boolean {
     if (packetId === 0 || this.#checks.size === 0) return false;
     const check = this.#checks.get(origin);
     if (check === undefined) return false;
-    if (check.get(packetId) === crc) {
+    const proves = origin.resends || (flags & PUBLISH_DUP) !== 0;
+    if (proves && check.get(packetId) === crc) {
       this.#tally.redelivered += 1;
       return true;
     }
     this.#checks.delete(origin);
+    // Ids of a clean session that began anew mean other messages than before.
+    if (!origin.resends) this.#ring.forget(sessionOf(origin));
     return false;
   }
 
   opened(origin: MessageOrigin): void {
-    if (!this.#ring.has(origin.clientId)) return;
-    if (origin.resends) this.#checks.set(origin, this.#ring.lookup(origin.clientId));
-    else this.#ring.forget(origin.clientId);
+    const session = sessionOf(origin);
+    const other = sessionOf({ clientId: origin.clientId, resends: !origin.resends });
+    if (this.#ring.has(other)) this.#ring.forget(other);
+    if (this.#ring.has(session)) this.#checks.set(origin, this.#ring.lookup(session));
   }
 
   closed(origin: MessageOrigin): void {
@@ -91,8 +105,8 @@ export class BrokerSource implements Source, Taker {
   prepareCommit(count: number): SourceCommit {
     for (let index = 0; index < count; index += 1) {
       const message = this.#held[index] as BrokerMessage;
-      if (message.packetId === 0 || !message.origin.resends) continue;
-      this.#ring.add(message.origin.clientId, message.packetId, message.crc);
+      if (message.packetId === 0) continue;
+      this.#ring.add(sessionOf(message.origin), message.packetId, message.crc);
     }
     return this.#ring.prepare();
   }

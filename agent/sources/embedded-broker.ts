@@ -264,7 +264,7 @@ export class EmbeddedBroker {
     if (connection === undefined) return;
     connection.accepted(client.id, client.clean);
     const making = this.#making.get(client.id) ?? new Set();
-    if (!connection.resends || making.size === 0) this.#let(connection);
+    if (making.size === 0) this.#let(connection);
     making.add(connection);
     this.#making.set(client.id, making);
   }

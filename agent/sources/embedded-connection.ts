@@ -134,7 +134,7 @@ export class EmbeddedConnection implements MessageOrigin {
       this.cut(problem ?? 'a PUBLISH before CONNECT');
       return;
     }
-    const crc = packetId === 0 || !this.resends ? 0 : crc32(payload, topic.crc);
+    const crc = packetId === 0 ? 0 : crc32(payload, topic.crc);
     const message = { origin: this, topic, payload, flags, packetId, crc, waiting: 0 };
     this.#queue.push(message);
     for (const taker of takers) {

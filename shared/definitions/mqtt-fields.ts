@@ -46,7 +46,7 @@ export const brokerFields = {
   username: z.string().min(1).max(1024).optional().describe('User name at the broker.'),
   password: credential
     .optional()
-    .describe('Password by reference. Example: `{ env: BROKER_PASSWORD }`.'),
+    .describe('Password by reference. Example: `{ env: RUNNEL_SECRET_BROKER }`.'),
   ca: pemFile('ca certificates that replace those of the system'),
   cert: pemFile('cert of the client'),
   key: pemFile("key of the client's certificate"),

@@ -1,5 +1,5 @@
 /** The embedded broker with real MQTT.js publishers and subscribers. */
-import { createServer } from 'node:net';
+import { connect as connectSocket, createServer } from 'node:net';
 import { type IClientOptions, connect, connectAsync } from 'mqtt';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { BrokerSource } from '@runnel/agent/sources/broker-source.ts';
@@ -24,6 +24,30 @@ async function takes(
   await driver.start();
   await waitFor('listening', () => driver.connected);
   return driver;
+}
+
+/** A QoS 1 PUBLISH to `data/t` as bytes. */
+function publishBytes(packetId: number, text: string, dup = false): Buffer {
+  const head = Buffer.from([dup ? 0x3a : 0x32, 10 + text.length, 0, 6]);
+  return Buffer.concat([
+    head,
+    Buffer.from('data/t'),
+    Buffer.from([0, packetId]),
+    Buffer.from(text),
+  ]);
+}
+
+/** Connects as `sensor` with a clean session, sends, and goes when all is acknowledged. */
+async function rawClean(port: number, publishes: readonly Buffer[]): Promise<void> {
+  const socket = connectSocket(port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  let received = 0;
+  socket.on('data', (chunk) => (received += chunk.length));
+  const connectBytes = [0x10, 18, 0, 4, ...Buffer.from('MQTT'), 4, 2, 0, 60, 0, 6];
+  socket.write(Buffer.concat([Buffer.from(connectBytes), Buffer.from('sensor'), ...publishes]));
+  // A CONNACK and the PUBACKs, four bytes each.
+  await waitFor('acknowledgements', () => received === 4 + 4 * publishes.length);
+  socket.destroy();
 }
 
 const sensor: IClientOptions = { clientId: 'sensor', clean: false };
@@ -79,7 +103,23 @@ describe('the embedded broker', () => {
     }
     expect(driver.durable.texts).toEqual(['same', 'same', 'same']);
     expect(driver.source.report().redelivered).toBe(0);
-    expect(driver.durable.ring).toEqual([]);
+  });
+
+  it('recognises what a publisher with a clean session sends again when it says DUP', async () => {
+    const port = await freePort();
+    const durable = new Durable();
+    const first = await startBroker({ port });
+    const driver = await takes(first, 'data/#', {}, durable);
+    await rawClean(port, [publishBytes(1, 'a'), publishBytes(2, 'b')]);
+    expect(durable.texts).toEqual(['a', 'b']);
+    await driver.source.stop();
+    await first.broker.stop();
+
+    const second = await takes(await startBroker({ port }), 'data/#', {}, durable);
+    await rawClean(port, [publishBytes(1, 'a', true), publishBytes(2, 'b', true)]);
+    await rawClean(port, [publishBytes(1, 'other', true), publishBytes(2, 'b', true)]);
+    expect(durable.texts).toEqual(['a', 'b', 'other', 'b']);
+    expect(second.source.report().redelivered).toBe(2);
   });
 
   it('forgets a publisher that comes back with a clean session', async () => {
