@@ -35,7 +35,7 @@ async function traced(broker: 'mosquitto' | 'embedded'): Promise<Verdict> {
     await site.apply(crashJob(url));
     await site.running('crash');
     await site.connected();
-    await publisher.publish(workload.messages, 200, () => undefined);
+    await publisher.publish(workload.messages, 200);
   } finally {
     await publisher.end();
     await site.stop();

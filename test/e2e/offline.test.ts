@@ -24,11 +24,11 @@ describeWith(['mosquitto'], 'without a control plane', () => {
       await site.running('crash');
       await site.connected();
       await site.killControl();
-      await publisher.publish(workload.messages.slice(0, 3000), 3000, () => undefined);
+      await publisher.publish(workload.messages.slice(0, 3000), 3000);
       await site.killAgent();
       site.startAgent();
-      await publisher.publish(workload.messages.slice(3000), 3000, () => undefined);
-      await publisher.publish([workload.closing], 3000, () => undefined);
+      await publisher.publish(workload.messages.slice(3000), 3000);
+      await publisher.publish([workload.closing], 3000);
       await site.killAgent('SIGTERM');
       site.startAgent();
       await site.startControl();

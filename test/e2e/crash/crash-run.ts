@@ -45,7 +45,7 @@ export interface CrashReport {
 }
 
 /** While messages flow, PUBACKs do, unless the agent is just starting. */
-const CUT_MS = 20_000;
+const CUT_MS = 10_000;
 /** How often the counters are read. */
 const LOOK_MS = 200;
 
@@ -87,9 +87,10 @@ export async function crashRun(plan: CrashPlan, startMs: number): Promise<CrashR
     let struck = Promise.resolve();
     let broken: unknown;
     const half = plan.killMosquitto === true ? Math.floor(plan.messages / 2) : plan.messages;
-    const progress = (given: number): void => {
+    const progress = async (given: number): Promise<void> => {
       const kind = due.get(given);
       if (kind === undefined) return;
+      await struck;
       struck = struck
         .then(() => strike(site, proxy, tally, kind))
         .catch((error: unknown) => {
@@ -105,7 +106,7 @@ export async function crashRun(plan: CrashPlan, startMs: number): Promise<CrashR
     }
     await struck;
     if (broken !== undefined) throw broken;
-    await publisher.publish([workload.closing], plan.perSecond, () => undefined);
+    await publisher.publish([workload.closing], plan.perSecond);
     const rows = await settled(site, workload, plan.settleMs ?? 60_000);
     await tally.look();
     return {
@@ -134,7 +135,7 @@ async function strike(site: Site, proxy: CutProxy, tally: Tally, kind: Strike): 
     const { cuts } = proxy;
     proxy.arm();
     if (cuts % 2 === 1) return;
-    await waitFor('PUBACKs to cut off', () => proxy.cuts > cuts, CUT_MS);
+    if (!(await cutOff(proxy, cuts))) return;
     await site.killAgent();
     site.startAgent();
   } else if (kind === 'answer') {
@@ -149,6 +150,13 @@ async function strike(site: Site, proxy: CutProxy, tally: Tally, kind: Strike): 
     await site.killControl();
     await site.startControl();
   }
+}
+
+/** False when nothing was acknowledged any more: the last messages had gone before. */
+async function cutOff(proxy: CutProxy, before: number): Promise<boolean> {
+  const end = performance.now() + CUT_MS;
+  while (proxy.cuts === before && performance.now() < end) await pause(LOOK_MS / 10);
+  return proxy.cuts > before;
 }
 
 /**

@@ -32,11 +32,11 @@ export class Publisher {
     return this.#open.size;
   }
 
-  /** Publishes in order, at most `perSecond`, calling `progress` with how many have been given. */
+  /** Publishes in order, at most `perSecond`; waits for `progress`, told how many are given. */
   async publish(
     messages: readonly Message[],
     perSecond: number,
-    progress: (given: number) => void,
+    progress: (given: number) => Promise<void> = () => Promise.resolve(),
   ): Promise<void> {
     const started = performance.now();
     let given = 0;
@@ -48,7 +48,7 @@ export class Publisher {
       }
       this.#give(message);
       given += 1;
-      progress(given);
+      await progress(given);
       const early = (given / perSecond) * 1000 - (performance.now() - started);
       if (early > 5) await pause(early);
     }
