@@ -176,9 +176,7 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   const started = intake;
   closers.add('intake', () => started.stop());
   const datasets = new DatasetStats(db, () => clock.sleep(0));
-  const keep = options.keep ?? KEEP_DEFAULT;
-  const retention = new Retention({ db, clock, log, datasets, keep });
-  closers.add('retention', () => retention.stop());
+  const retention = startRetention(options, parts, datasets);
   http = createHttp({
     db,
     clock,
@@ -203,8 +201,18 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
     hub.agentChanged(agent);
   });
   health.start();
-  retention.start();
   return http;
+}
+
+function startRetention(
+  { clock, log, keep = KEEP_DEFAULT }: ControlPlaneOptions,
+  { db, closers }: Foundation,
+  datasets: DatasetStats,
+): Retention {
+  const retention = new Retention({ db, clock, log, datasets, keep });
+  closers.add('retention', () => retention.stop());
+  retention.start();
+  return retention;
 }
 
 /** At the first start, when the admin token is new: a link for the first person. */

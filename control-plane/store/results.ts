@@ -7,10 +7,11 @@
  *
  * `latest` keeps of each window (agent, job, step, key, windowStart, windowEnd) the row with the
  * highest revision (the later one on a tie), and nothing at all when that row is a retraction.
- * Rows without a window have no revisions and all stay, those whose value is null too. Judged against the whole dataset, not the
- * page, so that a walk over a store at rest gives each window exactly once. A walk that goes on
- * while results come in sees a window again when a higher revision arrives, and never hears of
- * retractions: who follows a dataset and needs those reads without `latest`.
+ * Rows without a window have no revisions and all stay, those whose value is null too. Judged
+ * against the whole dataset, not the page, so that a walk over a store at rest gives each window
+ * exactly once. A walk that goes on while results come in sees a window again when a higher
+ * revision arrives, and never hears of retractions: who follows a dataset and needs those reads
+ * without `latest`.
  */
 import { type ExpressionBuilder, type Kysely, sql } from 'kysely';
 import type { ResultsTable, Schema } from './schema.ts';

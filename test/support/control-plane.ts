@@ -6,8 +6,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { NatsChoice } from '@runnel/control-plane/connect-nats.ts';
-import { type ControlPlane, startControlPlane } from '@runnel/control-plane/main.ts';
+import {
+  type ControlPlane,
+  type ControlPlaneOptions,
+  startControlPlane,
+} from '@runnel/control-plane/main.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
 import { silentLog } from './nats.ts';
@@ -36,7 +39,10 @@ export class TestControlPlane {
   readonly #control: ControlPlane;
   readonly #ownsDir: boolean;
 
-  static async start(dataDir?: string, nats?: NatsChoice): Promise<TestControlPlane> {
+  static async start(
+    dataDir?: string,
+    { nats, ...more }: Partial<Pick<ControlPlaneOptions, 'nats' | 'keep'>> = {},
+  ): Promise<TestControlPlane> {
     const dir = dataDir ?? mkdtempSync(join(tmpdir(), 'runnel-control-'));
     const control = await startControlPlane({
       dataDir: dir,
@@ -49,6 +55,7 @@ export class TestControlPlane {
       log: silentLog,
       env: process.env,
       signal: new AbortController().signal,
+      ...more,
     });
     const token = (await readFile(join(dir, 'admin-token'), 'utf8')).trim();
     return new TestControlPlane(control, dir, token, dataDir === undefined);

@@ -20,7 +20,7 @@ import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 async function startControl(dataDir: string, nats: NatsChoice): Promise<TestControlPlane> {
-  const control = await TestControlPlane.start(dataDir, nats);
+  const control = await TestControlPlane.start(dataDir, { nats });
   onTestFinished(() => control.close());
   return control;
 }
@@ -80,7 +80,7 @@ describe('a nats-server that others run', () => {
     expect(await configFor(dataDir, port)).not.toBe(oldConfig);
   });
 
-  it('entered with a credentials file carries the fleet, but is told of no revocation', async () => {
+  it('entered with a credentials file carries the fleet but hears of no revocation', async () => {
     const dataDir = tempDir('data');
     const port = await freePort();
     await startForeignNats(await configFor(dataDir, port), port);
@@ -106,7 +106,8 @@ describe('a nats-server that others run', () => {
     await startForeignNats(await configFor(tempDir('other'), port), port);
     const url = `nats://127.0.0.1:${port}`;
     const dataDir = tempDir('data');
-    await expect(TestControlPlane.start(dataDir, { kind: 'given', url })).rejects.toMatchObject({
+    const nats = { kind: 'given', url } as const;
+    await expect(TestControlPlane.start(dataDir, { nats })).rejects.toMatchObject({
       code: 'nats_connect',
       hint: expect.stringContaining('nats-config'),
     });
