@@ -2,7 +2,8 @@
  * `policy.yaml`: what the people at the device allow the control plane to run (DESIGN.md §6.6,
  * I8). It is written by hand, never by the agent, and wins over everything signed. An absent file
  * or key means: all sources, sinks and task types, all hosts, paths under the data directory only,
- * no commands.
+ * secrets only from environment variables whose names begin with `RUNNEL_SECRET_`, no commands.
+ * What `agent.yaml` itself refers to is the device's own and is not judged.
  */
 import { z } from 'zod';
 import { size } from '@runnel/shared/definitions/size.ts';
@@ -29,6 +30,13 @@ export const agentPolicy = strict({
     .array(z.string().min(1))
     .optional()
     .describe('Hosts that jobs may connect to: names, *.names or addresses. Absent: all.'),
+  env: z
+    .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*\*?$/, 'is no name, nor NAME_*'))
+    .default(['RUNNEL_SECRET_*'])
+    .describe(
+      'Environment variables that jobs may use as credentials: names, or beginnings as `NAME_*`. ' +
+        'Absent: `RUNNEL_SECRET_*`.',
+    ),
   budgets: z
     .strictObject({
       memory: size.optional().describe('Above it the condition resources says so.'),

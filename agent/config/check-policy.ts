@@ -61,11 +61,22 @@ class Check {
     if (reason !== undefined) this.reasons.push(`${where}: ${reason}`);
   }
 
-  /** Files of a login are paths too: a job must not carry a local secret to a host of its own. */
+  /** A job must not carry a secret of the device, from a file or a variable, to a host of its own. */
   broker(where: string, { url, password, ca, cert, key }: BrokerSettings): void {
     if (url !== undefined) this.host(where, new URL(url).hostname);
     const secret = password !== undefined && 'file' in password ? password.file : undefined;
     for (const path of [secret, ca, cert, key]) if (path !== undefined) this.path(where, path);
+    if (password !== undefined && 'env' in password) this.env(where, password.env);
+  }
+
+  env(where: string, name: string): void {
+    const matches = (allowed: string): boolean =>
+      allowed.endsWith('*') ? name.startsWith(allowed.slice(0, -1)) : name === allowed;
+    if (this.#policy.env.some(matches)) return;
+    this.reasons.push(
+      `${where}: policy.yaml does not allow the environment variable ${name} as a credential ` +
+        `(env: ${this.#policy.env.join(', ') || 'none'})`,
+    );
   }
 
   host(where: string, hostname: string): void {

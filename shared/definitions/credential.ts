@@ -15,7 +15,10 @@ const fields = strict({
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is no name of an environment variable')
     .optional()
-    .describe('Environment variable of the agent.'),
+    .describe(
+      'Environment variable of the agent. policy.yaml on the device says which ones a job may use; ' +
+        'by default those whose names begin with RUNNEL_SECRET_.',
+    ),
   file: z
     .string()
     .min(1)

@@ -112,6 +112,23 @@ describe('jobs', () => {
     expect(check(job({ mqtt: { ...broker, ca: '/etc/shadow' } }))).toHaveLength(1);
   });
 
+  it('may use as credentials only the environment variables that policy names', () => {
+    const broker = { url: 'mqtts://evil', topic: 't', username: 'u' };
+    const reasons = (env: string, given: Record<string, unknown> = {}): readonly string[] =>
+      check(job({ mqtt: { ...broker, password: { env } } }), policy(given));
+    expect(reasons('RUNNEL_SECRET_BROKER')).toEqual([]);
+    expect(reasons('AWS_SECRET_ACCESS_KEY')).toEqual([
+      'sources.s: policy.yaml does not allow the environment variable AWS_SECRET_ACCESS_KEY as a ' +
+        'credential (env: RUNNEL_SECRET_*)',
+    ]);
+    expect(reasons('SITE_MQTT', { env: ['SITE_MQTT'] })).toEqual([]);
+    expect(reasons('SITE_MQTT_2', { env: ['SITE_MQTT'] })).toHaveLength(1);
+    expect(reasons('RUNNEL_SECRET_BROKER', { env: [] })).toHaveLength(1);
+    const sink = { mqtt: { ...broker, password: { env: 'HOME' } } };
+    expect(check(job({ host: {} }, sink))).toHaveLength(1);
+    expect(() => policy({ env: ['*'] })).toThrow('is no name');
+  });
+
   it('may only use kinds and hosts that policy names', () => {
     const strictOne = policy({ sources: ['host'], sinks: ['results'], hosts: ['*.plant.local'] });
     expect(check(job({ host: { every: '1s' } }), strictOne)).toEqual([]);

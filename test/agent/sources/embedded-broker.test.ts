@@ -1,6 +1,7 @@
 /** The embedded broker with real MQTT.js publishers and subscribers. */
 import { connect as connectSocket, createServer } from 'node:net';
 import { type IClientOptions, connect, connectAsync } from 'mqtt';
+import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { BrokerSource } from '@runnel/agent/sources/broker-source.ts';
 import { CommitDriver, type DriverOptions, Durable } from '../../contracts/commit-driver.ts';
@@ -266,6 +267,17 @@ describe('the embedded broker', () => {
     await new Promise((resolve) => squatter.close(resolve));
     await waitFor('listening', () => driver.connected);
     expect(states.at(-1)).toBeNull();
+  });
+
+  it('warns of nothing when it stops on purpose', async () => {
+    const warnings: string[] = [];
+    const log = pino({ level: 'warn' }, { write: (line) => void warnings.push(line) });
+    const states: (string | null)[] = [];
+    const site = await startBroker({ log, onState: (error) => states.push(error) });
+    const driver = await takes(site, '#');
+    await site.broker.stop();
+    expect(driver.source.report()).toMatchObject({ connected: false, error: 'stopped' });
+    expect([warnings, states]).toEqual([[], [null]]);
   });
 
   it('listens only while something uses it, and not before it is opened', async () => {
