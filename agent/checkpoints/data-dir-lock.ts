@@ -18,6 +18,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
@@ -78,18 +79,26 @@ export function liveHolder(dir: string): LockHolder | undefined {
 
 function take(path: string, me: LockHolder, dir: string): LockHolder | undefined {
   const temporary = `${path}.${me.nonce}`;
+  try {
+    return takeWith(temporary, path, me, dir);
+  } finally {
+    // Whoever loses, here or in the race to replace a dead holder, leaves nothing behind.
+    rmSync(temporary, { force: true });
+  }
+}
+
+function takeWith(
+  temporary: string,
+  path: string,
+  me: LockHolder,
+  dir: string,
+): LockHolder | undefined {
   for (let round = 0; round < ROUNDS_MAX; round++) {
     writeFlushed(temporary, JSON.stringify(me));
-    if (tryLink(temporary, path)) {
-      unlinkSync(temporary);
-      return undefined;
-    }
+    if (tryLink(temporary, path)) return undefined;
     const found = readHolder(path);
     if (found === undefined) continue;
-    if (isAlive(found)) {
-      unlinkSync(temporary);
-      throw locked(dir, found);
-    }
+    if (isAlive(found)) throw locked(dir, found);
     if (replace(path, temporary, found, me, dir)) return found;
   }
   throw new RunnelError('data_dir_lock_failed', `could not take ${path}`, {

@@ -12,7 +12,7 @@ const COMMITS = 40;
 const CALLS = 'openat,write,writev,pwrite64,pwritev,pwritev2,fsync,fdatasync';
 
 describeWith(['strace'], 'a commit', () => {
-  it('resolves after the sync of its pages and the synchronous write of its meta page', async () => {
+  it('resolves after the sync of its pages and the write-through of its meta page', async () => {
     const entry = await bundle('test/agent/checkpoints/commit-worker.ts', 'commit-worker');
     const dir = tempDir('durable');
     const trace = join(dir, 'trace');

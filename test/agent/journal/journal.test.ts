@@ -101,7 +101,7 @@ describe('a clock that jumps', () => {
 });
 
 describe('a job that may not skip', () => {
-  it('holds its sources back at the bound, loses nothing, and lets go when it goes on', async () => {
+  it('holds its sources back at the bound, loses nothing, and then goes on', async () => {
     const site = await openSite({ budgets: { journalBytesMax: 100_000 } });
     const job = desired('a', 1, { onLag: 'block' });
     await site.runtime.applyJobs([{ ...job, paused: true }]);
