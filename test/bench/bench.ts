@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- --messages N --rate R --rounds K --only PART --json]`: what durability costs, as
- * ratios against a reference of the same run (DESIGN.md §12). Every load goes to 127.0.0.1 and
+ * `npm run bench [-- --messages N --rate R --rounds K --only PART --json]`: what durability costs,
+ * as ratios against a reference of the same run (DESIGN.md §12). Every load goes to 127.0.0.1 and
  * ends. By default the load is as fast as the broker takes it; `--rate` paces it.
  *
  * The reference is MQTT.js at QoS 1 that only parses: same protocol (MQTT 5), same receive maximum.

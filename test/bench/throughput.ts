@@ -93,7 +93,11 @@ steps:
   - filter: "payload.status == 'ok'"
   - id: totals
     window: { tumbling: 10s, by: "payload.machine" }
-    aggregate: { n: "count()", total: "sum(payload.rms)", low: "min(payload.rms)", high: "max(payload.rms)" }
+    aggregate:
+      n: "count()"
+      total: "sum(payload.rms)"
+      low: "min(payload.rms)"
+      high: "max(payload.rms)"
   - { id: last, from: filter, filter: "payload.i == ${last}" }
 sinks:
   - { from: totals, results: { dataset: totals } }
@@ -161,7 +165,11 @@ metadata: { name: latency }
 sources:
   readings: { mqtt: { url: "${url}", topic: "press/+/vibration", qos: 1 }, time: "payload.ts" }
 steps:
-  - alert: { when: "payload.rms > 0.99", clear: "payload.rms <= 0.99", by: "payload.i", severity: warning }
+  - alert:
+      when: "payload.rms > 0.99"
+      clear: "payload.rms <= 0.99"
+      by: "payload.i"
+      severity: warning
 sinks:
   - { from: alert, mqtt: { url: "${url}", topic: "bench/alert", qos: 0 } }
 `;

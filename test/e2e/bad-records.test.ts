@@ -18,7 +18,10 @@ function job(port: number): string {
 kind: StreamJob
 metadata: { name: bad-input }
 sources:
-  readings: { mqtt: { url: "mqtt://127.0.0.1:${port}", topic: "press/#", qos: 1 }, time: "payload.ts", maxOutOfOrderness: 1m }
+  readings:
+    mqtt: { url: "mqtt://127.0.0.1:${port}", topic: "press/#", qos: 1 }
+    time: "payload.ts"
+    maxOutOfOrderness: 1m
 steps:
   - filter: "payload.v >= 0"
   - id: totals

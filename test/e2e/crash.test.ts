@@ -25,7 +25,7 @@ describeWith(['mosquitto'], 'after SIGKILL of agent, nats-server and control pla
     expect(report.wrong).toEqual([]);
     expect(Math.min(report.kills.agent, report.kills.nats, report.kills.control)).toBe(2);
     expect(report.cuts, 'cuts between flush and PUBACK').toBeGreaterThan(0);
-    expect(report.resent, 'blocks that were sent again').toBeGreaterThan(0);
+    expect(report.resent, 'rows that were sent again').toBeGreaterThan(0);
     expect(report.redelivered, 'records that the ring recognised').toBeGreaterThan(0);
   }, 180_000);
 
@@ -45,7 +45,7 @@ describeWith(['mosquitto'], 'after SIGKILL of agent, nats-server and control pla
     expect(report.wrong).toEqual([]);
     expect(Math.min(report.kills.agent, report.kills.nats, report.kills.control)).toBe(2);
     expect(report.cuts, 'cuts between flush and PUBACK').toBeGreaterThan(0);
-    expect(report.resent, 'blocks that were sent again').toBeGreaterThan(0);
+    expect(report.resent, 'rows that were sent again').toBeGreaterThan(0);
     expect(report.redelivered, 'messages that the ring recognised').toBeGreaterThan(0);
   }, 180_000);
 });

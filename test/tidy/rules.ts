@@ -42,7 +42,7 @@ const lineLength = perFile('line-length', (file) =>
 
 const FUNCTIONS = new Set(['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression']);
 
-/** The callbacks of `describe` hold a suite, not one thought; their tests are checked one by one. */
+/** The callbacks of `describe` hold a suite, not one thought: their tests are checked alone. */
 function isSuite(parents: readonly Node[]): boolean {
   const call = parents.at(-1);
   if (call?.type !== 'CallExpression') return false;

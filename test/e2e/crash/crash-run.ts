@@ -40,7 +40,7 @@ export interface CrashReport {
   readonly answers: number;
   /** Records that the ring recognised as already committed. */
   readonly redelivered: number;
-  /** Blocks of rows that the control plane had already and did not store again. */
+  /** Rows that the control plane had already and did not store again. */
   readonly resent: number;
 }
 
@@ -234,7 +234,7 @@ class Tally {
     const control = `control ${lives.control}`;
     const looks = await Promise.allSettled([
       this.#site.counter('agent', 'runnel_source_redelivered_total'),
-      this.#site.counter('control', 'runnel_intake_blocks_total', 'duplicate'),
+      this.#site.counter('control', 'runnel_intake_rows_resent_total'),
     ]);
     for (const [index, life] of [agent, control].entries()) {
       const found = looks[index];

@@ -168,7 +168,7 @@ export class Site {
   }
 
   /** A counter of the agent or the control plane, all its labels added up. */
-  async counter(of: 'agent' | 'control', name: string, label = ''): Promise<number> {
+  async counter(of: 'agent' | 'control', name: string): Promise<number> {
     const agent = `http://127.0.0.1:${this.#metricsPort}/metrics`;
     const response = await fetch(of === 'agent' ? agent : `${this.api.url}/metrics`, {
       headers: { authorization: `Bearer ${this.api.token}` },
@@ -176,7 +176,7 @@ export class Site {
     });
     const lines = (await response.text()).split('\n');
     return lines
-      .filter((line) => line.startsWith(name) && line.includes(label))
+      .filter((line) => line.startsWith(name))
       .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
   }
 
