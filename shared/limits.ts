@@ -33,13 +33,19 @@ export const limits = {
   resultBlockRowsMax: 2000,
   /** One NATS message; the embedded server's `max_payload`. */
   natsPayloadBytesMax: 4 * MiB,
-  /** Keys of one step; a new key beyond it is dropped, counted as `keys_max`. */
+  /**
+   * Keys of one step; a new key beyond it is dropped, counted as `keys_max`. With `watermarkPer:
+   * key` the oldest keys without open windows go first, counted as `keys_forgotten`.
+   */
   keysPerStepMax: 100_000,
   /** Open windows of one key; a record that would open more is dropped, `windows_max`. */
   windowsPerKeyMax: 1000,
   /** Identities of one source that are remembered; the oldest go first, `identities_max`. */
   identitiesMax: 100_000,
-  /** Topics of one source with a watermark of their own; more share one, `topics_max`. */
+  /**
+   * Topics of one source with a watermark of their own; more share one, which is counted as
+   * `topics_max` when they begin to, and again after they were idle.
+   */
   watermarkTopicsMax: 10_000,
   /** One job document as text. */
   definitionBytesMax: 256 * KiB,

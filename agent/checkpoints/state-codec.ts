@@ -1,8 +1,9 @@
 /**
  * One state value as bytes, format 1: u8 format, u8 flags, content. Content is MessagePack; with
  * flag 2 it is V8's structured serialisation, for the rare values that MessagePack would change:
- * -0 (it comes back as 0) and an own field called `__proto__` (it is renamed). A replay must give
- * the same bytes (I6), so these are looked for before encoding. With flag 1 the content is
+ * -0 (it comes back as 0), half a surrogate pair in a text (as U+FFFD) and an own field called
+ * `__proto__` (it is renamed). A replay must give the same bytes (I6), so these are looked for
+ * before encoding. With flag 1 the content is
  * `[key, value]`, because the key is too long for LMDB and stands there as a hash.
  */
 import { createHash } from 'node:crypto';
@@ -91,13 +92,14 @@ function decodeContent(bytes: Buffer): unknown {
 
 function changesInMessagePack(value: unknown): boolean {
   if (typeof value === 'number') return Object.is(value, -0);
+  if (typeof value === 'string') return !value.isWellFormed();
   if (typeof value !== 'object' || value === null) return false;
   if (Array.isArray(value)) {
     for (const item of value) if (changesInMessagePack(item)) return true;
     return false;
   }
   for (const field in value) {
-    if (field === '__proto__') return true;
+    if (field === '__proto__' || !field.isWellFormed()) return true;
     if (changesInMessagePack((value as Record<string, unknown>)[field])) return true;
   }
   return false;

@@ -135,6 +135,8 @@ export function dryRunEntry(value: unknown): DryRunEntry {
     throw invalid('is no JSON object');
   }
   const line = value as Readonly<Record<string, unknown>>;
+  const meanings = ['payload', 'watermark', 'now'].filter((field) => field in line);
+  if (meanings.length > 1) throw invalid(`has ${meanings.join(' and ')}, of which it can have one`);
   if ('watermark' in line) return { kind: 'watermark', timeMs: msOf(line, 'watermark') };
   if ('now' in line) return { kind: 'now', timeMs: msOf(line, 'now') };
   if (!('payload' in line)) throw invalid('has no payload');

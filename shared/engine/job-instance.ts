@@ -39,6 +39,8 @@ interface TimeState {
   s: Record<string, SourceTimeState>;
   /** Watermarks by the aliases of the group's sources. */
   w: Record<string, number>;
+  /** The device's clock is not synchronised; absent when it is, or nothing is known. */
+  u?: true;
 }
 
 /** A source as the running job sees it. */
@@ -101,7 +103,7 @@ export class JobInstance implements StreamJobInstance, StepHost {
   /** The event time of a source, as it was kept or new. */
   sourceTime(source: SourceDefinition): SourceTime {
     const state = (this.time.s[source.alias] ??= newSourceTime(source));
-    return new SourceTime(source, state, this.state);
+    return new SourceTime(source, state, this.state, () => this.dropped('topics_max'));
   }
 
   groupWatermarkMs(signature: string): number {
@@ -140,6 +142,13 @@ export class JobInstance implements StreamJobInstance, StepHost {
     this.moveNow(nowMs);
     input.time.connect(connected, this.time.n);
     this.settle();
+  }
+
+  clockSynchronised(synchronised: boolean, nowMs: EpochMs): void {
+    this.moveNow(nowMs);
+    if (synchronised) delete this.time.u;
+    else this.time.u = true;
+    this.times.put('', this.time);
   }
 
   raiseWatermark(source: string, watermarkMs: EpochMs, nowMs: EpochMs): void {
@@ -239,7 +248,8 @@ export class JobInstance implements StreamJobInstance, StepHost {
       if (input.timeExpression !== undefined) {
         const { timeExpression } = input;
         taken.time = eventTimeOf(timeExpression.evaluate(taken), timeExpression.source);
-        if (taken.time - arrivalMs > input.maxAheadMs) refuseAhead(taken.time - arrivalMs, input);
+        const aheadMs = taken.time - arrivalMs;
+        if (aheadMs > input.maxAheadMs && this.time.u !== true) refuseAhead(aheadMs, input);
       }
       const identity = input.identity?.evaluate(taken);
       if (identity !== undefined && input.identities?.isDuplicate(identity, this.time.n) === true) {

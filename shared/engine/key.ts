@@ -14,7 +14,11 @@ const MARK_CODE = 1;
 export const NULL_KEY = MARK;
 
 export function keyText(key: Json): string {
-  if (typeof key === 'string' && key.charCodeAt(0) !== MARK_CODE) return key;
+  if (typeof key === 'string') {
+    // Half a surrogate pair cannot be written to disk as it is: it is one key before and after.
+    const text = key.toWellFormed();
+    return text.charCodeAt(0) === MARK_CODE ? MARK + JSON.stringify(text) : text;
+  }
   return key === null ? NULL_KEY : MARK + JSON.stringify(key);
 }
 
@@ -74,9 +78,7 @@ export class SingleKey implements KeyReader {
   }
 
   read(record: EngineRecord): string {
-    const value = this.expression.evaluate(record);
-    if (typeof value === 'string' && value.charCodeAt(0) !== MARK_CODE) return value;
-    return keyText(checkedKey(value, this.expression));
+    return keyText(checkedKey(this.expression.evaluate(record), this.expression));
   }
 }
 
@@ -94,7 +96,8 @@ export class ListKey implements KeyReader {
 }
 
 function checkedKey(value: unknown, expression: Expression): Json {
-  if (typeof value === 'string' || typeof value === 'boolean') return value;
+  if (typeof value === 'string') return value.toWellFormed();
+  if (typeof value === 'boolean') return value;
   if (typeof value === 'number') {
     // -0 and 0 are one key, as they are one number.
     if (Number.isFinite(value)) return value === 0 ? 0 : value;

@@ -54,12 +54,20 @@ export class SourceTime {
   private readonly outOfOrdernessMs: number;
   private readonly state: SourceTimeState;
   private readonly topics: KeyedState<Partition> | undefined;
+  private readonly sharing: () => void;
   private readonly idleTimers = new KeyTimers();
   /** Topics that are not idle, and the least watermark of them; NaN when it must be found. */
   private activeTopics = 0;
   private leastMs = NaN;
 
-  constructor(source: SourceDefinition, state: SourceTimeState, jobState: JobState) {
+  /** `sharing` is called when topics beyond the bound begin to share a partition. */
+  constructor(
+    source: SourceDefinition,
+    state: SourceTimeState,
+    jobState: JobState,
+    sharing: () => void,
+  ) {
+    this.sharing = sharing;
     this.perKey = source.watermarkPer === 'key';
     this.perTopic = source.watermarkPer === 'topic';
     this.idleTimeoutMs = source.idleTimeout ?? Infinity;
@@ -195,6 +203,7 @@ export class SourceTime {
     partition ??= { m: -Infinity, a: nowMs, i: false };
     const wasLeast = isNew || Number.isNaN(this.leastMs) || partition.m === this.leastMs;
     if (isNew) this.activeTopics += 1;
+    if (isNew && topic === SHARED_TOPIC) this.sharing();
     partition.i = false;
     partition.a = nowMs;
     partition.m = Math.max(partition.m, watermarkMs);

@@ -54,6 +54,8 @@ export interface StreamJobInstance {
   tick(nowMs: EpochMs): void;
   /** Connection state of a source: a disconnected one is not idle (DESIGN.md §7). */
   sourceConnected(source: string, connected: boolean, nowMs: EpochMs): void;
+  /** While the device's clock is not synchronised, an arrival says nothing about `maxAhead`. */
+  clockSynchronised(synchronised: boolean, nowMs: EpochMs): void;
   /** Raises the watermark of a source; never lowers it. For dry-run's `{"watermark": ms}`. */
   raiseWatermark(source: string, watermarkMs: EpochMs, nowMs: EpochMs): void;
   /** Event time moves to the end of every open window; processing time does not. Dry-run only. */

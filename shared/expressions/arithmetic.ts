@@ -173,12 +173,12 @@ function arithmetic(left: CompiledNode, right: CompiledNode, op: string, apply: 
 }
 
 function division(left: CompiledNode, right: CompiledNode, op: string, apply: Calculate): Run {
-  const calculate = arithmetic(left, right, op, (x, y) =>
-    y === 0
-      ? failure('divide_by_zero', `${right.text} is 0 in ${left.text} ${op} ${right.text}`)
-      : apply(x, y),
+  const whole = `${left.text} ${op} ${right.text}`;
+  const problem =
+    Number(right.text) === 0 ? `${whole} divides by zero` : `${right.text} is 0 in ${whole}`;
+  return arithmetic(left, right, op, (x, y) =>
+    y === 0 ? failure('divide_by_zero', problem) : apply(x, y),
   );
-  return calculate;
 }
 
 function notFinite(left: CompiledNode, op: string, right: CompiledNode): never {

@@ -74,7 +74,11 @@ function plain(ast: Extract<ASTNode, { op: 'value' }>): unknown {
   ) {
     const number = Number(value.valueOf());
     if (!Number.isSafeInteger(number)) {
-      reject(ast, 'whole numbers are exact up to 2^53 only', 'write it as a decimal: 1.0e17');
+      reject(
+        ast,
+        'whole numbers are exact up to 2^53 only',
+        `${String(value)}.0 is the nearest that there is; an exact id must be a text`,
+      );
     }
     return number;
   }

@@ -62,6 +62,11 @@ class MortalInstance implements StreamJobInstance {
     this.crash();
   }
 
+  clockSynchronised(...entry: Parameters<StreamJobInstance['clockSynchronised']>): void {
+    this.instance.clockSynchronised(...entry);
+    this.crash();
+  }
+
   raiseWatermark(...entry: Parameters<StreamJobInstance['raiseWatermark']>): void {
     this.instance.raiseWatermark(...entry);
     this.crash();

@@ -5,7 +5,8 @@
  * State is plain data under the key's text; which keys are due is an index in memory that is
  * rebuilt from it. Windows fire by (end, start, key) over all keys. With `watermarkPer: key` each
  * key has its own watermark, which is kept (one number) when its windows are gone, because a key
- * that forgot it would open closed windows again.
+ * that forgot it would open closed windows again. At the bound of keys those with the oldest
+ * watermark and no window are forgotten: what comes new is then judged by the latest of theirs.
  */
 import type { EpochMs } from '../../ids.ts';
 import { limits } from '../../limits.ts';
@@ -43,6 +44,8 @@ export interface DueWindow<State> {
   readonly state: State;
 }
 
+/** No text of a key (key.ts): under it stands, as `w`, the watermark of the forgotten keys. */
+const FORGOTTEN_KEY = '\u0001forgotten';
 const NO_META: Readonly<Record<string, unknown>> = Object.freeze({});
 
 export abstract class KeyedWindows<State extends KeyState> implements OperatorInstance {
@@ -55,6 +58,10 @@ export abstract class KeyedWindows<State extends KeyState> implements OperatorIn
   private readonly perKey: boolean;
   private readonly idleTimeoutMs: number;
   private readonly idleTimers = new KeyTimers();
+  /** Keys without windows by their watermark, with `watermarkPer: key` only. */
+  private readonly spareKeys = new KeyTimers();
+  /** The latest watermark of the keys that were forgotten. */
+  private forgottenMs = -Infinity;
 
   constructor(plan: WindowPlan, runtime: OperatorRuntime) {
     this.aggregation = plan.aggregation;
@@ -69,8 +76,13 @@ export abstract class KeyedWindows<State extends KeyState> implements OperatorIn
   /** Rebuilds what is in memory; the subclass calls it when it is complete. */
   protected restore(): void {
     for (const [key, state] of this.states.entries()) {
+      if (key === FORGOTTEN_KEY) {
+        if (this.perKey) this.forgottenMs = state.w ?? -Infinity;
+        continue;
+      }
       const dueMs = this.dueMs(state, this.watermarkOf(state));
       if (dueMs !== Infinity) this.timers.set(key, dueMs);
+      else if (this.perKey) this.spareKeys.set(key, state.w ?? -Infinity);
       if (state.t === undefined) continue;
       if (state.i === true) this.waitIdle(key, state);
       else this.idleTimers.set(key, state.t + this.idleTimeoutMs);
@@ -111,18 +123,16 @@ export abstract class KeyedWindows<State extends KeyState> implements OperatorIn
     const key = this.keys.read(record);
     this.aggregation.evaluate(record);
     const timeMs = record.time;
-    let state = this.states.get(key);
-    const wmMs = this.perKey && state !== undefined ? this.watermarkOf(state) : this.floorMs();
-    if (this.isLate(state, timeMs, wmMs)) {
+    const known = this.states.get(key);
+    const state = known ?? this.newKeyState();
+    const wmMs = this.perKey ? this.watermarkOf(state) : this.floorMs();
+    if (this.isLate(known, timeMs, wmMs)) {
       this.runtime.late(withKey(record, key));
       return;
     }
-    if (state === undefined) {
-      if (this.states.size >= limits.keysPerStepMax) {
-        this.runtime.dropped('keys_max');
-        return;
-      }
-      state = this.newState();
+    if (known === undefined && !this.makeRoom()) {
+      this.runtime.dropped('keys_max');
+      return;
     }
     const dueMs = this.add(key, state, timeMs, wmMs);
     if (dueMs === undefined) {
@@ -130,6 +140,7 @@ export abstract class KeyedWindows<State extends KeyState> implements OperatorIn
       return;
     }
     this.states.put(key, state);
+    this.spareKeys.delete(key);
     if (!Number.isNaN(dueMs)) this.timers.setEarlier(key, dueMs);
     if (this.perKey) this.advanceKeyByRecord(key, state);
   }
@@ -165,6 +176,7 @@ export abstract class KeyedWindows<State extends KeyState> implements OperatorIn
       state.t = nowMs;
       state.i = true;
       this.states.put(key, state);
+      if (this.spareKeys.get(key) !== undefined) this.spareKeys.set(key, state.w);
       this.advanceKey(key, state, fromMs);
       this.waitIdle(key, state);
     }
@@ -219,6 +231,31 @@ export abstract class KeyedWindows<State extends KeyState> implements OperatorIn
     return state.w === undefined || state.w < floorMs ? floorMs : state.w;
   }
 
+  /** Forgets keys until there is room for another; false when all have windows. */
+  private makeRoom(): boolean {
+    while (this.states.size >= limits.keysPerStepMax) {
+      const oldestMs = this.spareKeys.earliestMs();
+      if (oldestMs === Infinity) return false;
+      this.forgottenMs = Math.max(this.forgottenMs, oldestMs);
+      // All of the same watermark, since which of them is first would differ after a restart.
+      for (;;) {
+        const key = this.spareKeys.pop(oldestMs);
+        if (key === undefined) break;
+        this.states.delete(key);
+        this.idleTimers.delete(key);
+        this.runtime.dropped('keys_forgotten');
+      }
+      this.states.put(FORGOTTEN_KEY, this.newKeyState());
+    }
+    return true;
+  }
+
+  private newKeyState(): State {
+    const state = this.newState();
+    if (this.forgottenMs !== -Infinity) state.w = this.forgottenMs;
+    return state;
+  }
+
   private fireAll(due: DueWindow<State>[]): void {
     if (due.length > 1) due.sort(byEndStartKey);
     for (const window of due) this.fire(window);
@@ -227,9 +264,12 @@ export abstract class KeyedWindows<State extends KeyState> implements OperatorIn
   /** After firing: forgets what is over, stores the rest and says when it is due next. */
   private settle(key: string, state: State, reachedMs: number): void {
     const wmMs = Math.max(this.watermarkOf(state), reachedMs);
-    if (this.prune(state, wmMs) && !this.perKey) {
-      this.states.delete(key);
+    if (this.prune(state, wmMs)) {
       this.timers.delete(key);
+      if (this.perKey) {
+        this.states.put(key, state);
+        this.spareKeys.set(key, state.w ?? -Infinity);
+      } else this.states.delete(key);
       return;
     }
     this.states.put(key, state);

@@ -127,6 +127,10 @@ class CountJob implements StreamJobInstance {
     // Connection makes no difference to a count.
   }
 
+  clockSynchronised(): void {
+    // No event time here.
+  }
+
   raiseWatermark(): void {
     // No event time here.
   }

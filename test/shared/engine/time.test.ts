@@ -138,7 +138,76 @@ test('topics beyond the bound share one watermark', () => {
   expect(result.outputs.reduce((sum, { value }) => sum + (value as { n: number }).n, 0)).toBe(
     count,
   );
+  expect(result.counters.dropped).toEqual({ topics_max: 1 });
 });
+
+test('while the clock is not synchronised a record may be any time ahead, also after a restart', () => {
+  const program = compileYaml(jobYaml(COUNT, 'time: payload.ts, maxAhead: 1h'));
+  const state = new MemoryState();
+  const letters: string[] = [];
+  const create = (): StreamJobInstance =>
+    program.create(state, {
+      output: () => undefined,
+      deadLetter: ({ reason }) => letters.push(reason),
+    });
+  const today = Date.UTC(2026, 10, 22);
+  const first = create();
+  first.record('in', record({ ts: today }), at(1000));
+  expect(letters).toEqual(['max_ahead']);
+  first.clockSynchronised(false, at(2000));
+  first.record('in', record({ ts: today }), at(3000));
+  expect(first.watermarkMs()).toBe(today - 1);
+  const second = create();
+  second.record('in', record({ ts: today + 5 }), at(4000));
+  expect(second.watermarkMs()).toBe(today + 4);
+  second.clockSynchronised(true, at(5000));
+  second.record('in', record({ ts: today + 9 }), at(6000));
+  expect(letters).toEqual(['max_ahead', 'max_ahead']);
+});
+
+/*
+ *      ts 0         10 s         20 s
+ * old  |·····………idle|
+ * young             |·····………idle|
+ * open |·                                  (its record came just now)
+ */
+test('with watermarkPer: key, new keys go on beyond the bound: the oldest are forgotten', () => {
+  const max = limits.keysPerStepMax;
+  const yaml = jobYaml(
+    '- window: { tumbling: 10s, by: "topic" }\n  aggregate: { n: "count()" }',
+    'watermarkPer: key, time: payload.ts, idleTimeout: 5s',
+  );
+  const line = (time: number, topic: string, ts: number) => ({ time, topic, payload: { ts } });
+  const lines = [
+    ...Array.from({ length: max - 11 }, (_, index) => line(1000, `old${index}`, 5000)),
+    ...Array.from({ length: 10 }, (_, index) => line(1000, `young${index}`, 15_000)),
+    line(29_000, 'open', 1),
+    { now: 30_000 },
+  ];
+  const rest = [
+    line(30_000, 'new', 25_000),
+    line(30_000, 'old7', 6000),
+    line(30_000, 'young7', 16_000),
+    line(30_000, 'open', 2),
+    line(30_000, 'open', 10_000),
+  ];
+  const entries = feed('in', [...lines, ...rest]);
+  const whole = run(compileYaml(yaml), entries, { flush: false });
+  expect(whole.counters.dropped).toEqual({ keys_forgotten: max - 11 });
+  // old7 is judged by what its like had reached, young7 by its own watermark.
+  expect(whole.outputs.filter(({ step }) => step === 'late').map(({ key }) => key)).toEqual([
+    'old7',
+    'young7',
+  ]);
+  expect(whole.outputs.at(-1)).toMatchObject({ key: 'open', value: { n: 2 } });
+  // The young, `open`, `new`, and the watermark of the forgotten.
+  const windows = whole.state.dump().find(([step]) => step === 'window');
+  expect(windows?.[2]).toHaveLength(10 + 3);
+  const killAfter = (count: number): boolean => count >= lines.length;
+  const killed = run(compileYaml(yaml), entries, { flush: false, killAfter });
+  expect(killed.lines).toEqual(whole.lines);
+  expect(killed.counters).toEqual(whole.counters);
+}, 60_000);
 
 test('an unknown source is refused by name', () => {
   const { instance } = start(jobYaml(COUNT));

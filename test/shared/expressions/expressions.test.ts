@@ -73,7 +73,9 @@ describe('numbers', () => {
   });
 
   test('a whole number that a double cannot hold is refused at submit', () => {
-    expect(refusal('payload.id == 9007199254740993').message).toContain('2^53');
+    const refused = refusal('payload.id == 9007199254740993');
+    expect(refused.message).toContain('2^53');
+    expect(refused.hint).toContain('9007199254740993.0');
   });
 
   test.each([
@@ -86,6 +88,15 @@ describe('numbers', () => {
     ['max(payload.empty)', 'out_of_range'],
   ])('%s fails instead of giving NaN or infinity', (source, reason) => {
     expect(reasonOf(source, { n: 10, empty: [] })).toBe(reason);
+  });
+});
+
+describe('a division by zero', () => {
+  test.each([
+    ['payload.n % 0', 'payload.n % 0 divides by zero'],
+    ['payload.n / payload.d', 'payload.d is 0 in payload.n / payload.d'],
+  ])('of %s says what it divides', (source, message) => {
+    expect(() => evaluate(source, { n: 1, d: 0 })).toThrow(message);
   });
 });
 
