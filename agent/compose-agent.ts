@@ -113,21 +113,14 @@ class ComposedAgent implements RunningAgent {
     const { clock, conditions, config, dataDir, identity, log, policy, random, runtime } = parts;
     const agent = config.identity.agent as AgentId;
     const files = dataFiles(dataDir);
-    const { rootFingerprint } = config.identity;
-    const { keySequence, key, credentials: current } = identity;
+    const { trust, key, credentials: current } = identity;
     this.startedAt = clock.now();
     this.#sampler = new HostSampler({ clock, diskPath: dataDir });
     const memoryBytesMax = policy.budgets.memory ?? null;
     this.#watch = new ResourceWatch({ clock, conditions, memoryBytesMax });
-    this.#desired = new DesiredStore({ agent, rootFingerprint, keySequence, path: files.desired });
+    this.#desired = new DesiredStore({ agent, trust, path: files.desired });
     const desired = this.#desired;
-    this.#credentials = new CredentialStore({
-      files,
-      rootFingerprint,
-      keySequence,
-      current,
-      desired,
-    });
+    this.#credentials = new CredentialStore({ files, current, trust });
     const bucket = linkBucket(parts);
     this.#sender = new ResultsSender({ outbox: runtime.outbox, clock, random, log, bucket });
     this.#heartbeat = new HeartbeatLoop({

@@ -11,6 +11,7 @@ import { dataFiles } from '../config/data-files.ts';
 import { readCredentials, readTrust } from '../config/identity-files.ts';
 import { askStatus } from '../resources/ask-status.ts';
 import { DesiredStore } from '../sync/desired.ts';
+import { TrustStore } from '../sync/trust-store.ts';
 import type { AgentId } from '@runnel/shared/ids.ts';
 import { type ExitCode, exitCodes } from './exit-code.ts';
 import { table } from './table.ts';
@@ -48,10 +49,11 @@ async function statusFromFiles(dataDir: string): Promise<Record<string, unknown>
   const files = dataFiles(dataDir);
   const { identity, servers } = await readAgentConfig(files);
   const [credentials, trust] = await Promise.all([readCredentials(files), readTrust(files)]);
+  const { rootFingerprint } = identity;
   const desired = new DesiredStore({
     agent: identity.agent as AgentId,
-    rootFingerprint: identity.rootFingerprint,
-    keySequence: 0,
+    // The document brings the list of keys that it was accepted with.
+    trust: new TrustStore({ files, rootFingerprint, stored: trust && { ...trust, sequence: 0 } }),
     path: files.desired,
   });
   const document = await desired.load();

@@ -3,6 +3,7 @@ import { RunnelError } from '@runnel/shared/errors.ts';
 import type { Credentials } from '@runnel/shared/protocol/enrolment.ts';
 import { verifyKeyList } from '../sync/desired.ts';
 import { type DeviceKey, deviceKey } from '../sync/device-key.ts';
+import { TrustStore } from '../sync/trust-store.ts';
 import type { DataFiles } from './data-files.ts';
 import { readCredentials, readSeed, readTrust } from './identity-files.ts';
 
@@ -10,8 +11,7 @@ export interface DeviceIdentity {
   readonly key: DeviceKey;
   /** Null before approval. */
   readonly credentials: Credentials | null;
-  /** Highest list of signing keys accepted. */
-  readonly keySequence: number;
+  readonly trust: TrustStore;
 }
 
 /** Errors: `identity_damaged`, and those of `verifyKeyList`. */
@@ -19,7 +19,7 @@ export async function readDeviceIdentity(
   files: DataFiles,
   rootFingerprint: string,
 ): Promise<DeviceIdentity> {
-  const [seed, credentials, trust] = await Promise.all([
+  const [seed, credentials, known] = await Promise.all([
     readSeed(files),
     readCredentials(files),
     readTrust(files),
@@ -30,6 +30,8 @@ export async function readDeviceIdentity(
     });
   }
   const pinned = { rootFingerprint, sequence: 0 };
-  const keySequence = trust === null ? 0 : verifyKeyList(pinned, trust).sequence;
-  return { key: deviceKey(seed), credentials, keySequence };
+  const stored =
+    known === null ? null : { ...known, sequence: verifyKeyList(pinned, known.keys).sequence };
+  const trust = new TrustStore({ files, rootFingerprint, stored });
+  return { key: deviceKey(seed), credentials, trust };
 }

@@ -6,8 +6,9 @@
  * version and is parsed on read. The private key never leaves the device.
  *
  * Layout of `identity/`: `device.seed` is the NATS user seed as text; `credentials.json` is
- * `{v, ...credentials}` or absent before approval; `trust.json` is `{v, keys}` with the newest
- * list of signing keys that the pinned root signed.
+ * `{v, ...credentials}` or absent before approval; `trust.json` is `{v, keys, revision}` with the
+ * newest list of signing keys that the pinned root signed, and the highest revision of desired state
+ * that was accepted (0 where an earlier release wrote none).
  */
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { z } from 'zod';
@@ -20,7 +21,16 @@ import { isMissing, writeDurably } from './durable-file.ts';
 
 const SECRET = 0o600;
 const storedCredentials = credentials.extend({ v: versionField });
-const storedTrust = z.object({ v: versionField, keys: signedKeyList });
+const storedTrust = z.object({
+  v: versionField,
+  keys: signedKeyList,
+  revision: z.int().min(0).default(0),
+});
+
+export interface Trust {
+  readonly keys: SignedKeyList;
+  readonly revision: number;
+}
 
 /** The device key; made and stored durably when there is none. */
 export async function ensureSeed(files: DataFiles): Promise<Uint8Array> {
@@ -53,13 +63,14 @@ export async function writeCredentials(files: DataFiles, value: Credentials): Pr
   await writeDurably(files.credentials, `${text}\n`, SECRET);
 }
 
-/** The newest list of signing keys accepted, or null. Errors: `identity_damaged`. */
-export async function readTrust(files: DataFiles): Promise<SignedKeyList | null> {
-  return (await readJson(files.trust, storedTrust))?.keys ?? null;
+/** What was accepted, or null. Errors: `identity_damaged`. */
+export async function readTrust(files: DataFiles): Promise<Trust | null> {
+  return readJson(files.trust, storedTrust);
 }
 
-export async function writeTrust(files: DataFiles, keys: SignedKeyList): Promise<void> {
-  await writeDurably(files.trust, `${JSON.stringify({ v: 1, keys }, null, 2)}\n`, SECRET);
+export async function writeTrust(files: DataFiles, { keys, revision }: Trust): Promise<void> {
+  const text = JSON.stringify({ v: 1, keys, revision }, null, 2);
+  await writeDurably(files.trust, `${text}\n`, SECRET);
 }
 
 async function readIfThere(path: string): Promise<string | null> {

@@ -25,6 +25,7 @@ import {
 import { rootFingerprint, textHash, verifySignature } from '@runnel/shared/protocol/signing.ts';
 import { parseMessage } from '@runnel/shared/protocol/version.ts';
 import { isMissing, writeDurably } from '../config/durable-file.ts';
+import type { TrustStore } from './trust-store.ts';
 
 /** A reason why a desired state is not taken; the message is for people. */
 function refused(code: string, message: string): RunnelError {
@@ -112,42 +113,34 @@ function parseJson(text: string, what: string): unknown {
 
 export interface DesiredStoreOptions {
   readonly agent: AgentId;
-  readonly rootFingerprint: string;
-  /** Highest list of signing keys known, from trust.json. */
-  readonly keySequence: number;
+  readonly trust: TrustStore;
   readonly path: string;
 }
 
 /** The accepted document on disk and in memory. */
 export class DesiredStore {
   readonly #options: DesiredStoreOptions;
-  #sequence: number;
   #current: VerifiedDesired | null = null;
 
   constructor(options: DesiredStoreOptions) {
     this.#options = options;
-    this.#sequence = options.keySequence;
   }
 
   get current(): DesiredDocument | null {
     return this.#current?.document ?? null;
   }
 
+  /** The highest accepted, also when its document is lost. */
   get revision(): number {
-    return this.#current?.document.revision ?? 0;
+    return Math.max(this.#current?.document.revision ?? 0, this.#options.trust.revision);
   }
 
   get hash(): string {
     return this.#current?.hash ?? '';
   }
 
-  /** Raised when a renewal brought a newer list; `verifyKeyList` came before. */
-  raiseSequence(sequence: number): void {
-    this.#sequence = Math.max(this.#sequence, sequence);
-  }
-
   /**
-   * Reads what was accepted last. Null when nothing was; a damaged or tampered file throws
+   * Reads what was accepted last. Null when nothing was; a damaged, tampered or older file throws
    * `desired_unreadable`, and the next document from the control plane replaces it.
    */
   async load(): Promise<DesiredDocument | null> {
@@ -158,11 +151,12 @@ export class DesiredStore {
       if (isMissing(error)) return null;
       throw error;
     }
-    const { agent, rootFingerprint } = this.#options;
+    const { agent, trust } = this.#options;
+    const { rootFingerprint, revision } = trust;
     try {
       const signed = parseMessage(signedDesired, JSON.parse(text));
-      const trust = { agent, rootFingerprint, sequence: 0, revision: 0, hash: '' };
-      this.#current = verifyDesired(trust, signed);
+      const known = { agent, rootFingerprint, sequence: 0, revision, hash: '' };
+      this.#current = verifyDesired(known, signed);
     } catch (error) {
       throw new RunnelError(
         'desired_unreadable',
@@ -175,13 +169,15 @@ export class DesiredStore {
 
   /** Verifies, stores durably, and only then counts as accepted. */
   async accept(signed: SignedDesired): Promise<DesiredDocument> {
-    const { agent, rootFingerprint, path } = this.#options;
+    const { agent, path, trust } = this.#options;
+    const { rootFingerprint, sequence } = trust;
     const { revision, hash } = this;
-    const trust = { agent, rootFingerprint, sequence: this.#sequence, revision, hash };
-    const verified = verifyDesired(trust, signed);
+    const known = { agent, rootFingerprint, sequence, revision, hash };
+    const verified = verifyDesired(known, signed);
+    // The document first: a crash in between must not leave one that is older than what is trusted.
     if (verified.hash !== hash) await writeDurably(path, `${JSON.stringify(signed)}\n`);
     this.#current = verified;
-    this.raiseSequence(verified.keys.sequence);
+    await trust.raise(signed.keys, verified.keys.sequence, verified.document.revision);
     return verified.document;
   }
 }

@@ -90,7 +90,7 @@ export async function enrol(options: EnrolOptions): Promise<EnrolOutcome> {
     const approved = (await readCredentials(files)) !== null;
     return { identity: known.identity, approved, already: true };
   }
-  return keep(options, files, reply, fingerprint);
+  return keep(options, reply, fingerprint, known);
 }
 
 function tokenFingerprint(token: string): string {
@@ -128,10 +128,11 @@ async function ask(
 
 async function keep(
   options: EnrolOptions,
-  files: DataFiles,
   reply: EnrolReply,
   fingerprint: string,
+  known: EnrolledWith | null,
 ): Promise<EnrolOutcome> {
+  const files = dataFiles(options.dataDir);
   if (rootFingerprint(reply.rootKey) !== fingerprint) {
     throw new RunnelError(
       'root_mismatch',
@@ -141,9 +142,11 @@ async function keep(
   }
   const trusted = await readTrust(files);
   const pinned = { rootFingerprint: fingerprint, sequence: 0 };
-  const sequence = trusted === null ? 0 : verifyKeyList(pinned, trusted).sequence;
+  const sequence = trusted === null ? 0 : verifyKeyList(pinned, trusted.keys).sequence;
   verifyKeyList({ ...pinned, sequence }, reply.keys);
-  await writeTrust(files, reply.keys);
+  // Another id is another agent, whose revisions begin anew.
+  const isSame = known?.identity.agent === reply.agent;
+  await writeTrust(files, { keys: reply.keys, revision: isSame ? (trusted?.revision ?? 0) : 0 });
   if (reply.credentials !== null) await writeCredentials(files, reply.credentials);
   const identity: Identity = {
     agent: reply.agent,

@@ -5,6 +5,9 @@ import type { AgentId } from '@runnel/shared/ids.ts';
 import type { SignedDesired } from '@runnel/shared/protocol/desired.ts';
 import { DesiredStore, verifyDesired, verifyKeyList } from '@runnel/agent/sync/desired.ts';
 import { SigningAuthority, testKey } from '../../support/signing-authority.ts';
+import { TrustStore } from '@runnel/agent/sync/trust-store.ts';
+import { dataFiles } from '@runnel/agent/config/data-files.ts';
+import { readTrust } from '@runnel/agent/config/identity-files.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const agent = 'press1' as AgentId;
@@ -87,13 +90,12 @@ describe('what is refused', () => {
 });
 
 describe('the document on disk', () => {
-  const open = (dir: string) =>
-    new DesiredStore({
-      agent,
-      rootFingerprint: authority.fingerprint,
-      keySequence: 0,
-      path: join(dir, 'desired.json'),
-    });
+  const open = (dir: string, sequence = 0, revision = 0) => {
+    const stored = { keys: authority.keyList(1), sequence, revision };
+    const files = dataFiles(dir);
+    const trust = new TrustStore({ files, rootFingerprint: authority.fingerprint, stored });
+    return new DesiredStore({ agent, trust, path: join(dir, 'desired.json') });
+  };
 
   it('runs again after a restart with no network', async () => {
     const dir = tempDir();
@@ -111,16 +113,33 @@ describe('the document on disk', () => {
   it('runs although its signing key was retired since then', async () => {
     const dir = tempDir();
     await open(dir).accept(authority.desired({ agent, revision: 7 }, 1));
-    const later = new DesiredStore({
-      agent,
-      rootFingerprint: authority.fingerprint,
-      keySequence: 9,
-      path: join(dir, 'desired.json'),
-    });
+    const later = open(dir, 9);
     expect(await later.load()).toMatchObject({ revision: 7 });
     await expect(later.accept(authority.desired({ agent, revision: 8 }, 2))).rejects.toThrow(
       code('keys_lower'),
     );
+  });
+
+  it('may be lost or put back by an older one: what was accepted is known all the same', async () => {
+    const dir = tempDir();
+    const path = join(dir, 'desired.json');
+    const files = dataFiles(dir);
+    const older = authority.desired({ agent, revision: 3 });
+    const newer = authority.desired({ agent, revision: 7 });
+    await open(dir).accept(newer);
+    const { revision } = (await readTrust(files)) ?? {};
+    expect(revision).toBe(7);
+
+    writeFileSync(path, 'damaged');
+    const store = open(dir, 0, revision);
+    await expect(store.load()).rejects.toThrow(code('desired_unreadable'));
+    expect(store.revision).toBe(7);
+    await expect(store.accept(older)).rejects.toThrow(code('revision_lower'));
+    await store.accept(newer);
+    expect(await open(dir, 0, revision).load()).toMatchObject({ revision: 7 });
+
+    writeFileSync(path, JSON.stringify(older));
+    await expect(open(dir, 0, revision).load()).rejects.toThrow(/older than 7/);
   });
 
   it('that somebody changed is not run, and the next one replaces it', async () => {

@@ -11,6 +11,7 @@ import { dataFiles } from '@runnel/agent/config/data-files.ts';
 import { Conditions } from '@runnel/agent/resources/conditions.ts';
 import { CredentialStore } from '@runnel/agent/sync/credential-store.ts';
 import { DesiredStore } from '@runnel/agent/sync/desired.ts';
+import { TrustStore } from '@runnel/agent/sync/trust-store.ts';
 import { deviceKey } from '@runnel/agent/sync/device-key.ts';
 import { type AgentState, HeartbeatLoop } from '@runnel/agent/sync/heartbeat.ts';
 import type { PostJson } from '@runnel/agent/sync/http-json.ts';
@@ -114,8 +115,9 @@ const path = () => join(dir, 'desired.json');
 function startLoop(current: Credentials | null = credentials): SyncLoop {
   const { seed } = newDeviceKey();
   const rootFingerprint = authority.fingerprint;
-  const desired = new DesiredStore({ agent, rootFingerprint, keySequence: 0, path: path() });
   const files = dataFiles(dir);
+  const trust = new TrustStore({ files, rootFingerprint, stored: null });
+  const desired = new DesiredStore({ agent, trust, path: path() });
   const shared = { clock: systemClock, random: seededRandom(3), log: silentLog };
   heartbeat = new HeartbeatLoop({
     ...shared,
@@ -142,7 +144,7 @@ function startLoop(current: Credentials | null = credentials): SyncLoop {
       return Promise.resolve(link);
     },
     post: (...given) => post(...given),
-    credentials: new CredentialStore({ files, rootFingerprint, keySequence: 0, current, desired }),
+    credentials: new CredentialStore({ files, current, trust }),
     desired,
     heartbeat,
     sender: new ResultsSender({ ...shared, outbox, bucket: null }),
