@@ -38,8 +38,7 @@ export async function manyJobs(dir: string): Promise<ManyJobs> {
   const site = await Site.start({ dir, broker: 'mosquitto' });
   try {
     const url = `mqtt://127.0.0.1:${site.brokerPort}`;
-    const all = Array.from({ length: JOBS }, (_, index) => job(index, url));
-    await site.apply(all.join('---\n'));
+    for (let index = 0; index < JOBS; index += 1) await site.apply(job(index, url));
     await site.running(`job-${JOBS - 1}`);
     await site.connected();
     const cpu = cpuMicros(site.agentPid);
