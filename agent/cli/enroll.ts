@@ -8,7 +8,7 @@ import { type Labels, labels } from '@runnel/shared/protocol/enrolment.ts';
 import { enrol } from '../sync/enrolment.ts';
 import { jsonPoster } from '../sync/http-json.ts';
 import { type ExitCode, exitCodes } from './exit-code.ts';
-import type { Terminal } from './terminal.ts';
+import { plain, type Terminal } from './terminal.ts';
 
 export interface EnrollOptions {
   readonly url: string;
@@ -34,10 +34,11 @@ export async function enrollCommand(terminal: Terminal, options: EnrollOptions):
     clock: terminal.clock,
     post: jsonPoster({ baseUrl: options.url, ca }),
   });
+  const name = plain(identity.name);
   if (already) {
-    terminal.out(`already enrolled as ${identity.name} (${identity.agent}); nothing was changed\n`);
+    terminal.out(`already enrolled as ${name} (${identity.agent}); nothing was changed\n`);
   } else {
-    terminal.out(`enrolled as ${identity.name} (${identity.agent}) with ${options.url}\n`);
+    terminal.out(`enrolled as ${name} (${identity.agent}) with ${options.url}\n`);
     if (options.name !== undefined && options.name !== identity.name) {
       terminal.out(`it keeps its name: another device is called ${options.name}\n`);
     }

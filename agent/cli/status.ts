@@ -15,7 +15,7 @@ import { TrustStore } from '../sync/trust-store.ts';
 import type { AgentId } from '@runnel/shared/ids.ts';
 import { type ExitCode, exitCodes } from './exit-code.ts';
 import { table } from './table.ts';
-import type { Terminal } from './terminal.ts';
+import { plain, type Terminal } from './terminal.ts';
 
 export interface StatusOptions {
   readonly data: string;
@@ -76,7 +76,7 @@ async function statusFromFiles(dataDir: string): Promise<Record<string, unknown>
 
 function statusText(status: Status, now: number): string {
   const lines = [
-    ['agent', `${status.name} (${status.agent})`],
+    ['agent', `${plain(status.name)} (${status.agent})`],
     ['state', status.running ? `running, process ${status.pid}` : downText(status)],
     ['control plane', `${status.controlPlane}${linkText(status)}`],
     ['desired state', `revision ${status.observedRevision}`],

@@ -10,3 +10,8 @@ export interface Terminal {
   /** The built verify-store.js, which reads a store through after an unclean stop. */
   readonly verifyEntry: string;
 }
+
+/** Text of others, such as names, as one line that does nothing to a terminal. */
+export function plain(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ');
+}

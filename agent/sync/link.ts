@@ -33,6 +33,8 @@ export interface LinkOptions {
   readonly clock: Clock;
   /** `name` is what follows `fleet.<agent>.cmd.`. */
   readonly onCommand: (name: string, body: Uint8Array) => void;
+  /** The server did not let us publish or subscribe; the connection goes on. For people. */
+  readonly onDenied: (message: string) => void;
 }
 
 export type Connector = (options: LinkOptions) => Promise<Link>;

@@ -49,7 +49,7 @@ export async function connectLink(options: LinkOptions): Promise<Link> {
       fields: { trouble: troubleOf(error) },
     });
   }
-  return new NatsLink(connection, options.agent, options.clock, options.onCommand);
+  return new NatsLink(connection, options);
 }
 
 /** The server takes signatures in base64url. */
@@ -65,6 +65,8 @@ function tlsOptions(credentials: Credentials): { ca?: string } | null {
 
 function troubleOf(error: unknown): Trouble {
   const message = messageOf(error);
+  // The library has no class for it: what the server says to a device as it cuts it off.
+  if (/authentication revoked/i.test(message)) return { kind: 'revoked', message };
   if (error instanceof errors.UserAuthenticationExpiredError) return { kind: 'expired', message };
   if (error instanceof errors.AuthorizationError) return { kind: 'refused', message };
   return { kind: 'network', message };
@@ -77,12 +79,8 @@ class NatsLink implements Link {
   readonly #agent: AgentId;
   readonly #clock: Clock;
 
-  constructor(
-    connection: NatsConnection,
-    agent: AgentId,
-    clock: Clock,
-    onCommand: LinkOptions['onCommand'],
-  ) {
+  constructor(connection: NatsConnection, options: LinkOptions) {
+    const { agent, clock, onCommand, onDenied } = options;
     this.#connection = connection;
     this.#agent = agent;
     this.#clock = clock;
@@ -90,12 +88,21 @@ class NatsLink implements Link {
     this.closed = connection
       .closed()
       .then((error) => (error ? troubleOf(error) : { kind: 'network', message: 'closed' }));
+    void this.#watch(onDenied);
     const prefix = subjects.commands(agent).slice(0, -1);
     connection.subscribe(subjects.commands(agent), {
       callback: (error, message) => {
         if (error === null) onCommand(message.subject.slice(prefix.length), message.data);
       },
     });
+  }
+
+  /** Ends with the connection. */
+  async #watch(onDenied: LinkOptions['onDenied']): Promise<void> {
+    for await (const status of this.#connection.status()) {
+      if (status.type !== 'error') continue;
+      if (status.error instanceof errors.PermissionViolationError) onDenied(status.error.message);
+    }
   }
 
   async request(kind: RequestKind, body: Uint8Array, timeoutMs: number): Promise<unknown> {

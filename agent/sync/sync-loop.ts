@@ -57,6 +57,7 @@ export interface SyncOptions {
 
 const ANSWER_MS_MAX = 10_000;
 const STOP_MS_MAX = 3000;
+const DENIED = 'connection/denied';
 
 export class SyncLoop {
   readonly #options: SyncOptions;
@@ -173,12 +174,14 @@ export class SyncLoop {
         key,
         credentials: credentials.required(),
         onCommand: (name, body) => this.#command(name, body),
+        onDenied: (message) => this.#denied(message),
       });
     } catch (error) {
       this.#dispatch({ kind: 'connectFailed', trouble: linkTrouble(error) });
       return;
     }
     this.#link = link;
+    this.#options.conditions.clear(DENIED);
     void link.closed.then((trouble) => this.#lost(link, trouble));
     this.#dispatch({ kind: 'connected' });
     if (this.#link !== link) return;
@@ -211,6 +214,17 @@ export class SyncLoop {
     this.#traffic = after
       .then(() => Promise.all([heartbeat.stop(), sender.stop()]))
       .catch((error: unknown) => log.error({ err: error }, 'traffic did not end cleanly'));
+  }
+
+  #denied(message: string): void {
+    this.#options.log.error({ error: message }, 'the NATS server denied a subject');
+    this.#options.conditions.set({
+      type: DENIED,
+      axis: 'security',
+      severity: 'error',
+      reason: 'PermissionDenied',
+      message: `${message}; the credentials of this agent do not fit its id`.slice(0, 2000),
+    });
   }
 
   #command(name: string, body: Uint8Array): void {

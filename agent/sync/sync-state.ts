@@ -17,8 +17,8 @@ export interface Life {
 
 /**
  * `network`: not reached or lost. `refused`: the NATS server turned our credentials down.
- * `expired`: it ended a connection whose credentials ran out. `revoked` and `pending` come from
- * the control plane's renewal. `server`: an answer that is an error. `document`: a desired state
+ * `expired`: it ended a connection whose credentials ran out. `revoked`: it ended one whose credentials
+ * were taken back, or the control plane's renewal says so, as it says `pending`. `server`: an answer that is an error. `document`: a desired state
  * that was refused here (signature, agent, revision).
  */
 export const TROUBLES = [
@@ -257,7 +257,9 @@ function toldWhenSynced(state: StateOf<'synced'>, event: EventOf<'told'>): Step 
 }
 
 function lost(state: SyncState, { trouble }: EventOf<'disconnected'>, now: EpochMs): Step {
-  const over = isOver(state.life, now) || trouble.kind === 'refused';
+  // Asking for new credentials is how a device hears whether it is revoked for good.
+  const taken = trouble.kind === 'refused' || trouble.kind === 'revoked';
+  const over = taken || isOver(state.life, now);
   if (trouble.kind === 'expired' && !over) return wait(state, 'connect', trouble, DELAYS.expired);
   return wait(state, over ? 'renew' : 'connect', trouble);
 }

@@ -2,7 +2,9 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Identity } from '@runnel/control-plane/identity/identity.ts';
+import { enrollCommand } from '@runnel/agent/cli/enroll.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
+import { systemRandom } from '@runnel/shared/random.ts';
 import type { Labels } from '@runnel/shared/protocol/enrolment.ts';
 import { readAgentConfig } from '@runnel/agent/config/agent-yaml.ts';
 import { dataFiles } from '@runnel/agent/config/data-files.ts';
@@ -71,6 +73,17 @@ describe('enrolling', () => {
     expect(seedOf()).toBe(seed);
     expect(readFileSync(path, 'utf8')).toContain('# mine');
     expect((await readAgentConfig(dataFiles(dataDir))).log.level).toBe('debug');
+  });
+
+  it('says a name of the control plane without what acts on a terminal', async () => {
+    server.bend = (reply) => ({ ...reply, name: 'press\u001b[2J\nroot' });
+    const said: string[] = [];
+    const out = (text: string): void => void said.push(text);
+    const terminal = { out, err: out, clock: systemClock, random: systemRandom, verifyEntry: '' };
+    const token = await joinToken(identity);
+    await enrollCommand(terminal, { url: server.url, token, data: dataDir, label: [] });
+    expect(said[0]).toMatch(/^enrolled as press \[2J root \(/);
+    expect(said.join('')).not.toMatch(/[^\P{Cc}\n]/u);
   });
 
   it('repeats with the same key when the answer was lost', async () => {

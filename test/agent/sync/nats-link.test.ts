@@ -33,6 +33,7 @@ async function enrolled(side: ControlSide): Promise<Device> {
 }
 
 const commands: string[] = [];
+const denied: string[] = [];
 const connected = (device: Device, credentials = device.credentials): Promise<Link> =>
   connectLink({
     agent: device.agent,
@@ -40,6 +41,7 @@ const connected = (device: Device, credentials = device.credentials): Promise<Li
     key: deviceKey(device.key.seed),
     clock: systemClock,
     onCommand: (name) => commands.push(name),
+    onDenied: (message) => denied.push(message),
   });
 const text = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 const code = (expected: string) => expect.objectContaining({ code: expected });
@@ -97,13 +99,24 @@ describe('the link', () => {
     expect(gone).toMatchObject({ kind: 'network' });
   });
 
+  it('tells of subjects that the server does not let it use, and goes on', async () => {
+    const side = await openControlSide();
+    const [first, second] = [await enrolled(side), await enrolled(side)];
+    const link = await connected({ ...first, agent: second.agent });
+    link.heartbeat(text({}));
+    await waitFor('the word', () =>
+      denied.some((message) => message.includes(`Publish to "fleet.${second.agent}.hb"`)),
+    );
+    await link.close();
+  });
+
   it('ends when the server goes, and when the device is revoked', async () => {
     const side = await openControlSide();
     const [first, second] = [await enrolled(side), await enrolled(side)];
     const revoked = await connected(first);
     const other = await connected(second);
     await side.identity.revoke(first.agent);
-    expect((await revoked.closed).kind).not.toBe('expired');
+    expect(await revoked.closed).toMatchObject({ kind: 'revoked' });
     expect(await connected(first).catch(linkTrouble)).toMatchObject({ kind: 'refused' });
     await side.server.stop();
     expect(await other.closed).toMatchObject({ kind: 'network' });

@@ -34,11 +34,13 @@ class HeldLink implements Link {
   readonly asked: { kind: string; body: unknown; answer: (reply: unknown) => void }[] = [];
   readonly beats: unknown[] = [];
   readonly command: LinkOptions['onCommand'];
+  readonly denied: LinkOptions['onDenied'];
   end: (trouble: Trouble) => void = () => undefined;
   readonly #rejects: ((error: Error) => void)[] = [];
 
   constructor(options: LinkOptions) {
     this.command = options.onCommand;
+    this.denied = options.onDenied;
     this.closed = new Promise((resolve) => {
       this.end = (trouble) => {
         resolve(trouble);
@@ -191,6 +193,18 @@ describe('a healthy connection', () => {
     );
     expect(report.body).toMatchObject({ agent, seq: 2 });
     report.answer({ v: 1 });
+  });
+
+  it('a denied subject is a condition until the next connection', async () => {
+    startLoop();
+    const first = await link(0);
+    first.denied('Permissions Violation for Publish to "x"');
+    expect(conditions.list()).toMatchObject([
+      { type: 'connection/denied', severity: 'error', reason: 'PermissionDenied' },
+    ]);
+    first.end({ kind: 'expired', message: 'over' });
+    await link(1);
+    await waitFor('cleared', () => !conditions.list().some(({ type }) => /denied/.test(type)));
   });
 
   it('a command that is nonsense is passed over', async () => {

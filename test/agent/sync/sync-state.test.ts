@@ -221,6 +221,17 @@ describe('single steps', () => {
     expect(timer?.do === 'timer' && timer.range.minMs).toBeGreaterThanOrEqual(600_000);
   });
 
+  it('a device that the server cuts off as revoked says so, and asks whether it is', () => {
+    const trouble = { kind: 'revoked', message: 'User Authentication Revoked' } as const;
+    const { state } = follow(
+      initialState(life, 4),
+      { kind: 'start' },
+      { kind: 'connected' },
+      { kind: 'disconnected', trouble },
+    );
+    expect(state).toMatchObject({ kind: 'waiting', next: 'renew', trouble });
+  });
+
   it('a change told while asking is asked for again', () => {
     const { state } = follow(
       initialState(life, 4),
