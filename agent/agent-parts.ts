@@ -13,6 +13,7 @@ import type { AgentConfig } from './config/agent-config.ts';
 import type { AgentPolicy } from './config/agent-policy.ts';
 import { checkPolicy, type PolicySubject } from './config/check-policy.ts';
 import type { Conditions } from './resources/conditions.ts';
+import { isClockSynchronised } from './resources/clock-sync.ts';
 import { isLocalSink, SinkRegistry } from './sinks/registry.ts';
 import type { Sink } from './sinks/sink.ts';
 import { EmbeddedBroker } from './sources/embedded-broker.ts';
@@ -66,6 +67,7 @@ export async function openRuntime(parts: RuntimeParts): Promise<OpenedRuntime> {
     agent,
     conditions,
     verifyEntry,
+    isClockSynchronised,
     ...parts.seams,
     budgets: {
       storeBytesMax: Math.min(config.store.budget, policy.budgets.disk ?? config.store.budget),

@@ -6,7 +6,10 @@
 export type ControlEntry =
   /** A timer of a job is due and no record came. */
   | { readonly kind: 'tick' }
+  /** `connected`: records can come; not while it is held back, for longer than one commit. */
   | { readonly kind: 'source'; readonly source: string; readonly connected: boolean }
+  /** Whether the device's clock is synchronised: at the start, and when it changes. */
+  | { readonly kind: 'clock'; readonly synchronised: boolean }
   /** `to` takes over from `at`: what precedes it was `from`'s, what follows is `to`'s. */
   | {
       readonly kind: 'version';

@@ -18,6 +18,7 @@ import type { Random } from '@runnel/shared/random.ts';
 import type { CheckpointStore } from '../checkpoints/checkpoint-store.ts';
 import { type DataDirLock, lockDataDir } from '../checkpoints/data-dir-lock.ts';
 import { openStore } from '../checkpoints/recover-store.ts';
+import type { ControlEntry } from '../journal/control-entry.ts';
 import { Journal } from '../journal/journal.ts';
 import { DeadLetters } from '../outbox/dead-letters.ts';
 import { Delivery } from '../outbox/delivery.ts';
@@ -25,6 +26,7 @@ import { Outbox, type OutboxDepth } from '../outbox/outbox.ts';
 import type { Conditions } from '../resources/conditions.ts';
 import type { Sink } from '../sinks/sink.ts';
 import type { Source } from '../sources/source.ts';
+import { ClockWatch } from './clock-watch.ts';
 import { CommitCycle, type CommitCycleOptions } from './commit-cycle.ts';
 import { LINGER_AUTO, type PaceSettings } from './commit-pace.ts';
 import { compileJob } from './compile-job.ts';
@@ -81,6 +83,8 @@ export interface AgentRuntimeOptions {
   /** The built verify-store.js. */
   readonly verifyEntry: string;
   readonly budgets?: Partial<Budgets>;
+  /** Whether the clock can be believed; without it, it always can. */
+  readonly isClockSynchronised?: (nowMs: number) => boolean;
   readonly compile?: CompileJob;
   /** For tests that plant a fault: what stands between the runtime and its store. */
   readonly wrapStore?: (store: CheckpointStore) => CheckpointStore;
@@ -102,6 +106,7 @@ export class AgentRuntime {
   readonly #cycle: CommitCycle;
   readonly #plan: JobPlan;
   readonly #garbage: SourceGarbage;
+  readonly #clockWatch: ClockWatch | undefined;
   readonly #listeners = new Set<(job: string) => void>();
   /** Changes of jobs, one after the other. */
   #changes: Promise<unknown> = Promise.resolve();
@@ -178,6 +183,8 @@ export class AgentRuntime {
     this.#sources = new SourceSet({ ...shared, create: createSource });
     const { stateBytesMax } = budgets;
     this.#jobs = this.#jobSet({ ...shared, journal: this.journal, stateBytesMax }, compile);
+    this.#clockWatch = this.#watchClock(options);
+    const watches = this.#clockWatch === undefined ? [] : [this.#clockWatch];
     this.#cycle = new CommitCycle({
       ...shared,
       journal: this.journal,
@@ -185,7 +192,7 @@ export class AgentRuntime {
       bounds: budgets.gather,
       jobs: this.#jobs,
       sources: this.#sources,
-      others: [this.outbox, this.delivery, this.deadLetters],
+      others: [this.outbox, this.delivery, this.deadLetters, ...watches],
       ...(options.acknowledge !== undefined && { acknowledge: options.acknowledge }),
     });
     this.#jobs.attach(this.#cycle);
@@ -215,6 +222,13 @@ export class AgentRuntime {
     });
     this.#load(compile);
     this.delivery.start();
+  }
+
+  #watchClock(options: AgentRuntimeOptions): ClockWatch | undefined {
+    const { clock, log, isClockSynchronised: isSynchronised } = options;
+    if (isSynchronised === undefined) return undefined;
+    const control = (entry: ControlEntry): void => this.#cycle.control(entry);
+    return new ClockWatch({ clock, log, isSynchronised, control });
   }
 
   #jobSet(
@@ -259,6 +273,7 @@ export class AgentRuntime {
       await this.#plan.apply(desired, refused);
       await this.#runSources();
       this.delivery.applied();
+      this.#clockWatch?.applied();
     });
   }
 
@@ -311,6 +326,7 @@ export class AgentRuntime {
     await this.#changes.catch((error: unknown) => {
       this.#options.log.warn({ error: messageOf(error) }, 'the last change of jobs failed');
     });
+    this.#clockWatch?.stop();
     await this.#sources.stop();
     await this.#cycle.close();
     this.#jobs.close();

@@ -319,6 +319,9 @@ export class JobHost {
     if (entry.kind === 'tick') {
       this.#touched = true;
       instance.tick(epochMs(item.now));
+    } else if (entry.kind === 'clock') {
+      this.#touched = true;
+      instance.clockSynchronised(entry.synchronised, epochMs(item.now));
     } else if (entry.kind === 'source') {
       for (const { alias } of this.#aliases.get(entry.source) ?? []) {
         this.#touched = true;

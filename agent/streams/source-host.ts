@@ -49,6 +49,10 @@ export class SourceHost {
   blocked = false;
   /** Undefined until it has said something. */
   isConnected: boolean | undefined;
+  /** It has not been read since a commit that failed, or over a commit at least. */
+  isHeld = false;
+  /** What the journal says of it. */
+  journaled: boolean | undefined;
   #error: string | null = null;
   readonly #dropped: Record<string, number> = {};
   #ringFirst = 1;
@@ -127,11 +131,15 @@ export class SourceHost {
     this.#inCommit = undefined;
     this.#wantsCommit = false;
     this.paused = false;
+    this.isHeld = true;
+    // What was said since the last commit is gone with it.
+    this.journaled = undefined;
     this.#readRing();
     this.source.discarded();
   }
 
   resume(): void {
+    this.isHeld = this.paused && this.blocked;
     if (!this.paused || this.blocked) return;
     this.paused = false;
     this.source.resume();

@@ -51,11 +51,17 @@ export class SourceSet implements SourcesInCycle {
   }
 
   reload(): void {
-    for (const host of this.#hosts.values()) host.discarded();
+    for (const host of this.#hosts.values()) {
+      host.discarded();
+      this.#tell(host);
+    }
   }
 
   resume(): void {
-    for (const host of this.#hosts.values()) host.resume();
+    for (const host of this.#hosts.values()) {
+      host.resume();
+      this.#tell(host);
+    }
   }
 
   block(blocked: boolean): void {
@@ -75,7 +81,13 @@ export class SourceSet implements SourcesInCycle {
     await Promise.all(gone.map((host) => host.stop()));
     for (const { id } of gone) this.#options.conditions.clear(`sources/${id}`);
     for (const [id, connector] of wanted) {
-      if (!this.#hosts.has(id)) await this.#start(connector);
+      const host = this.#hosts.get(id);
+      if (host === undefined) await this.#start(connector);
+      else if (host.journaled === false) {
+        // A job that has just begun has not heard of it.
+        host.journaled = undefined;
+        this.#tell(host);
+      }
     }
   }
 
@@ -96,14 +108,14 @@ export class SourceSet implements SourcesInCycle {
         label: sourceLabel(connector.definition),
         intake: {
           offer: (from, record) => this.#offer(from, record),
-          connected: (from, connected) => this.#connected(from.id, connected),
+          connected: (from) => this.#tell(from),
           requestCommit: () => this.#cycle?.wake(),
         },
       });
       this.#hosts.set(connector.id, host);
       // Whatever was before: a source that has just started is not connected yet.
       host.isConnected = false;
-      this.#connected(connector.id, false);
+      this.#tell(host);
       await host.start();
       conditions.clear(type);
     } catch (error) {
@@ -125,7 +137,11 @@ export class SourceSet implements SourcesInCycle {
     return false;
   }
 
-  #connected(source: string, connected: boolean): void {
-    this.#cycle?.control({ kind: 'source', source, connected });
+  /** Journals whether records can come from it: a source that cannot give any is not idle. */
+  #tell(host: SourceHost): void {
+    const connected = host.isConnected === true && !host.isHeld;
+    if (connected === host.journaled) return;
+    host.journaled = connected;
+    this.#cycle?.control({ kind: 'source', source: host.id, connected });
   }
 }

@@ -13,7 +13,7 @@ async function feed(site: Site, ...vs: number[]): Promise<unknown[]> {
 
 const N = 40_000;
 
-/** Resolves when the job has begun to read what came while it was paused, and is far from its end. */
+/** Resolves when the job reads what came while it was paused, and is far from its end. */
 async function lag(site: Site, job: DesiredJob): Promise<void> {
   await site.runtime.applyJobs([{ ...job, paused: true }]);
   for (let round = 0; round < 10; round++) {
