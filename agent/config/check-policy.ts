@@ -61,7 +61,7 @@ class Check {
     if (reason !== undefined) this.reasons.push(`${where}: ${reason}`);
   }
 
-  /** A job must not carry a secret of the device, from a file or a variable, to a host of its own. */
+  /** A job must not carry a secret of the device, a file or a variable, to a host of its own. */
   broker(where: string, { url, password, ca, cert, key }: BrokerSettings): void {
     if (url !== undefined) this.host(where, new URL(url).hostname);
     const secret = password !== undefined && 'file' in password ? password.file : undefined;

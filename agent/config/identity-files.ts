@@ -7,8 +7,8 @@
  *
  * Layout of `identity/`: `device.seed` is the NATS user seed as text; `credentials.json` is
  * `{v, ...credentials}` or absent before approval; `trust.json` is `{v, keys, revision}` with the
- * newest list of signing keys that the pinned root signed, and the highest revision of desired state
- * that was accepted (0 where an earlier release wrote none).
+ * newest list of signing keys that the pinned root signed, and the highest revision of desired
+ * state that was accepted (0 where an earlier release wrote none).
  */
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { z } from 'zod';

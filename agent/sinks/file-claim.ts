@@ -5,10 +5,10 @@
  * Layout, under `.file-sinks/`, named by a hash of the file's real path:
  * `<hash>.claim` is `{v, path, lane}`, replaced whole when the owner changes. A claim holds while
  * its lane is stored, also while the lane's sink is closed.
- * `<hash>.delivery` is `<crc32> {v, device, inode, first, last, from, to}`: the ids of the first and
- * last row of the newest delivery, and the bytes of the file it was given, `[from, to)`. Overwritten
- * in place and on disk before the first of these bytes is written. One that is torn or damaged says
- * nothing: none of its bytes was written, and the delivery before it was committed.
+ * `<hash>.delivery` is `<crc32> {v, device, inode, first, last, from, to}`: the ids of the first
+ * and last row of the newest delivery, and the bytes of the file it was given, `[from, to)`.
+ * Overwritten in place and on disk before the first of these bytes is written. One that is torn or
+ * damaged says nothing: none of its bytes was written, and the delivery before it was committed.
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';

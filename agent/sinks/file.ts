@@ -1,14 +1,14 @@
 /**
  * The `file` sink: one JSON line per output, exactly once.
  *
- * Guarantees: `deliver` returns after fdatasync; what a delivery is about to write is on disk before
- * it (file-claim.ts). A delivery that was not committed comes again: its rows are known by their ids
- * and its bytes are cut off first. Nothing else is ever cut: where more than that is at the end of
- * the file (another program wrote there), the rows go behind it, and a warning says that they may be
- * there twice.
+ * Guarantees: `deliver` returns after fdatasync; what a delivery is about to write is on disk
+ * before it (file-claim.ts). A delivery that was not committed comes again: its rows are known by
+ * their ids and its bytes are cut off first. Nothing else is ever cut: where more than that is at
+ * the end of the file (another program wrote there), the rows go behind it, and a warning says that
+ * they may be there twice.
  *
  * A file that was rotated (renamed, removed) is made anew, and its lines stay where they went. One
- * that was cut short by hand is continued at its end. A file belongs to one sink for as long as the
+ * that was cut short by hand is continued at its end. A file belongs to one sink for as long as its
  * job has that sink or rows wait for it, restarts included: a second one is refused.
  */
 import { type FileHandle, mkdir, open, realpath, stat } from 'node:fs/promises';

@@ -3,8 +3,9 @@
  *
  * Guarantee: `publish` resolves when the broker has acknowledged all messages, in order; it
  * rejects, and the sink delivers again, when one was not. What the broker says of a message itself
- * (MQTT 5: its topic, size or payload, or that we may not) is `PublicationsRefused`. No message is queued here beyond that
- * call: what waits, waits in the outbox, where it is bounded and survives.
+ * (MQTT 5: its topic, size or payload, or that we may not) is `PublicationsRefused`. No
+ * message is queued here beyond that call: what waits, waits in the outbox, where it is bounded and
+ * survives.
  *
  * MQTT 5, and 3.1.1 where the broker refuses it. The connection is made when it is needed and
  * anew when it is gone; waiting between attempts is the delivery loop's backoff.

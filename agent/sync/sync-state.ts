@@ -17,9 +17,10 @@ export interface Life {
 
 /**
  * `network`: not reached or lost. `refused`: the NATS server turned our credentials down.
- * `expired`: it ended a connection whose credentials ran out. `revoked`: it ended one whose credentials
- * were taken back, or the control plane's renewal says so, as it says `pending`. `server`: an answer that is an error. `document`: a desired state
- * that was refused here (signature, agent, revision).
+ * `expired`: it ended a connection whose credentials ran out. `revoked`: it ended one whose
+ * credentials were taken back, or the control plane's renewal says so, as it says `pending`.
+ * `server`: an answer that is an error. `document`: a desired state that was refused here
+ * (signature, agent, revision).
  */
 export const TROUBLES = [
   'network',

@@ -16,8 +16,8 @@ const fields = strict({
     .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is no name of an environment variable')
     .optional()
     .describe(
-      'Environment variable of the agent. policy.yaml on the device says which ones a job may use; ' +
-        'by default those whose names begin with RUNNEL_SECRET_.',
+      'Environment variable of the agent. policy.yaml on the device says which ones a job may ' +
+        'use; by default those whose names begin with RUNNEL_SECRET_.',
     ),
   file: z
     .string()

@@ -58,7 +58,7 @@ describe('the file sink', () => {
     expect(readFileSync(path, 'utf8')).toBe(lines(1, 4));
   });
 
-  it('cuts off nothing that another program wrote, be its own delivery committed or not', async () => {
+  it('cuts off nothing that another program wrote, its own delivery committed or not', async () => {
     for (const next of [rows(3, 4), rows(5, 6)]) {
       const dir = tempDir();
       const path = join(dir, 'rows.jsonl');

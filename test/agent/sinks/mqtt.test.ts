@@ -62,7 +62,7 @@ describeWith(['mosquitto'], 'the mqtt sink', () => {
     await waitFor('the good one', () => seen.length === 1);
   });
 
-  it('gives up only the rows that the broker will never take, and keeps its connection', async () => {
+  it('gives up only the rows that the broker never takes, and keeps its connection', async () => {
     const acl = join(tempDir(), 'acl');
     writeFileSync(acl, 'topic write mine/#\ntopic read #\n');
     const broker = await Mosquitto.start({ lines: [`acl_file ${acl}`] });

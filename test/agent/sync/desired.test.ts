@@ -120,7 +120,7 @@ describe('the document on disk', () => {
     );
   });
 
-  it('may be lost or put back by an older one: what was accepted is known all the same', async () => {
+  it('may be lost or put back by an older one: what was accepted is known', async () => {
     const dir = tempDir();
     const path = join(dir, 'desired.json');
     const files = dataFiles(dir);
