@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ControlEntry } from '@runnel/agent/journal/control-entry.ts';
 import { isClockSynchronised } from '@runnel/agent/resources/clock-sync.ts';
+import { compileJob } from '@runnel/agent/streams/compile-job.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { desired } from './counting-job.ts';
@@ -73,6 +74,33 @@ describe('the clock', () => {
     clock.pass(10_000);
     await site.runtime.applyJobs([desired('a'), desired('b')]);
     expect(told(site)).toEqual([false, true]);
+  });
+
+  it('that is not synchronised puts maxAhead off, for a job that reads it later too', async () => {
+    const document = {
+      apiVersion: 'runnel/v1',
+      kind: 'StreamJob',
+      metadata: { name: 'a' },
+      sources: { in: { mqtt: { topic: 't' }, time: 'payload.ts' } },
+      steps: [{ map: { select: { n: 'payload.n' } } }],
+      sinks: [{ from: 'map', results: { dataset: 'd' } }],
+    };
+    const named = (name: string, paused: boolean) => {
+      return { ...desired(name), document: { ...document, metadata: { name } }, paused };
+    };
+    const clock = new ManualClock(1_000_000);
+    const site = await openSite({ clock, compile: compileJob, isClockSynchronised: () => false });
+    await site.runtime.applyJobs([named('live', false), named('later', true)]);
+    const [id = ''] = site.sources.keys();
+    const give = (n: number) =>
+      site.source(id).give({ payload: { n, ts: Date.UTC(2026, 10, 22) + n } });
+    give(1);
+    await site.settled();
+    await site.runtime.applyJobs([named('live', false), named('later', false)]);
+    give(2);
+    await site.settled();
+    await waitFor('all', () => site.runtime.outbox.depth().rows === 4);
+    expect(site.runtime.jobReports()).toMatchObject([{ deadLetters: 0 }, { deadLetters: 0 }]);
   });
 
   it('is believed when its keeper has set it, or nobody says that he keeps it', () => {
