@@ -17,8 +17,8 @@ export const mqttSource = defineSource({
     'A QoS 1 message is acknowledged only after the commit that holds it is on disk.',
     'A message that the broker sends again is recognised and counts once.',
     'At the embedded broker this holds for publishers with `clean: false`, and for others when ' +
-      'they set DUP as they send again. MQTT.js with its default, a clean session, does not: give ' +
-      'it `clean: false`, or the source an `identity:`.',
+      'they set DUP as they send again. MQTT.js with its default, a clean session, does not: ' +
+      'give it `clean: false`, or the source an `identity:`.',
     'When the device cannot keep up it stops reading; the broker keeps the messages.',
   ],
   record: '`payload` is the decoded message, `topic` its topic, `meta` MQTT 5 properties.',
