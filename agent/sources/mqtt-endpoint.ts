@@ -41,8 +41,8 @@ function wrong(message: string, hint: string): RunnelError {
 
 /** Throws `source_config` with what to write instead. */
 export function brokerAddress(endpoint: MqttEndpoint): BrokerAddress {
-  const url = URL.parse(endpoint.url);
-  if (url === null || url.hostname === '') {
+  const url = URL.canParse(endpoint.url) ? new URL(endpoint.url) : undefined;
+  if (url === undefined || url.hostname === '') {
     throw wrong(`${endpoint.url} is not a broker's URL`, 'write mqtt://host:1883');
   }
   if (url.username !== '' || url.password !== '') {

@@ -8,7 +8,7 @@
  *
  * Each step is skipped when its input has not changed since it was last done.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fail, hashOf, npm, root, run, say, stampIs, writeStamp } from './platform.mjs';
@@ -57,10 +57,12 @@ async function build() {
 }
 
 /** Finds or fetches nats-server now, so that nothing has to be fetched later. */
-async function provideNatsServer() {
+function provideNatsServer() {
   const control = join(root, 'control-plane/bin/runnel-control.js');
-  const code = await run(process.execPath, [control, 'nats-server']);
-  if (code !== 0) fail('no nats-server could be had; the lines above say what was tried');
+  const found = spawnSync(process.execPath, [control, 'nats-server'], { encoding: 'utf8' });
+  if (found.status === 0) return;
+  process.stderr.write(`${found.stdout}${found.stderr}`);
+  fail('no nats-server could be had; the lines above say what was tried');
 }
 
 function hasProgram(name) {
@@ -99,5 +101,5 @@ function provideTestPrograms() {
 checkNode();
 await installDependencies();
 await build();
-await provideNatsServer();
+provideNatsServer();
 if (process.argv.includes('--test')) provideTestPrograms();

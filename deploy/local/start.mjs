@@ -229,7 +229,7 @@ Runnel is running: a control plane, and one agent named ${agent.name} (${agent.c
   dashboard    ${link}
                (a one-time link; for another: npx runnel-control sign-in-link --data ${controlDir})
   sensors      ${broker?.message ?? 'publish to mqtt://127.0.0.1:1883, the agent’s own MQTT broker:'}
-               npx mqtt pub -h 127.0.0.1 -q 1 -t press/p1/vibration -m '{"machine":"p1","rms":0.4,"status":"ok"}'
+               npx mqtt pub -h 127.0.0.1 -q 1 -t press/p1/vibration -m '{"machine":"p1","rms":0.9,"status":"ok"}'
   jobs         ${agent.jobs.map((job) => `${job.name} v${job.version} ${job.phase}`).join(', ')}
   command line export RUNNEL_URL=${env.RUNNEL_URL} RUNNEL_TOKEN=$(cat ${join(controlDir, 'admin-token')})
                npx runnel get agents

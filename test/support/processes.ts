@@ -24,7 +24,7 @@ export interface Started {
   output(): string;
 }
 
-/** Starts `node script …args`, or a program when `script` does not end in `.js`. */
+/** Starts `node script …args`, or a program when `script` does not end in `js`. */
 export function start(
   script: string,
   args: readonly string[],
@@ -32,7 +32,7 @@ export function start(
   env: Readonly<Record<string, string>> = {},
 ): Started {
   const out = openSync(log, 'a');
-  const isNode = script.endsWith('.js');
+  const isNode = /\.m?js$/.test(script);
   const child = spawn(isNode ? process.execPath : script, isNode ? [script, ...args] : [...args], {
     stdio: ['ignore', out, out],
     env: { ...process.env, ...env },
@@ -52,6 +52,14 @@ export function start(
       await exited;
     },
   };
+}
+
+/** Bundles a composition root of the tests; returns a script for `start`. */
+export function bundleTool(file: string): string {
+  const tool = JSON.stringify(join(repository, 'deploy/local/bundle-tool.mjs'));
+  const code = `console.log(await (await import(${tool})).bundleTool(process.argv[1]))`;
+  const args = ['--input-type=module', '-e', code, join(repository, file)];
+  return execFileSync(process.execPath, args, { encoding: 'utf8' }).trim();
 }
 
 /** Runs a program of ours to its end; throws with its output when it fails. */
