@@ -81,7 +81,7 @@ export class JobHost {
     this.#record = record;
     this.runnable = runnable;
     this.#meter = new JobTotalsMeter(totals);
-    this.#outputs = new JobOutputs(record.name, record.current.version, runnable.sinks);
+    this.#outputs = new JobOutputs(record, runnable.sinks, this.#meter);
     this.#position = record.offset ?? this.head();
     this.#base = this.#position;
     this.#baseMute = record.muteUntil;
@@ -346,7 +346,6 @@ export class JobHost {
   }
 
   #badRecord(item: RecordItem, step: string, reason: string, message: string): void {
-    if (!this.#outputs.muted) this.#meter.deadLetter();
     const payload = rawText(item.bytes, item.start, item.end);
     const at = epochMs(item.now);
     const record = { topic: item.topic, payload, time: item.now };

@@ -5,6 +5,8 @@
 import type { Output } from '@runnel/shared/engine/record.ts';
 import type { DeadLetter, OutputCollector } from '@runnel/shared/engine/stream-job.ts';
 import type { Lane } from '@runnel/shared/protocol/results.ts';
+import type { JobRecord } from './job-record.ts';
+import type { JobTotalsMeter } from './job-totals.ts';
 import type { RunnableSink } from './runnable-job.ts';
 
 /** Where outputs go when their commit is prepared. */
@@ -23,6 +25,7 @@ export class JobOutputs implements OutputCollector {
   readonly #job: string;
   readonly #version: number;
   readonly #sinks: readonly RunnableSink[];
+  readonly #meter: JobTotalsMeter;
   /** While a part of the journal is replayed. */
   muted = false;
   /** Something should be delivered at once. */
@@ -32,10 +35,11 @@ export class JobOutputs implements OutputCollector {
   #letters: DeadLetter[] = [];
   #lettersDropped = 0;
 
-  constructor(job: string, version: number, sinks: readonly RunnableSink[]) {
-    this.#job = job;
-    this.#version = version;
+  constructor(record: JobRecord, sinks: readonly RunnableSink[], meter: JobTotalsMeter) {
+    this.#job = record.name;
+    this.#version = record.current.version;
     this.#sinks = sinks;
+    this.#meter = meter;
   }
 
   get count(): number {
@@ -59,6 +63,7 @@ export class JobOutputs implements OutputCollector {
 
   deadLetter(letter: DeadLetter): void {
     if (this.muted) return;
+    this.#meter.deadLetter(letter);
     if (this.#letters.length < LETTERS_PER_COMMIT_MAX) this.#letters.push(letter);
     else this.#lettersDropped++;
   }

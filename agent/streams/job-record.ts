@@ -79,6 +79,8 @@ export interface JobTotals {
   readonly recordsOut: number;
   readonly late: number;
   readonly deadLetters: number;
+  /** By `<step>: <reason>`. Those of before it was counted are in `deadLetters` alone. */
+  readonly deadLettersBy: Readonly<Record<string, number>>;
   readonly dropped: Readonly<Record<string, number>>;
   /** Records of the journal that were dropped before the job had read them. */
   readonly skipped: number;
@@ -89,6 +91,7 @@ export const NO_TOTALS: JobTotals = {
   recordsOut: 0,
   late: 0,
   deadLetters: 0,
+  deadLettersBy: {},
   dropped: {},
   skipped: 0,
 };
@@ -106,7 +109,9 @@ export function readJobs(store: CheckpointStore): JobRecord[] {
 
 export function readTotals(store: CheckpointStore, name: string): JobTotals {
   const bytes = store.get('meta', ['counters', name]);
-  return bytes === undefined ? NO_TOTALS : decodeVersioned('counters', RECORD_FORMAT, bytes);
+  if (bytes === undefined) return NO_TOTALS;
+  // Totals written before dead letters were counted by step and reason have no such field.
+  return { ...NO_TOTALS, ...decodeVersioned<JobTotals>('counters', RECORD_FORMAT, bytes) };
 }
 
 export function putJob(tx: StoreTx, record: JobRecord): void {

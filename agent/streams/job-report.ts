@@ -26,6 +26,7 @@ export function jobReport(host: JobHost, recordsTotal: number): JobReport {
     recordsOut: totals.recordsOut,
     late: totals.late,
     deadLetters: totals.deadLetters,
+    deadLettersBy: { ...totals.deadLettersBy },
     dropped,
     stateKeys: host.stateKeys,
   };

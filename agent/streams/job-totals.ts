@@ -3,7 +3,12 @@
  * with it, as its state is, and counted again when the same records are processed again; what a
  * replay counts is not counted twice.
  */
-import type { JobCounters } from '@runnel/shared/engine/stream-job.ts';
+import type { DeadLetter, JobCounters } from '@runnel/shared/engine/stream-job.ts';
+import {
+  DEAD_LETTER_KEYS_MAX,
+  deadLetterKey,
+  OTHER_DEAD_LETTERS,
+} from '@runnel/shared/protocol/dead-letter-key.ts';
 import type { JobTotals } from './job-record.ts';
 
 const ZERO: JobCounters = { recordsIn: 0, recordsOut: 0, late: 0, deadLetters: 0, dropped: {} };
@@ -15,8 +20,10 @@ export class JobTotalsMeter {
   #staged: JobTotals;
   #instance: JobCounters = ZERO;
   #from: JobCounters = ZERO;
-  /** Counted by the host beside the instance, since it was attached. */
+  /** Letters since the last commit, of the instance and of the host, which has some of its own. */
   #deadLetters = 0;
+  #deadLettersBy: Record<string, number> = {};
+  /** Counted by the host beside the instance, since it was attached. */
   #skipped = 0;
 
   constructor(stored: JobTotals) {
@@ -28,7 +35,6 @@ export class JobTotalsMeter {
   attach(counters: JobCounters): void {
     this.#carried = this.#staged;
     this.#instance = counters;
-    this.#deadLetters = 0;
     this.#skipped = 0;
     this.restartCounting();
   }
@@ -36,11 +42,12 @@ export class JobTotalsMeter {
   /** Forgets what the instance has counted so far: it was a replay. */
   restartCounting(): void {
     this.#from = { ...this.#instance, dropped: { ...this.#instance.dropped } };
-    this.#deadLetters = 0;
+    this.#forgetLetters();
   }
 
-  deadLetter(): void {
+  deadLetter({ step, reason }: DeadLetter): void {
     this.#deadLetters++;
+    addLetters(this.#deadLettersBy, deadLetterKey(step, reason), 1);
   }
 
   skipped(records: number): void {
@@ -49,6 +56,10 @@ export class JobTotalsMeter {
 
   total(): JobTotals {
     const { recordsIn, recordsOut, late, deadLetters, dropped, skipped } = this.#carried;
+    const deadLettersBy: Record<string, number> = { ...this.#carried.deadLettersBy };
+    for (const [key, count] of Object.entries(this.#deadLettersBy)) {
+      addLetters(deadLettersBy, key, count);
+    }
     const instance = this.#instance;
     const from = this.#from;
     const byReason: Record<string, number> = { ...dropped };
@@ -59,7 +70,8 @@ export class JobTotalsMeter {
       recordsIn: recordsIn + instance.recordsIn - from.recordsIn,
       recordsOut: recordsOut + instance.recordsOut - from.recordsOut,
       late: late + instance.late - from.late,
-      deadLetters: deadLetters + instance.deadLetters - from.deadLetters + this.#deadLetters,
+      deadLetters: deadLetters + this.#deadLetters,
+      deadLettersBy,
       dropped: byReason,
       skipped: skipped + this.#skipped,
     };
@@ -68,7 +80,7 @@ export class JobTotalsMeter {
   /** The totals for this commit, or undefined when they are those of the last one. */
   stage(): JobTotals | undefined {
     const staged = this.#staged;
-    const { recordsIn, recordsOut, late, deadLetters, dropped } = this.#instance;
+    const { recordsIn, recordsOut, late, dropped } = this.#instance;
     const from = this.#from;
     // The common case of a job that saw nothing costs a few comparisons.
     if (
@@ -76,7 +88,6 @@ export class JobTotalsMeter {
       recordsIn === from.recordsIn &&
       recordsOut === from.recordsOut &&
       late === from.late &&
-      deadLetters === from.deadLetters &&
       this.#deadLetters + this.#skipped === 0 &&
       sameCounts(dropped, from.dropped)
     ) {
@@ -94,9 +105,22 @@ export class JobTotalsMeter {
     this.#carried = this.#staged;
     this.#instance = ZERO;
     this.#from = ZERO;
-    this.#deadLetters = 0;
+    this.#forgetLetters();
     this.#skipped = 0;
   }
+
+  #forgetLetters(): void {
+    if (this.#deadLetters === 0) return;
+    this.#deadLetters = 0;
+    this.#deadLettersBy = {};
+  }
+}
+
+/** Bound: `DEAD_LETTER_KEYS_MAX` keys. Policy: letters of any further key count as `other`. */
+function addLetters(by: Record<string, number>, key: string, count: number): void {
+  const known = by[key] !== undefined || Object.keys(by).length < DEAD_LETTER_KEYS_MAX;
+  const counted = known ? key : OTHER_DEAD_LETTERS;
+  by[counted] = (by[counted] ?? 0) + count;
 }
 
 /** Reasons never go, so one that is new or has grown is a difference. */

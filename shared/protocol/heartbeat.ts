@@ -37,6 +37,8 @@ export const jobReport = z.object({
   recordsOut: z.number().int(),
   late: z.number().int(),
   deadLetters: z.number().int(),
+  /** Dead letters by `<step>: <reason>`. Older agents do not say. */
+  deadLettersBy: z.record(z.string(), z.number().int()).optional(),
   /** Dropped records by reason. */
   dropped: z.record(z.string(), z.number().int()),
   stateKeys: z.number().int(),
