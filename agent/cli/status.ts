@@ -96,9 +96,10 @@ function statusText(status: Status, now: number): string {
       job.phase,
       String(job.recordsIn),
       String(job.recordsOut),
+      String(job.deadLetters),
       job.attempted === null ? '' : `v${job.attempted.version}: ${job.attempted.reason}`,
     ]);
-    parts.push(`\n${table(['JOB', 'VERSION', 'PHASE', 'IN', 'OUT', 'ATTEMPTED'], rows)}`);
+    parts.push(`\n${table(['JOB', 'VERSION', 'PHASE', 'IN', 'OUT', 'DEAD', 'ATTEMPTED'], rows)}`);
   } else if (desiredJobs !== undefined && desiredJobs.length > 0) {
     const rows = desiredJobs.map((job) => [job.name, `v${job.version}`]);
     parts.push(`\n${table(['JOB', 'VERSION'], rows)}`);

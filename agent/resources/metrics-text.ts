@@ -1,8 +1,9 @@
 /**
  * Prometheus text of a running agent (exposition format 0.0.4). Names end in their unit, counters
  * in `_total`; label values are escaped; no label has unbounded values but job and source names,
- * which desired state bounds.
+ * which desired state bounds, and the steps and reasons of dead letters, which the report bounds.
  */
+import { splitDeadLetterKey } from '@runnel/shared/protocol/dead-letter-key.ts';
 import type { AgentState } from '../sync/heartbeat.ts';
 
 type LabelValues = Readonly<Record<string, string>>;
@@ -67,12 +68,24 @@ function jobMetrics(page: Page, report: AgentState['jobs'][number]): void {
   page.counter('runnel_job_records_in_total', 'Records processed.', report.recordsIn, job);
   page.counter('runnel_job_records_out_total', 'Outputs.', report.recordsOut, job);
   page.counter('runnel_job_late_total', 'Late records.', report.late, job);
-  page.counter('runnel_job_dead_letters_total', 'Dead letters.', report.deadLetters, job);
+  deadLetterMetrics(page, report);
   page.gauge('runnel_job_lag_records', 'Records not processed.', report.lagRecords, job);
   page.gauge('runnel_job_state_keys', 'Keys of state.', report.stateKeys, job);
   for (const [reason, count] of Object.entries(report.dropped)) {
     page.counter('runnel_job_dropped_total', 'Dropped records.', count, { ...job, reason });
   }
+}
+
+/** A sample without step and reason holds what no breakdown tells, so that the sum is the total. */
+function deadLetterMetrics(page: Page, report: AgentState['jobs'][number]): void {
+  const { name: job, deadLetters, deadLettersBy = {} } = report;
+  const metric = 'runnel_job_dead_letters_total';
+  let rest = deadLetters;
+  for (const [key, count] of Object.entries(deadLettersBy)) {
+    page.counter(metric, 'Dead letters.', count, { job, ...splitDeadLetterKey(key) });
+    rest -= count;
+  }
+  page.counter(metric, 'Dead letters.', rest, { job });
 }
 
 function sourceMetrics(page: Page, report: AgentState['sources'][number]): void {

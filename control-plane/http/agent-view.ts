@@ -129,6 +129,7 @@ function jobDetail(
     recordsOut: reported?.recordsOut ?? 0,
     late: reported?.late ?? 0,
     deadLetters: reported?.deadLetters ?? 0,
+    deadLettersBy: reported?.deadLettersBy ?? {},
     dropped: reported?.dropped ?? {},
     stateKeys: reported?.stateKeys ?? 0,
   };

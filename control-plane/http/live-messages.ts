@@ -52,6 +52,8 @@ export interface AgentJobDetail extends AgentJobItem {
   readonly recordsOut: number;
   readonly late: number;
   readonly deadLetters: number;
+  /** Dead letters by `<step>: <reason>`; none where the agent does not say. */
+  readonly deadLettersBy: Readonly<Record<string, number>>;
   /** Dropped records by reason. */
   readonly dropped: Readonly<Record<string, number>>;
   readonly stateKeys: number;

@@ -1,5 +1,6 @@
 /** `runnel describe agent|job NAME`: everything about one, for a person who looks for a cause. */
 import { durationText } from '@runnel/shared/expressions/duration-text.ts';
+import { splitDeadLetterKey } from '@runnel/shared/protocol/dead-letter-key.ts';
 import type { AgentDetail, JobDetail } from '../../http/live-messages.ts';
 import { type Context, print } from '../context.ts';
 import { isHeard } from '../heard.ts';
@@ -59,6 +60,7 @@ function agentText(agent: AgentDetail, nowMs: number): string {
         attemptText(job.attempted, job.version),
       ]),
     ),
+    section(`Dead letters${old}`, ['JOB', 'STEP', 'REASON', 'COUNT'], deadLetterRows(agent)),
     section(
       `Sources${old}`,
       ['KIND', 'READS', 'CONNECTED', 'RECORDS', 'DROPPED', 'ERROR', 'ID'],
@@ -74,6 +76,15 @@ function agentText(agent: AgentDetail, nowMs: number): string {
     ),
   ];
   return parts.filter((part) => part !== '').join('\n');
+}
+
+function deadLetterRows({ jobs }: AgentDetail): string[][] {
+  return jobs.flatMap((job) =>
+    Object.entries(job.deadLettersBy).map(([key, count]) => {
+      const { step, reason } = splitDeadLetterKey(key);
+      return [job.name, step === '' ? '-' : step, reason, `${count}`];
+    }),
+  );
 }
 
 function versionText(version: number | null): string {

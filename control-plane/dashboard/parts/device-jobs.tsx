@@ -63,6 +63,9 @@ function JobCard({ job }: { job: AgentJobDetail }): JSX.Element {
         <Watermark at={job.watermark} />
         <Counter name="Late" value={job.late} alarming={job.late > 0} />
         <Counter name="Dead letters" value={job.deadLetters} alarming={job.deadLetters > 0} />
+        {Object.entries(job.deadLettersBy).map(([key, count]) => (
+          <Counter key={key} name={`Dead letters: ${key}`} value={count} alarming />
+        ))}
         {Object.entries(job.dropped).map(([reason, count]) => (
           <Counter key={reason} name={`Dropped: ${reason}`} value={count} alarming={count > 0} />
         ))}

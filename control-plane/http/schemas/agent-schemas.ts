@@ -50,6 +50,7 @@ const agentJobDetailSchema = z
     recordsOut: count,
     late: count,
     deadLetters: count,
+    deadLettersBy: counters.openapi({ description: 'By step and reason: `<step>: <reason>`.' }),
     dropped: counters,
     stateKeys: count,
   })

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Clock, systemClock } from '@runnel/shared/clock.ts';
 import { epochMs } from '@runnel/shared/ids.ts';
-import type { HostReport } from '@runnel/shared/protocol/heartbeat.ts';
+import type { HostReport, JobReport } from '@runnel/shared/protocol/heartbeat.ts';
 import { Conditions } from '@runnel/agent/resources/conditions.ts';
 import {
   HostSampler,
@@ -13,6 +13,21 @@ import { metricsText } from '@runnel/agent/resources/metrics-text.ts';
 import { ResourceWatch } from '@runnel/agent/resources/resource-watch.ts';
 
 const GiB = 1024 ** 3;
+const press: JobReport = {
+  name: 'press',
+  version: 1,
+  phase: 'running',
+  attempted: null,
+  watermark: null,
+  lagRecords: 0,
+  recordsIn: 10,
+  recordsOut: 1,
+  late: 0,
+  deadLetters: 9,
+  deadLettersBy: { 'keep: missing_key': 6, other: 2 },
+  dropped: {},
+  stateKeys: 0,
+};
 const host: HostReport = {
   cpuPercent: 10,
   memoryUsedBytes: 2 * GiB,
@@ -132,7 +147,7 @@ describe('metrics', () => {
           { ...condition, type: 'jobs/"a"' },
           { ...condition, type: 'jobs/b\\' },
         ],
-        jobs: [],
+        jobs: [press],
         sources: [],
         outbox: { rows: 1, bytes: 2, oldestAt: null, lost: 3 },
         counters: { blocksSent: 4, run_ms: 5 },
@@ -144,6 +159,12 @@ describe('metrics', () => {
     expect(text.match(/# TYPE runnel_condition gauge/g)).toHaveLength(1);
     expect(text).toContain('runnel_agent_blocks_sent_total 4');
     expect(text).not.toContain('temperature');
+    const letters = text.split('\n').filter((line) => line.startsWith('runnel_job_dead_letters'));
+    expect(letters).toEqual([
+      'runnel_job_dead_letters_total{job="press",step="keep",reason="missing_key"} 6',
+      'runnel_job_dead_letters_total{job="press",step="",reason="other"} 2',
+      'runnel_job_dead_letters_total{job="press"} 1',
+    ]);
   });
 });
 

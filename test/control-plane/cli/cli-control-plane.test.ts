@@ -240,13 +240,17 @@ describe('the commands against a control plane', () => {
     const device = await Device.join(control, { name: 'press-8', labels: { site: 'lyon' } });
     const row = async () => /^press-8 .*$/m.exec((await admin(['get', 'agents'])).out)?.[0] ?? '';
     const sources = [sourceReportOf({ id: 'host-3c99', label: 'this device, every 10s' })];
-    await device.beat({ jobs: [jobReportOf({ name: 'hot' })], sources });
+    const deadLettersBy = { 'keep: missing_key': 2, other: 1 };
+    await device.beat({ jobs: [jobReportOf({ name: 'hot', deadLettersBy })], sources });
     await waitFor('the heartbeat', async () => / online +.* 1\/1 running +ok /.test(await row()));
     await admin(['agents', 'revoke', 'press-8']);
     await device.closed;
     expect(await row()).toMatch(/^press-8 +revoked +.* was 1\/1 running +revoked +site=lyon$/);
     const { out } = await admin(['describe', 'agent', 'press-8']);
     expect(out).toContain('Jobs (as last reported)');
+    expect(out).toMatch(
+      /Dead letters.*\n +JOB .*\n +hot +keep +missing_key +2 *\n +hot +- +other +1/,
+    );
     expect(out).toMatch(/host +this device, every 10s +yes .* host-3c99\n/);
   });
 

@@ -135,6 +135,22 @@ describe('agents', () => {
     await reading.close();
   });
 
+  it('show why records of a job became dead letters, as far as they say it', async () => {
+    const telling = await Device.join(control, { name: 'telling' });
+    const by = { 'keep: missing_key': 2 };
+    const said = jobReportOf({ name: 'new', deadLetters: 2, deadLettersBy: by });
+    await telling.beat({ jobs: [said, jobReportOf({ name: 'old', deadLetters: 2 })] });
+    const { jobs } = await waitFor('the heartbeat', async () => {
+      const { json } = await control.get('/agents/telling');
+      return json.jobs.length > 1 && json;
+    });
+    expect(jobs).toMatchObject([
+      { name: 'new', deadLetters: 2, deadLettersBy: by },
+      { name: 'old', deadLetters: 2, deadLettersBy: {} },
+    ]);
+    await telling.close();
+  });
+
   it('are cut off when revoked, and can then be forgotten', async () => {
     const gone = await Device.join(control, { name: 'gone' });
     const path = `/api/v1/agents/${gone.id}`;
