@@ -49,7 +49,7 @@ export async function enrollCommand(terminal: Terminal, options: EnrollOptions):
         'can be started now; it connects by itself once it is approved\n',
     );
   }
-  terminal.out(`start it: runnel-agent run --data ${dataDir}\n`);
+  terminal.out(`start it: npx runnel-agent run --data ${dataDir}\n`);
   return exitCodes.ok;
 }
 

@@ -36,7 +36,7 @@ export function signInRoutes(parts: SignInParts): Router {
       parts.metrics.refused.add(['sign_in_link']);
       return c.text(
         'This sign-in link was used already, or has expired.\n' +
-          'Make a new one on the control plane: runnel-control sign-in-link --data DIR\n',
+          'Make a new one on the control plane: npx runnel-control sign-in-link --data DIR\n',
         403,
       );
     }

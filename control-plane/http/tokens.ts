@@ -116,8 +116,8 @@ function addCreate(router: Router, parts: TokenRoutesParts): void {
     await audit(parts, actor.id, 'token.create', made.id, { role: 'agent', labels: body.labels });
     const url = parts.publicUrl(c.req.url);
     const enrollCommand =
-      `runnel-agent enroll --url ${url} --token ${made.token} --data ./runnel-agent` +
-      ' && runnel-agent run --data ./runnel-agent';
+      `npx runnel-agent enroll --url ${url} --token ${made.token} --data ./runnel-agent` +
+      ' && npx runnel-agent run --data ./runnel-agent';
     return c.json({ ...shown(made), role: body.role, enrollCommand }, 201);
   });
 }

@@ -50,7 +50,8 @@ function runOnDevice(site: PageSite, command: string): void {
   mkdirSync(cwd);
   symlinkSync(bins.agent, join(bin, 'runnel-agent'));
   const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` };
-  const [enroll = '', run = ''] = command.split(' && ');
+  // The device of the test has the program on its path instead of a checkout for npx.
+  const [enroll = '', run = ''] = command.replaceAll('npx ', '').split(' && ');
   execFileSync('sh', ['-c', enroll], { cwd, env, stdio: 'pipe' });
   const args = run.split(' ').slice(1);
   const dataAt = args.indexOf('--data') + 1;
@@ -70,7 +71,7 @@ describeWith(['chromium'], 'the page', () => {
     const { page, context } = await openBrowser();
     await page.goto(site.url);
     await page.getByRole('heading', { name: 'You are signed out' }).waitFor();
-    await page.getByText('runnel-control sign-in-link --data DIR').waitFor();
+    await page.getByText('npx runnel-control sign-in-link --data DIR').waitFor();
 
     const link = site.signInLink();
     await page.goto(link);

@@ -6,6 +6,7 @@ import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import type { AgentItem } from '../../http/live-messages.ts';
 import type { TokenItem } from '../api/api-items.ts';
+import { isForThisMachine } from '../fleet/enroll-command.ts';
 import { type LabelInput, parseLabels } from '../fleet/label-input.ts';
 import { newDevices } from '../fleet/new-devices.ts';
 import { plural } from '../format/amount.ts';
@@ -205,6 +206,11 @@ function Command({
           ? 'This command has expired. Make another one.'
           : `Good for ${plural(uses, 'device')}${span}. Its secret is shown only now.`}
       </p>
+      {isForThisMachine(token.enrollCommand) ? (
+        <p class="help">
+          It works on this machine only; give the control plane --public-url for other devices.
+        </p>
+      ) : null}
     </Panel>
   );
 }
@@ -250,7 +256,7 @@ function Arrival({ agent }: { agent: AgentItem }): JSX.Element {
             ? 'Its name was used with another key before: open it to approve.'
             : here
               ? 'Jobs for its labels start now.'
-              : 'Start it with runnel-agent run; it connects in a moment.'}
+              : 'Start it with npx runnel-agent run; it connects in a moment.'}
         </span>
       </p>
       <ConnectionState status={agent.status} connection={agent.connection} />

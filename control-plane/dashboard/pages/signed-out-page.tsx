@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Wordmark } from '../parts/icons.tsx';
 
-const COMMAND = 'runnel-control sign-in-link --data DIR';
+const COMMAND = 'npx runnel-control sign-in-link --data DIR';
 
 export function SignedOutPage(): JSX.Element {
   return (

@@ -13,7 +13,9 @@ export function ConditionList({ agent }: { agent: AgentDetail }): JSX.Element {
     <Panel title="Conditions">
       {causes.length === 0 ? (
         <p class="all-well">
-          {level === 'revoked' ? 'Revoked: it can no longer connect.' : 'Nothing is wrong.'}
+          {level === 'revoked'
+            ? 'Revoked: it can no longer connect.'
+            : 'The device itself is well.'}
         </p>
       ) : (
         <ul class="conditions">

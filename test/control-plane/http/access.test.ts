@@ -127,7 +127,10 @@ describe('tokens', () => {
     const body = { role: 'agent', labels: { site: 'lyon' }, uses: 2, expiresMs: 60_000 };
     const made = await control.post('/tokens', body, { token: operator });
     expect(made.status).toBe(201);
-    expect(made.json.enrollCommand).toContain(`--url ${control.url} --token ${made.json.token}`);
+    expect(made.json.enrollCommand).toBe(
+      `npx runnel-agent enroll --url ${control.url} --token ${made.json.token}` +
+        ' --data ./runnel-agent && npx runnel-agent run --data ./runnel-agent',
+    );
     const list = await control.get('/tokens', { token: operator });
     const listed = list.json.items.find((item: { id: string }) => item.id === made.json.id);
     expect(listed).toMatchObject({ role: 'agent', labels: { site: 'lyon' }, uses: 0, usesMax: 2 });
@@ -174,7 +177,7 @@ describe('a browser', () => {
     expect(me.json).toMatchObject({ role: 'admin' });
     const again = await control.request('GET', path, { token: null });
     expect(again.status).toBe(403);
-    expect(again.text).toContain('runnel-control sign-in-link');
+    expect(again.text).toContain('npx runnel-control sign-in-link');
     expect(again.headers.get('set-cookie')).toBeNull();
   });
 
