@@ -195,10 +195,12 @@ export class EmbeddedBroker {
   }
 
   #say(error: string | null): void {
+    const again = this.#failed && error === this.#error;
     this.#error = error;
     this.#failed = error !== null;
     if (error === null) this.#options.log.info({ port: this.port }, 'embedded broker listens');
-    else this.#options.log.warn({ error }, 'embedded broker is not available');
+    // Once per change: every retry would fill the log of a device with one and the same line.
+    else if (!again) this.#options.log.warn({ error }, 'embedded broker is not available');
     this.#options.onState?.(error);
     for (const taker of this.#routes.takers) taker.listening(error);
   }
