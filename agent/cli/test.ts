@@ -5,10 +5,11 @@
  * Prints one line per test and, where it fails, what was expected (`-`) and what came (`+`). Exit
  * codes: 0 all pass, 1 one fails, 2 the job, its tests or the command line are wrong.
  */
-import { extname } from 'node:path';
+import { basename, extname } from 'node:path';
 import { dryRun, type DryRunEntry, type DryRunInput } from '@runnel/shared/engine/dry-run.ts';
 import { MemoryState } from '@runnel/shared/engine/memory-state.ts';
 import { outputLine } from '@runnel/shared/engine/record.ts';
+import { RunnelError } from '@runnel/shared/errors.ts';
 import type { CommandStreams } from './dry-run.ts';
 import { errorText, exitCodeOf } from './error-text.ts';
 import { type ExitCode, exitCodes } from './exit-code.ts';
@@ -26,6 +27,7 @@ export async function testCommand(
   io: Pick<CommandStreams, 'stdout' | 'stderr'>,
 ): Promise<ExitCode> {
   try {
+    refuseTestFile(options.job);
     const job = await loadStreamJob(options.job);
     const file = testFileOf(options.job);
     const sources = Object.keys(job.parsed.job.sources);
@@ -43,6 +45,12 @@ export async function testCommand(
     io.stderr.write(errorText(error));
     return exitCodeOf(error);
   }
+}
+
+function refuseTestFile(file: string): void {
+  if (!/\.test\.(ya?ml|json)$/.test(file)) return;
+  const job = basename(file).replace(/\.test(?=\.\w+$)/, '');
+  throw new RunnelError('usage', `${file}: this is the test file; give ${job}`);
 }
 
 /** `job.yaml` → `job.test.yaml`. */

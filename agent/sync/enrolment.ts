@@ -96,7 +96,10 @@ export async function enrol(options: EnrolOptions): Promise<EnrolOutcome> {
 function tokenFingerprint(token: string): string {
   const fingerprint = JOIN_TOKEN.exec(token)?.[3];
   if (fingerprint !== undefined) return fingerprint;
-  throw new RunnelError('token_malformed', 'this is not a join token: it starts with rj1.', {
+  const problem = token.startsWith('rj1.')
+    ? 'the token is damaged or cut'
+    : 'this is not a join token: it starts with rj1.';
+  throw new RunnelError('token_malformed', problem, {
     hint: 'copy the whole token from "Add device" or from `runnel token create --role agent`',
   });
 }

@@ -95,7 +95,8 @@ export function checkUsable(token: JoinTokenRow, now: number): void {
     throw new RunnelError('token_expired', 'the join token has expired', { hint });
   }
   if (token.uses_max !== null && token.uses >= token.uses_max) {
-    throw new RunnelError('token_used_up', `the join token was used ${token.uses} times`, { hint });
+    const uses = `${token.uses} of ${token.uses_max}`;
+    throw new RunnelError('token_used_up', `the join token was used already (${uses})`, { hint });
   }
 }
 

@@ -222,4 +222,7 @@ test('a test that fails shows what was expected and what came, and exits with 1'
   const wrong = fakeStreams();
   expect(await testCommand({ job }, wrong)).toBe(2);
   expect(wrong.err()).toContain('unknown key "inputs"');
+  const swapped = fakeStreams();
+  expect(await testCommand({ job: tests }, swapped)).toBe(2);
+  expect(swapped.err()).toContain(`this is the test file; give ${basename(job)}`);
 });

@@ -151,6 +151,9 @@ describe('what is refused', () => {
   it('is a token that is none, unknown or expired, each by name', async () => {
     await expect(run({ token: 'nonsense' })).rejects.toThrow(code('token_malformed'));
     const token = await joinToken(identity);
+    await expect(run({ token: token.slice(0, -1) })).rejects.toMatchObject({
+      ...{ code: 'token_malformed', message: 'the token is damaged or cut' },
+    });
     const unknown = token.replace(/^rj1\.\w+/, 'rj1.aaaaaaaaaa');
     await expect(run({ token: unknown })).rejects.toThrow(code('token_unknown'));
     const expired = await joinToken(identity, { expiresMs: -1 });

@@ -73,6 +73,7 @@ describe('enrolment', () => {
     expect(again.agent).toBe(first.agent);
     await expect(identity.enrol(enrolRequestOf(newDeviceKey(), once))).rejects.toMatchObject({
       code: 'token_used_up',
+      message: 'the join token was used already (1 of 1)',
     });
   });
 
