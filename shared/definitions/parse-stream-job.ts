@@ -175,7 +175,9 @@ function parseSinks(
   const list = parseAt(z.array(z.unknown()).max(100), input ?? [], ['sinks'], issues) ?? [];
   const seen = new Set<string>();
   const files = new Set<string>();
-  const complete = Array.isArray(rawSteps) ? rawSteps.length === steps.length : true;
+  // What the sinks take is told only of steps that are there and were read: else it says twice
+  // what is wrong with the steps.
+  const complete = Array.isArray(rawSteps) && rawSteps.length === steps.length;
   return list.flatMap((raw, index) => {
     const path = ['sinks', index];
     const record = parseAt(z.record(z.string(), z.unknown()), raw, path, issues);

@@ -147,6 +147,11 @@ onLagg: skip
   expect(issues.every((issue) => issue.file === 'job.yaml')).toBe(true);
 });
 
+test('a job without steps is told so once, not at each sink too', () => {
+  const text = `${HEAD}${SOURCE}${STEP.replace('steps', 'stepz')}sinks: [{ alerts: {} }]\n`;
+  expect(issuesOf(text).map(({ path }) => path)).toEqual(['steps', 'stepz']);
+});
+
 describe('a source', () => {
   const source = (body: string) => issueOf(`${HEAD}sources: { a: ${body} }\n${STEP}`);
 
