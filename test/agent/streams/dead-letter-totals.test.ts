@@ -2,9 +2,11 @@
 import { expect, it } from 'vitest';
 import { epochMs } from '@runnel/shared/ids.ts';
 import { deadLetterKey, splitDeadLetterKey } from '@runnel/shared/protocol/dead-letter-key.ts';
-import { NO_TOTALS } from '@runnel/agent/streams/job-record.ts';
+import { encodeVersioned } from '@runnel/agent/checkpoints/store-layout.ts';
+import { NO_TOTALS, readTotals } from '@runnel/agent/streams/job-record.ts';
 import { JobTotalsMeter } from '@runnel/agent/streams/job-totals.ts';
 import { waitFor } from '../../support/wait-for.ts';
+import { openTestStore } from '../outbox/open-test-store.ts';
 import { desired } from './counting-job.ts';
 import { openSite } from './site.ts';
 
@@ -55,6 +57,18 @@ it('letters since the last commit go with the instance, and those before it stay
     deadLettersBy: { 'keep: missing_key': 1 },
   });
   expect(meter.stage()).toBeUndefined();
+});
+
+it('totals stored before letters had a breakdown are read and counted on', async () => {
+  const store = openTestStore();
+  const { deadLettersBy: _, ...old } = { ...NO_TOTALS, deadLetters: 7 };
+  await store.commit((tx) => tx.put('meta', ['counters', 'a'], encodeVersioned(1, old)));
+  const meter = new JobTotalsMeter(readTotals(store, 'a'));
+  meter.deadLetter(letter('keep', 'missing_key'));
+  expect(meter.stage()).toMatchObject({
+    deadLetters: 8,
+    deadLettersBy: { 'keep: missing_key': 1 },
+  });
 });
 
 it('letters of a fifty-first step and reason count as other, and none is lost', () => {
