@@ -1,6 +1,6 @@
 /** `runnel-agent dry-run` and `runnel-agent test`, as a person runs them. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
