@@ -3,7 +3,8 @@
  *
  * Handlers are loaded when their command is used: `run` must not pay for the parts of the others.
  */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander';
+import { plainDefault } from '@runnel/shared/help-text.ts';
 import { agentVersion } from '../config/agent-version.ts';
 import { LOG_LEVELS } from '../config/log-level.ts';
 import { parseHostPort } from '../config/address.ts';
@@ -37,6 +38,9 @@ function newProgram(terminal: Terminal, done: (code: ExitCode) => void): Command
     .description('Runs micro-pipelines on this device, with or without a network.')
     .version(`runnel-agent ${agentVersion}`, '-V, --version')
     .addHelpText('after', EXIT_CODES_HELP)
+    .configureHelp({
+      optionDescription: (option) => plainDefault(new Help().optionDescription(option)),
+    })
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
     .showSuggestionAfterError()
     .exitOverride();
@@ -133,6 +137,7 @@ function addDryRun(program: Command, done: Done): void {
     )
     .option('--no-flush', 'leave open what is open at the end of input')
     .option('--param <name=value>', 'value of a parameter; repeatable', collect, [])
+    .addHelpText('after', '\nExample:\n  runnel dry-run job.yaml --input readings=readings.jsonl')
     .action(async (job: string, options: Omit<DryRunCommandOptions, 'job'>) => {
       const { dryRunCommand } = await import('./dry-run.ts');
       done(await dryRunCommand({ ...options, job }, streams));
@@ -144,6 +149,7 @@ function addTest(program: Command, done: Done): void {
     .command('test')
     .description('run the tests beside a stream job: job.test.yaml for job.yaml')
     .argument('<job>', 'the job, YAML or JSON')
+    .addHelpText('after', '\nExample:\n  runnel test job.yaml')
     .action(async (job: string) => {
       const { testCommand } = await import('./test.ts');
       done(await testCommand({ job }, streams));

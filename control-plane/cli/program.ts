@@ -1,12 +1,13 @@
 /**
  * The commands and their options. A contract: added to, never renamed.
  */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander';
+import { plainDefault } from '@runnel/shared/help-text.ts';
 import { ApiClient } from './api-client.ts';
 import { apply, deleteJob, validate } from './commands/apply.ts';
 import { handOver } from './commands/agent-program.ts';
 import { describeAgent, describeJob } from './commands/describe.ts';
-import { getAgents, getDatasets, getJobs, getVersions } from './commands/get.ts';
+import { getAgents, getAlerts, getDatasets, getJobs, getVersions } from './commands/get.ts';
 import { results } from './commands/results.ts';
 import {
   changeAgent,
@@ -70,6 +71,9 @@ function build(terminal: Terminal, options: ProgramOptions, exit: (code: number)
     .option('--url <url>', `control plane (default: RUNNEL_URL, else ${DEFAULT_URL})`)
     .option('--token <token>', 'bearer token (default: RUNNEL_TOKEN)')
     .addHelpText('after', EXIT_CODES_HELP)
+    .configureHelp({
+      optionDescription: (option) => plainDefault(new Help().optionDescription(option)),
+    })
     .configureOutput({
       writeOut: (text) => terminal.out(text),
       writeErr: (text) => terminal.err(text),
@@ -140,7 +144,7 @@ function addJobs(program: Command, context: MakeContext): void {
 }
 
 function addReads(program: Command, context: MakeContext): void {
-  const get = program.command('get').description('list agents, jobs, versions or datasets');
+  const get = program.command('get').description('list agents, jobs, versions, datasets or alerts');
   get
     .command('agents')
     .description('the fleet')
@@ -166,6 +170,11 @@ function addReads(program: Command, context: MakeContext): void {
     .description('datasets that hold results')
     .addOption(output('table', 'json'))
     .action((_options: unknown, command: Command) => getDatasets(context(command)));
+  get
+    .command('alerts')
+    .description('the newest alerts, newest first')
+    .addOption(output('table', 'json'))
+    .action((_options: unknown, command: Command) => getAlerts(context(command)));
   const describe = program.command('describe').description('everything about one agent or job');
   describe
     .command('agent <name>')

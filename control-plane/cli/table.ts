@@ -76,3 +76,9 @@ export function labelText(labels: Readonly<Record<string, string>>): string {
     .join(',');
   return text === '' ? '-' : text;
 }
+
+/** The key of a result as it is written, or a dash where there is none. */
+export function keyText(key: unknown): string {
+  if (key === null || key === undefined) return '-';
+  return typeof key === 'string' ? key : JSON.stringify(key);
+}

@@ -1,38 +1,19 @@
-/** `runnel get agents|jobs|versions|datasets`. */
-import type { AgentItem, JobItem } from '../../http/live-messages.ts';
+/** `runnel get agents|jobs|versions|datasets|alerts`. */
+import type { AgentItem, JobItem, ResultItem } from '../../http/live-messages.ts';
+import { AgentNames } from '../agent-names.ts';
+import { allPages } from '../all-pages.ts';
 import { type Context, print } from '../context.ts';
 import { isHeard } from '../heard.ts';
-import { ago, labelText, table } from '../table.ts';
+import { ago, instant, keyText, labelText, table } from '../table.ts';
 import { paint } from '../terminal.ts';
 
 const NO_JOBS = 'no jobs yet; apply one with: runnel apply -f job.yaml\n';
-
-interface Page<T> {
-  readonly items: readonly T[];
-  readonly next?: string | null;
-}
-
-/** Every page, for lists that are told in full. */
-async function all<T>(
-  context: Context,
-  path: string,
-  query: Readonly<Record<string, string | undefined>> = {},
-): Promise<T[]> {
-  const items: T[] = [];
-  let after: string | undefined;
-  for (;;) {
-    const page = await context.api.request<Page<T>>(path, { query: { ...query, after } });
-    items.push(...page.items);
-    if (typeof page.next !== 'string' || page.items.length === 0) return items;
-    after = page.next;
-  }
-}
 
 export async function getAgents(
   context: Context,
   options: { readonly selector?: string },
 ): Promise<void> {
-  const items = await all<AgentItem>(context, '/agents', { selector: options.selector });
+  const items = await allPages<AgentItem>(context, '/agents', { selector: options.selector });
   const now = context.terminal.clock.now();
   print(context, { items }, () =>
     items.length === 0
@@ -68,7 +49,7 @@ function healthText(agent: AgentItem): string {
 }
 
 export async function getJobs(context: Context): Promise<void> {
-  const items = await all<JobItem>(context, '/jobs');
+  const items = await allPages<JobItem>(context, '/jobs');
   const now = context.terminal.clock.now();
   print(context, { items }, () =>
     items.length === 0
@@ -102,9 +83,11 @@ interface VersionItem {
 /** Of one job, a deleted one too, or of every job that is to run. */
 export async function getVersions(context: Context, job?: string): Promise<void> {
   const items: VersionItem[] = [];
-  const jobs = job === undefined ? await all<JobItem>(context, '/jobs') : [{ name: job }];
+  const jobs = job === undefined ? await allPages<JobItem>(context, '/jobs') : [{ name: job }];
   for (const { name } of jobs) {
-    items.push(...(await all<VersionItem>(context, `/jobs/${encodeURIComponent(name)}/versions`)));
+    items.push(
+      ...(await allPages<VersionItem>(context, `/jobs/${encodeURIComponent(name)}/versions`)),
+    );
   }
   const now = context.terminal.clock.now();
   print(context, { items }, () =>
@@ -133,7 +116,7 @@ interface DatasetItem {
 }
 
 export async function getDatasets(context: Context): Promise<void> {
-  const items = await all<DatasetItem>(context, '/datasets');
+  const items = await allPages<DatasetItem>(context, '/datasets');
   const now = context.terminal.clock.now();
   print(context, { items }, () =>
     items.length === 0
@@ -149,4 +132,37 @@ export async function getDatasets(context: Context): Promise<void> {
           context.terminal.columns,
         ),
   );
+}
+
+const ALERTS_MAX = 100;
+
+/** The newest alerts, newest first. */
+export async function getAlerts(context: Context): Promise<void> {
+  const query = { newest: 'true', limit: String(ALERTS_MAX) };
+  const page = await context.api.request<{ items: readonly ResultItem[] }>('/alerts', { query });
+  const items = page.items.toSorted((a, b) => b.time - a.time);
+  const names = new AgentNames(context);
+  if (context.output === 'table') await names.learn(items.map(({ agent }) => agent));
+  print(context, { items }, () =>
+    items.length === 0
+      ? 'no alerts\n'
+      : table(
+          ['TIME', 'JOB', 'AGENT', 'KEY', 'STATUS', 'SEVERITY'],
+          items.map(({ time, job, agent, key, value }) => [
+            instant(time),
+            job,
+            names.of(agent),
+            keyText(key),
+            fieldText(value, 'status'),
+            fieldText(value, 'severity'),
+          ]),
+          context.terminal.columns,
+        ),
+  );
+}
+
+function fieldText(value: unknown, name: string): string {
+  if (typeof value !== 'object' || value === null) return '-';
+  const field: unknown = Reflect.get(value, name);
+  return typeof field === 'string' ? field : '-';
 }

@@ -2,9 +2,13 @@
 import { durationOf } from '@runnel/shared/expressions/duration-text.ts';
 import { timestampOf } from '@runnel/shared/expressions/time-functions.ts';
 import type { ResultItem } from '../../http/live-messages.ts';
-import { usageError } from '../cli-error.ts';
+import { suggestion } from '@runnel/shared/expressions/suggest.ts';
+import { AgentNames } from '../agent-names.ts';
+import { allPages } from '../all-pages.ts';
+import { CliError, usageError } from '../cli-error.ts';
 import type { Context } from '../context.ts';
-import { instant, oneLine, table } from '../table.ts';
+import { exitCodes } from '../exit-code.ts';
+import { instant, keyText, oneLine, table } from '../table.ts';
 
 export interface ResultsOptions {
   readonly agent?: string;
@@ -39,12 +43,26 @@ export async function results(
     if (page === undefined) break;
     after = page.next;
     left -= page.items.length;
-    printer.rows(page.items);
+    await printer.rows(page.items);
     if (page.items.length > 0) continue;
     if (!options.follow) break;
     await terminal.clock.sleep(POLL_MS, terminal.interrupted).catch(() => undefined);
   }
+  if (!options.follow && printer.isEmpty) await refuseUnknown(context, dataset);
   printer.end();
+}
+
+/** A dataset that holds rows, none of which was asked for, is no mistake; a wrong name is one. */
+async function refuseUnknown(context: Context, dataset: string): Promise<void> {
+  if (context.terminal.interrupted.aborted) return;
+  const known = await allPages<{ readonly dataset: string }>(context, '/datasets');
+  const names = known.map((each) => each.dataset);
+  if (names.includes(dataset)) return;
+  const hint = names.length === 0 ? undefined : suggestion(dataset, names);
+  throw new CliError(exitCodes.failed, `no dataset named "${dataset}" holds results`, {
+    code: 'not_found',
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
 /** Undefined when the person has had enough. */
@@ -91,20 +109,30 @@ function sinceOf(text: string | undefined, nowMs: number): number | undefined {
 class Printer {
   readonly #context: Context;
   readonly #items: ResultItem[] = [];
+  readonly #names: AgentNames;
   #headed = false;
+  #empty = true;
 
   constructor(context: Context) {
     this.#context = context;
+    this.#names = new AgentNames(context);
   }
 
-  rows(items: readonly ResultItem[]): void {
+  get isEmpty(): boolean {
+    return this.#empty;
+  }
+
+  async rows(items: readonly ResultItem[]): Promise<void> {
     const { terminal, output } = this.#context;
     if (items.length === 0) return;
+    this.#empty = false;
     if (output === 'json') this.#items.push(...items);
     else if (output === 'jsonl') {
       terminal.out(items.map((item) => `${JSON.stringify(item)}\n`).join(''));
     } else {
-      const text = table(HEADINGS, items.map(cells), terminal.columns);
+      await this.#names.learn(items.map(({ agent }) => agent));
+      const rows = items.map((item) => cells(item, this.#names.of(item.agent)));
+      const text = table(HEADINGS, rows, terminal.columns);
       terminal.out(this.#headed ? text.slice(text.indexOf('\n') + 1) : text);
       this.#headed = true;
     }
@@ -120,11 +148,11 @@ class Printer {
 
 const HEADINGS = ['TIME', 'AGENT', 'KEY', 'WINDOW', 'REV', 'VALUE'];
 
-function cells(item: ResultItem): string[] {
+function cells(item: ResultItem, agent: string): string[] {
   return [
     instant(item.time).padEnd(24),
-    item.agent,
-    typeof item.key === 'string' ? item.key : JSON.stringify(item.key),
+    agent,
+    keyText(item.key),
     item.windowStart === null ? '-' : `${instant(item.windowStart)} … ${instant(item.windowEnd)}`,
     `${item.revision}`,
     item.value === null && item.windowEnd !== null

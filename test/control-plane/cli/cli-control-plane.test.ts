@@ -196,6 +196,17 @@ describe('the commands against a control plane', () => {
     expect(out.split('\n')).toHaveLength(4);
     expect(out).toContain('k2');
     expect(out).toContain('{"load1":2}');
+    expect(out).toMatch(/Z +press-7 +k2/);
+    const wrong = await admin(['results', 'hott']);
+    expect(wrong).toMatchObject({ code: 1, out: '' });
+    expect(wrong.err).toContain('no dataset named "hott"');
+    expect(wrong.err).toContain('did you mean "hot"?');
+    expect((await admin(['get', 'alerts'])).out).toBe('no alerts\n');
+    const alert = { kind: 'alert', lane: 'alerts', key: 'null' } as const;
+    const value = JSON.stringify({ status: 'firing', severity: 'critical' });
+    await store(String(id), 5000, 2, { ...alert, value });
+    expect((await json(['get', 'alerts'])).items).toMatchObject([{ seq: 5001 }, { seq: 5000 }]);
+    expect((await admin(['get', 'alerts'])).out).toMatch(/Z +hot +press-7 +- +firing +critical\n/);
     const all = await admin(['results', 'hot', '--limit', '5000', '-o', 'jsonl']);
     expect(all.out.trim().split('\n')).toHaveLength(1200);
     const since = await json([
