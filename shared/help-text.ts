@@ -1,8 +1,8 @@
 /** Help texts of the programs' options, for people. */
 
-/** A default that is off or empty says nothing, and a word needs no quotes of JSON. */
+/** A default that is off or empty says nothing, and words need no quotes of JSON. */
 export function plainDefault(text: string): string {
   return text
     .replace(/ \(default: (?:false|true|\[\])\)$/, '')
-    .replace(/default: "([^"]*)"/, 'default: $1');
+    .replace(/ \((?:choices|default): [^)]*\)$/, (extra) => extra.replaceAll('"', ''));
 }
