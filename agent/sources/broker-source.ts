@@ -140,13 +140,8 @@ export class BrokerSource implements Source, Taker {
   }
 
   async stop(): Promise<void> {
+    // What is held stays: a last commit still needs its packet ids, for publishers send it again.
     await this.#broker.remove(this);
-    const held = this.#held;
-    this.#held = [];
-    for (const message of held) {
-      message.origin.lost('the source stopped: send again');
-      decrement(message);
-    }
     this.#checks.clear();
   }
 }

@@ -142,8 +142,8 @@ export class MqttSource implements Source {
   }
 
   async stop(): Promise<void> {
+    // What is held stays: a last commit still needs its packet ids, for the broker sends it again.
     await this.#link?.stop();
-    this.#held.clear();
   }
 
   /** The hot path: once per message. */

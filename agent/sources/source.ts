@@ -83,7 +83,11 @@ export interface Source {
   /** There is room again after `offer` returned false. */
   resume(): void;
   report(): SourceReport;
-  /** Stops reading and closes; unacknowledged records stay with the origin. */
+  /**
+   * Stops reading and closes; unacknowledged records stay with the origin. One commit may follow,
+   * with what was offered before: its ids and offset are still wanted (`prepareCommit`), for the
+   * origin gives these records again. Where none follows, `discarded()` does.
+   */
   stop(): Promise<void>;
   /** How many unacknowledged records the origin will give us; at half of it the cycle commits. */
   readonly receiveWindow: number;

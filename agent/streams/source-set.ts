@@ -79,6 +79,8 @@ export class SourceSet implements SourcesInCycle {
     const gone = [...this.#hosts.values()].filter((host) => !wanted.has(host.id));
     for (const host of gone) this.#hosts.delete(host.id);
     await Promise.all(gone.map((host) => host.stop()));
+    // No commit will speak of what they offered last: it stays with its origin.
+    for (const host of gone) host.discarded();
     for (const { id } of gone) this.#options.conditions.clear(`sources/${id}`);
     for (const [id, connector] of wanted) {
       const host = this.#hosts.get(id);

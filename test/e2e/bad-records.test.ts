@@ -102,8 +102,8 @@ describeWith(['mosquitto'], 'bad records', () => {
       const report = await waitFor(
         `a heartbeat with ${bad + 1} dead letters`,
         async () => {
-          const page = await get<{ items: AgentItem[] }>(site.api, '/agents');
-          const found = page.items[0]?.jobs.find((one) => one.name === 'bad-input');
+          const agent = await get<AgentItem>(site.api, '/agents/site-1');
+          const found = agent.jobs.find((one) => one.name === 'bad-input');
           if (found === undefined || found.deadLetters < bad + 1)
             throw new Error(JSON.stringify(found));
           return found;
