@@ -106,7 +106,6 @@ function resultsExpire(withStore: WithStore): void {
     expect(retention.counters.deleted.results).toEqual({ age: 1, rows: 0, superseded: 1 });
     expect((await seqsOf(db, { latest: true })).seqs).toEqual([3, 4]);
   });
-
 }
 
 function countsFollow(withStore: WithStore): void {

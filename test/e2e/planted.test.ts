@@ -23,7 +23,7 @@ function plan(changes: Partial<CrashPlan>): CrashPlan {
     seed: 3,
     messages: 6000,
     perSecond: 2000,
-    kills: 3,
+    kills: 5,
     cuts: 0,
     targets: ['agent'],
     settleMs: 6000,

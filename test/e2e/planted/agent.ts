@@ -12,7 +12,7 @@ import { pause } from '../../support/pause.ts';
 import { repository } from '../../support/processes.ts';
 
 /** Long enough for a kill to fall into it. */
-const GAP_MS = 100;
+const GAP_MS = 300;
 
 type Write = (tx: StoreTx) => void;
 
