@@ -9,6 +9,7 @@
  * | ring        | `[source, chunk]`                 | the source's own chunk                    |
  * | outbox      | `[kind, …]` (outbox/row-lane.ts)  | lane records and chunks of rows           |
  * | deadletters | number, from 1                    | versioned MessagePack                     |
+ * | batch       | `[kind, …]` (batch/records.ts)    | versioned MessagePack                     |
  *
  * `meta` holds `['format']`, and by kind: `job`, `counters`, `source`, `garbage`, `slots`.
  * A store whose format is newer than FORMAT is refused and left as it is (I11).
@@ -26,6 +27,7 @@ export const DATABASES = {
   ring: {},
   outbox: {},
   deadletters: {},
+  batch: {},
 } as const;
 
 export type DbName = keyof typeof DATABASES;

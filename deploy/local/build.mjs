@@ -2,7 +2,7 @@
  * Bundles the two packages with rolldown and the page with Vite. Bundled because an edge device
  * pays for every module it resolves: start-up and idle memory are budgets (DESIGN.md §12).
  *
- * Native packages (lmdb, libsql) stay outside: they load their prebuilt binary from node_modules.
+ * Native packages (lmdb, libsql, DuckDB) stay outside: they load their prebuilt binary from node_modules.
  */
 import { existsSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -18,8 +18,9 @@ const packages = [
     input: {
       'runnel-agent': 'agent/cli/main.ts',
       'verify-store': 'agent/checkpoints/verify-store.ts',
+      'task-child': 'agent/batch/child/task-child.ts',
     },
-    external: ['lmdb'],
+    external: ['lmdb', 'libsql', '@duckdb/node-api', 'pg-native'],
   },
   {
     folder: 'control-plane',

@@ -21,6 +21,7 @@ const TEST_PACKAGES = {
   mosquitto: 'mosquitto',
   chromium: 'chromium',
   strace: 'strace',
+  postgresql: 'pg_ctlcluster',
   'fonts-dejavu-core': undefined,
 };
 

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { condition } from './condition.ts';
+import { batchReport } from './runs.ts';
 import { versionField } from './version.ts';
 
 export const JOB_PHASES = [
@@ -42,6 +43,8 @@ export const jobReport = z.object({
   /** Dropped records by reason. */
   dropped: z.record(z.string(), z.number().int()),
   stateKeys: z.number().int(),
+  /** Of a batch job; its `phase` is `running` while its schedule is kept. */
+  batch: batchReport.optional(),
 });
 export type JobReport = z.infer<typeof jobReport>;
 

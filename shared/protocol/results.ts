@@ -14,7 +14,8 @@ export const LANES = ['alerts', 'results', 'bulk'] as const;
 export const lane = z.enum(LANES);
 export type Lane = z.infer<typeof lane>;
 
-export const ROW_KINDS = ['result', 'alert', 'event'] as const;
+/** `run` and `task`: runs.ts. */
+export const ROW_KINDS = ['result', 'alert', 'event', 'run', 'task'] as const;
 
 export const row = z.object({
   /** Counts up from 1 in its (epoch, lane). */
@@ -25,7 +26,7 @@ export const row = z.object({
   version: z.number().int(),
   /** Step whose output it is. */
   step: z.string(),
-  /** Results: the dataset. Alerts: the step. Events: the event's type. */
+  /** Results: the dataset. Alerts: the step. Events: the event's type. Runs, tasks: the run. */
   dataset: z.string(),
   /** JSON value of the key, null where there is none. */
   key: z.unknown(),

@@ -12,7 +12,15 @@ function token(value: string): string {
 }
 
 /** What an agent asks of the control plane, all by request and reply. */
-export const REQUESTS = ['results', 'desired', 'blob', 'renew', 'table', 'state'] as const;
+export const REQUESTS = [
+  'results',
+  'desired',
+  'blob',
+  'renew',
+  'table',
+  'state',
+  'answer',
+] as const;
 export type RequestKind = (typeof REQUESTS)[number];
 
 export const subjects = {

@@ -11,6 +11,7 @@ type Rule = (files: Files) => Offence[];
 const ENTRIES = [
   /^agent\/cli\/main\.ts$/,
   /^agent\/checkpoints\/verify-store\.ts$/,
+  /^agent\/batch\/child\/task-child\.ts$/,
   /^control-plane\/(server-cli|cli\/main)\.ts$/,
   /^control-plane\/dashboard\/(vite\.config|main)\.tsx?$/,
   /^vitest(\.\w+)?\.config\.ts$/,
@@ -27,6 +28,8 @@ const REGISTERED: readonly [folder: string, marker: RegExp][] = [
   ['shared/engine/aggregates', /\bdefineAggregate\(\{|: Aggregate(Spec)?(<[^=]*>)? = \{/],
   ['shared/definitions/sources', /\bdefineSource\(\{/],
   ['shared/definitions/sinks', /\bdefineSink\(\{/],
+  ['shared/definitions/tasks', /\bdefineTask\(\{/],
+  ['agent/batch/tasks', /\bdefineTaskRunner(<\w+>)?\(\{/],
 ];
 
 function packageOf(path: string): string {

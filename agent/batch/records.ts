@@ -1,0 +1,126 @@
+/**
+ * What is stored of batch jobs, format 1, in the database `batch`:
+ *
+ * | key                          | value                                                          |
+ * |------------------------------|----------------------------------------------------------------|
+ * | `['job', name]`              | BatchJobRecord: what is desired, and where its schedule stands |
+ * | `['version', name, version]` | BatchVersionRecord: kept while a run needs it                  |
+ * | `['run', id]`                | RunRecord                                                      |
+ * | `['task', run, task, index]` | TaskRecord; index -1 for a task without `forEach`              |
+ * | `['runs', job, n]`           | id of the run: `n` counts up from 1 per job                    |
+ * | `['partition', job, id]`     | PartitionRecord: the completion of a partition                 |
+ * | `['cursor', job, task]`      | the incremental cursor                                         |
+ * | `['breaker', job, task]`     | state of the circuit breaker                                   |
+ * | `['quality', job, task]`     | history of measured values                                     |
+ * | `['dataset', name, id]`      | DatasetRecord: a partition of a dataset                        |
+ * | `['command', id]`            | answer to a command, for when it comes again                   |
+ *
+ * Crash outcomes: a change of a run or task is written in the commit that holds its effect (outbox
+ * rows, cursor, dataset record, completion). A task that is `running` in the store was interrupted:
+ * its attempt counts, and it is made again.
+ */
+import type { Json } from '@runnel/shared/engine/record.ts';
+import type { Partition } from '@runnel/shared/schedule/partition.ts';
+import type { RunError, RunState, RunTrigger, TaskState } from '@runnel/shared/protocol/runs.ts';
+
+export const BATCH_FORMAT = 1;
+
+export interface BatchVersionRecord {
+  readonly job: string;
+  readonly version: number;
+  readonly hash: string;
+  readonly document: unknown;
+  /** Effective for this device, without what a run adds. */
+  readonly parameters: Readonly<Record<string, unknown>>;
+}
+
+export interface RunRecord {
+  /** Random; sorts nothing. */
+  readonly id: string;
+  /** Counts up from 1 per job. */
+  readonly n: number;
+  readonly job: string;
+  readonly version: number;
+  readonly partition: Partition;
+  readonly trigger: RunTrigger;
+  /** The time that the run stands for: of the schedule, or when it was asked for. */
+  readonly at: number;
+  readonly queuedAt: number;
+  /** Does not start before: jitter. */
+  readonly notBefore: number;
+  readonly startedAt: number | null;
+  readonly endedAt: number | null;
+  readonly state: RunState;
+  /** A cancel was asked for and its attempts have not all ended. */
+  readonly cancelling: { readonly reason: string; readonly at: number } | null;
+  readonly error: RunError | null;
+  /** Given with the run, over the job's. */
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly priority: number;
+  readonly fullRefresh: boolean;
+  /** From 1; a rerun adds one. */
+  readonly tries: number;
+  /** Id of the backfill that it belongs to, or null. */
+  readonly backfill: string | null;
+}
+
+export interface TaskRecord {
+  readonly run: string;
+  /** Id in the document. */
+  readonly task: string;
+  readonly index: number | null;
+  readonly state: TaskState;
+  /** Attempts begun in this try of the run. */
+  readonly attempt: number;
+  readonly startedAt: number | null;
+  readonly endedAt: number | null;
+  /** `ready` and not before this: the pause of a retry. */
+  readonly nextAttemptAt: number | null;
+  /** Since when it is `ready`: what aging counts from. */
+  readonly readyAt: number | null;
+  readonly output: Json;
+  readonly table: TableRef | null;
+  readonly error: RunError | null;
+  /** Set by hand. */
+  readonly marked: boolean;
+  /** Of a task with `forEach`: the item; of the task itself, once expanded, how many there are. */
+  readonly item: Json;
+  readonly items: number | null;
+}
+
+/** Rows in a file below `<data>/batch/`: one JSON object a line (tables/). */
+export interface TableRef {
+  /** Relative to `<data>/batch`. */
+  readonly path: string;
+  readonly rows: number;
+  readonly bytes: number;
+  /** Names in the order they first came, with what their values are. */
+  readonly columns: readonly { readonly name: string; readonly type: ColumnType }[];
+}
+
+export type ColumnType = 'number' | 'string' | 'boolean' | 'json';
+
+export interface PartitionRecord {
+  readonly job: string;
+  readonly partition: Partition;
+  /** Of the newest run that ended. */
+  readonly state: Extract<RunState, 'success' | 'failed' | 'cancelled'>;
+  readonly run: string;
+  readonly version: number;
+  readonly endedAt: number;
+}
+
+export interface DatasetRecord {
+  readonly name: string;
+  /** Id of the partition, or of the window for what a stream job puts out. */
+  readonly partition: string;
+  readonly start: number;
+  readonly end: number;
+  readonly table: TableRef | null;
+  /** SHA-256 of the rows: the same again is no update. */
+  readonly hash: string;
+  readonly revision: number;
+  readonly job: string;
+  readonly run: string | null;
+  readonly updatedAt: number;
+}

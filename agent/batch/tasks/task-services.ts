@@ -1,0 +1,95 @@
+/** What the agent offers to tasks. Built once by the composition root, shared by all attempts. */
+import type { Logger } from 'pino';
+import type { Json } from '@runnel/shared/engine/record.ts';
+import type { DatasetRecord, TableRef } from '../records.ts';
+import type { TaskContext } from './task.ts';
+
+export type Row = Readonly<Record<string, Json>>;
+
+/** Rows of a table file. */
+export interface Tables {
+  /**
+   * Writes rows to a new file of the attempt's run; counts, bounds and column types are kept.
+   * Throws a `TaskError` (`resources`) beyond `limits.tableBytesMax`.
+   */
+  write(context: TaskContext, rows: AsyncIterable<Row> | Iterable<Row>): Promise<TableRef>;
+  /** Takes over a file of JSON lines that a child has written, by rename. */
+  adopt(context: TaskContext, file: string): Promise<TableRef>;
+  /** In chunks, so that the event loop runs between them. */
+  read(table: TableRef): AsyncIterable<readonly Row[]>;
+  /** Absolute path, for children. */
+  pathOf(table: TableRef): string;
+}
+
+export interface JournalRange {
+  /** Alias of a source, as `journal('…')` has it: of the job itself, of a stream job, `job/alias`. */
+  readonly source: string;
+  /** Event time `[fromMs, toMs)`; Infinity where there is no bound. */
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export interface JournalRows {
+  /**
+   * Rows `{_time, _topic, …payload}` in journal order, in chunks; a payload that is no object is
+   * `payload`. Throws a `TaskError` of class `journal_incomplete` before the first row when the
+   * journal was cut after `fromMs`, unless the job allows partial runs.
+   */
+  rows(context: TaskContext, range: JournalRange): AsyncIterable<readonly Row[]>;
+  /** The same as JSON lines, without parsing what need not be parsed; returns how many. */
+  write(context: TaskContext, range: JournalRange, file: string): Promise<number>;
+  /** Asks the journal to drop what arrived before, as far as jobs have read it; returns records. */
+  purgeBefore(timeMs: number): Promise<number>;
+}
+
+export interface DatasetsOnDevice {
+  /** Partitions of a dataset that overlap `[fromMs, toMs)`, by start. */
+  partitions(name: string, fromMs?: number, toMs?: number): readonly DatasetRecord[];
+}
+
+/** The device's policy (I8); each throws a `TaskError` of class `policy`. */
+export interface TaskPolicy {
+  /** Absolute path of what a job calls `path`: relative ones are below the data directory. */
+  path(path: string): string;
+  command(program: string): void;
+  host(url: URL): void;
+  env(name: string): void;
+  /** The value of a credential by reference. */
+  secret(ref: unknown): string;
+}
+
+export interface ChildRequest {
+  /** Key of the table in child/task-child.ts. */
+  readonly kind: string;
+  readonly body: unknown;
+  /** Resident memory at which the child is ended; it is told to stay below it too. */
+  readonly memoryBytesMax: number;
+}
+
+/** Work that must not harm the agent, in a process of its own. */
+export interface Children {
+  /**
+   * Runs it and gives what it answers. The child is killed with its whole process group when the
+   * context's signal aborts. Throws `TaskError`: `resources` beyond its memory, `process` when it
+   * died, else the class that it named.
+   */
+  run(context: TaskContext, request: ChildRequest): Promise<unknown>;
+}
+
+/** The store of the agent, for `compact`. */
+export interface StoreCare {
+  /** Copies the store without its free pages, verifies the copy and goes on with it. */
+  compact(): Promise<{ readonly bytesBefore: number; readonly bytesAfter: number }>;
+}
+
+export interface TaskServices {
+  readonly log: Logger;
+  readonly tables: Tables;
+  readonly journal: JournalRows;
+  readonly datasets: DatasetsOnDevice;
+  readonly policy: TaskPolicy;
+  readonly children: Children;
+  readonly store: StoreCare;
+  /** MQTT broker of the device for jobs without `url`; see sources/registry.ts. */
+  readonly broker: unknown;
+}

@@ -1,0 +1,54 @@
+/**
+ * What a kind of task declares: one file per kind in tasks/, listed in tasks/registry.ts. What runs
+ * it is the agent's (`agent/batch/tasks/<kind>.ts`).
+ */
+import type { z } from 'zod';
+import type { ComponentExample } from './source-definition.ts';
+import type { Fields } from './strict.ts';
+
+export interface TaskSpec {
+  /** The YAML key that names it. */
+  readonly kind: string;
+  readonly summary: string;
+  readonly guarantees: readonly string[];
+  /** What `tasks.<id>.output` holds, for the reference. */
+  readonly output: string;
+  readonly fields: Fields;
+  /**
+   * Fields whose text is not rendered: expressions, and SQL, in which `{{ }}` is bound as a value.
+   * Names of top-level fields.
+   */
+  readonly raw?: readonly string[];
+  /** Capabilities of an agent without which a job with such a task is not placed there. */
+  readonly requires?: (config: never) => readonly string[];
+  /** Ids of tasks whose table it reads (`input: daily`): they must be among its `needs`. */
+  readonly reads?: (config: never) => readonly string[];
+  /** Sources whose journal it reads: the job needs `history`, and the agent the source. */
+  readonly journals?: (config: never) => readonly string[];
+  /** Datasets that it updates. */
+  readonly datasets?: (config: never) => readonly string[];
+  /** What fields say together: the field at fault and what is wrong. */
+  readonly problem?: (config: never) => readonly [field: string, message: string] | undefined;
+  readonly examples: readonly ComponentExample[];
+}
+
+type Output<Shape extends Fields> = { readonly [Key in keyof Shape]: z.output<Shape[Key]> };
+
+type Checks<Shape extends Fields> = {
+  readonly [Check in 'requires' | 'reads' | 'journals' | 'datasets']?: (
+    config: Output<Shape>,
+  ) => readonly string[];
+};
+
+/** Ties the checks to the fields. */
+export function defineTask<const Shape extends Fields>(
+  spec: Omit<TaskSpec, 'fields' | 'problem' | 'requires' | 'reads' | 'journals' | 'datasets'> &
+    Checks<Shape> & {
+      readonly fields: Shape;
+      readonly problem?: (
+        config: Output<Shape>,
+      ) => readonly [field: string, message: string] | undefined;
+    },
+): Omit<TaskSpec, 'fields'> & { readonly fields: Shape } {
+  return spec;
+}
