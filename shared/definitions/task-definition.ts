@@ -3,8 +3,17 @@
  * it is the agent's (`agent/batch/tasks/<kind>.ts`).
  */
 import type { z } from 'zod';
+import type { Path } from './path.ts';
 import type { ComponentExample } from './source-definition.ts';
 import type { Fields } from './strict.ts';
+
+/** Something wrong inside of a task's settings. */
+export interface TaskIssue {
+  /** Below the settings of the kind: `['steps', 2, 'filter']`. */
+  readonly path: Path;
+  readonly message: string;
+  readonly hint?: string;
+}
 
 export interface TaskSpec {
   /** The YAML key that names it. */
@@ -16,7 +25,7 @@ export interface TaskSpec {
   readonly fields: Fields;
   /**
    * Fields whose text is not rendered: expressions, and SQL, in which `{{ }}` is bound as a value.
-   * Names of top-level fields.
+   * Paths below the task's settings: `query`, `mqtt.topicOf`, `checks.*.sql` (`*`: each item).
    */
   readonly raw?: readonly string[];
   /** Capabilities of an agent without which a job with such a task is not placed there. */
@@ -29,6 +38,14 @@ export interface TaskSpec {
   readonly datasets?: (config: never) => readonly string[];
   /** What fields say together: the field at fault and what is wrong. */
   readonly problem?: (config: never) => readonly [field: string, message: string] | undefined;
+  /**
+   * What only compiling finds: expressions and steps inside of raw fields. Called at submit with
+   * sample parameters, after the settings have passed their schema and `problem`.
+   */
+  readonly issues?: (
+    config: never,
+    parameters: Readonly<Record<string, unknown>>,
+  ) => readonly TaskIssue[];
   readonly examples: readonly ComponentExample[];
 }
 
@@ -42,12 +59,16 @@ type Checks<Shape extends Fields> = {
 
 /** Ties the checks to the fields. */
 export function defineTask<const Shape extends Fields>(
-  spec: Omit<TaskSpec, 'fields' | 'problem' | 'requires' | 'reads' | 'journals' | 'datasets'> &
+  spec: Omit<TaskSpec, 'fields' | 'problem' | 'issues' | keyof Checks<Shape>> &
     Checks<Shape> & {
       readonly fields: Shape;
       readonly problem?: (
         config: Output<Shape>,
       ) => readonly [field: string, message: string] | undefined;
+      readonly issues?: (
+        config: Output<Shape>,
+        parameters: Readonly<Record<string, unknown>>,
+      ) => readonly TaskIssue[];
     },
 ): Omit<TaskSpec, 'fields'> & { readonly fields: Shape } {
   return spec;

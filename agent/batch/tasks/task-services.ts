@@ -27,6 +27,11 @@ export interface JournalRange {
   /** Event time `[fromMs, toMs)`; Infinity where there is no bound. */
   readonly fromMs: number;
   readonly toMs: number;
+  /**
+   * Only records of this block or a later one: what came in since `nextBlock` was asked. Such a
+   * range asks nothing of the journal's completeness.
+   */
+  readonly fromBlock?: number;
 }
 
 export interface JournalRows {
@@ -38,6 +43,8 @@ export interface JournalRows {
   rows(context: TaskContext, range: JournalRange): AsyncIterable<readonly Row[]>;
   /** The same as JSON lines, without parsing what need not be parsed; returns how many. */
   write(context: TaskContext, range: JournalRange, file: string): Promise<number>;
+  /** The block that the next record goes to: everything before it can be read. */
+  nextBlock(): number;
   /** Asks the journal to drop what arrived before, as far as jobs have read it; returns records. */
   purgeBefore(timeMs: number): Promise<number>;
 }
@@ -80,6 +87,8 @@ export interface Children {
 export interface StoreCare {
   /** Copies the store without its free pages, verifies the copy and goes on with it. */
   compact(): Promise<{ readonly bytesBefore: number; readonly bytesAfter: number }>;
+  /** Size of the store's file and what of it is in use: the rest is what `compact` would free. */
+  usage(): { readonly fileBytes: number; readonly usedBytes: number };
 }
 
 export interface TaskServices {

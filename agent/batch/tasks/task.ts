@@ -11,6 +11,7 @@
 import type { BatchProgram, TaskScope } from '@runnel/shared/definitions/batch-program.ts';
 import type { Clock } from '@runnel/shared/clock.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
+import type { Partition } from '@runnel/shared/schedule/partition.ts';
 import type { DatasetRecord, TableRef } from '../records.ts';
 import type { TaskServices } from './task-services.ts';
 
@@ -50,6 +51,8 @@ export interface TaskLog {
 
 export interface DatasetWrite {
   readonly dataset: string;
+  /** Absent: the run's own. A task may write several partitions of one dataset (`rollup`). */
+  readonly partition?: Pick<Partition, 'id' | 'start' | 'end'>;
   readonly table: TableRef;
   /** Also as rows to the control plane. */
   readonly deliver: boolean;
