@@ -1,0 +1,18 @@
+/** What the tasks of this device may take together; `batch:` of agent.yaml, bounded by policy.yaml. */
+export interface BatchBudget {
+  /** Attempts at the same time. */
+  readonly tasksMax: number;
+  /** Sum of what running tasks state as `cost.memory`. */
+  readonly memoryBytes: number;
+  /** Sum of what running tasks state as `cost.cpu`, in cores. */
+  readonly cpu: number;
+  /** Slots by pool. Tasks of a pool that is not named here have no bound of their own. */
+  readonly pools: Readonly<Record<string, number>>;
+}
+
+export const BATCH_BUDGET: BatchBudget = {
+  tasksMax: 4,
+  memoryBytes: 256 * 1024 * 1024,
+  cpu: 1,
+  pools: {},
+};

@@ -1,0 +1,89 @@
+/**
+ * The batch engine of one agent, from a due time to a committed run: schedules, runs, attempts and
+ * what they leave behind. It needs no network and no control plane.
+ *
+ * Guarantees: a run is one per (job, partition) among those that are queued or running; every change
+ * of a run or task is in one commit with its effect (outbox rows, cursor, dataset, completion); an
+ * attempt starts when that is on disk, so that after a crash what was running is known and is made
+ * again; nothing that the engine drops (missed times, old runs, lines of logs) goes uncounted.
+ */
+import type { Logger } from 'pino';
+import type { Clock } from '@runnel/shared/clock.ts';
+import type { RefusedJob } from '../streams/job-plan.ts';
+import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
+import type { JobReport } from '@runnel/shared/protocol/heartbeat.ts';
+import type { BatchCommand, BatchOutcome } from '@runnel/shared/protocol/runs.ts';
+import type { Random } from '@runnel/shared/random.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Conditions } from '../resources/conditions.ts';
+import type { Connector } from '../streams/runnable-job.ts';
+import type { BatchBudget } from './batch-budget.ts';
+import type { RunRecord, TaskRecord } from './records.ts';
+import type { BatchStore } from './runs/batch-store.ts';
+import type { TaskRunner } from './tasks/task.ts';
+import type { TaskPolicy } from './tasks/task-services.ts';
+
+/** What the composition root says of the device for its batch jobs. */
+export interface BatchSettings {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly budget: BatchBudget;
+  readonly policy: TaskPolicy;
+  /** MQTT broker of the device for jobs without `url`. */
+  readonly broker: unknown;
+  /** The built task-child.js. */
+  readonly childEntry: string;
+  readonly runners?: readonly TaskRunner[];
+  /** False: runs are made only by commands (`dry-run --execute`). */
+  readonly schedules?: boolean;
+}
+
+export interface BatchRuntimeOptions extends BatchSettings {
+  readonly store: BatchStore;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly conditions: Conditions;
+  readonly agent: string;
+  readonly dataDir: string;
+  readonly isClockSynchronised?: (nowMs: number) => boolean;
+  /** Share of the disk under the data directory that is used, 0 to 1, or null. */
+  readonly diskShare: () => number | null;
+  /** Sources of the stream jobs here that go by this alias, with their jobs. */
+  readonly streamSources: () => readonly { readonly job: string; readonly alias: string }[];
+  /** The report of a job changed. */
+  readonly changed: (job: string) => void;
+}
+
+/** One committed change, as `dry-run --execute` prints it. */
+export interface RunChange {
+  readonly run: RunRecord;
+  /** Only those that changed. */
+  readonly tasks: readonly TaskRecord[];
+}
+
+/** What others use of the batch engine. */
+export interface BatchEngine {
+  /** Keeps these jobs, and no others. Rejects only when the agent closes. */
+  applyJobs(desired: readonly DesiredJob[], refused: readonly RefusedJob[]): Promise<void>;
+  /**
+   * Does what is asked, once per id: the same id again gives the same answer. Throws a
+   * `RunnelError` whose code and message are the answer's.
+   */
+  command(command: BatchCommand): Promise<BatchOutcome>;
+  jobReports(): JobReport[];
+  /** Rows of a dataset were committed by a stream job: the window `[start, end)`, by its key. */
+  datasetUpdated(name: string, partition: string, start: number, end: number): void;
+  /** Sources that batch jobs of their own have journaled. */
+  sources(): readonly Connector[];
+  /** How much of the journal its jobs want kept, in milliseconds. */
+  readonly historyMs: number;
+  counters(): Record<string, number>;
+  /** Told of every change of a run when it is on disk; the returned function stops it. */
+  onRunChange(listener: (change: RunChange) => void): () => void;
+  /** Schedules and runs go on from what is stored. */
+  start(): void;
+  /** Attempts are aborted and count as interrupted. */
+  close(): Promise<void>;
+}

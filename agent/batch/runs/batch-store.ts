@@ -1,0 +1,215 @@
+/**
+ * What the batch engine writes, as part of the agent's commits (DESIGN.md §6.1).
+ *
+ * A write is gathered whole and stays here until a commit that holds it is on disk: a failed commit
+ * stages it again, rows for the control plane and dead letters included, so nothing of it is lost
+ * and nothing is there twice. Writes keep their order. Reads see what is pending, so that the engine
+ * may go on before the disk has it; what leaves the process (the start of an attempt that has an
+ * effect, the answer to a command) waits for `commit` to resolve.
+ *
+ * It stands before the outbox among the participants of the cycle: its rows are in its own commit.
+ * A commit takes at most `BYTES_PER_COMMIT` of it, one write at least: a long run of writes does not
+ * make one transaction that does not fit.
+ */
+import { RunnelError } from '@runnel/shared/errors.ts';
+import type { DeadLetter } from '@runnel/shared/engine/stream-job.ts';
+import type { Lane } from '@runnel/shared/protocol/results.ts';
+import type { CheckpointStore, StoreTx } from '../../checkpoints/checkpoint-store.ts';
+import { decodeVersioned, encodeVersioned } from '../../checkpoints/store-layout.ts';
+import type { Participant } from '../../streams/participant.ts';
+import { BATCH_FORMAT } from '../records.ts';
+
+export type BatchKey = readonly (string | number)[];
+
+/** One write, all of which is in one commit. */
+export interface BatchTx {
+  put(key: BatchKey, value: unknown): void;
+  remove(key: BatchKey): void;
+  /** A row of the outbox. */
+  row(lane: Lane, text: string): void;
+  deadLetter(job: string, version: number, letter: DeadLetter): void;
+}
+
+export interface BatchStoreOptions {
+  readonly store: CheckpointStore;
+  readonly row: (lane: Lane, text: string) => void;
+  readonly deadLetter: (job: string, version: number, letter: DeadLetter) => void;
+  /** Something is pending: a commit should come. */
+  readonly wake: () => void;
+}
+
+interface Operation {
+  readonly key: BatchKey;
+  readonly value: Buffer | undefined;
+}
+
+interface Letter {
+  readonly job: string;
+  readonly version: number;
+  readonly letter: DeadLetter;
+}
+
+interface Write {
+  readonly operations: Operation[];
+  readonly rows: { readonly lane: Lane; readonly text: string }[];
+  readonly letters: Letter[];
+  bytes: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const BYTES_PER_COMMIT = 4 * 1024 * 1024;
+
+export class BatchStore implements Participant {
+  readonly #options: BatchStoreOptions;
+  /** In the order of the calls; the first `#staged` of them are in the commit in flight. */
+  #writes: Write[] = [];
+  #staged = 0;
+  /** The newest pending operation of each key. */
+  readonly #overlay = new Map<string, Operation>();
+  #closed = false;
+
+  constructor(options: BatchStoreOptions) {
+    this.#options = options;
+  }
+
+  get isDirty(): boolean {
+    return this.#writes.length > this.#staged;
+  }
+
+  /** A run does not wait for the pace of slow traffic: its next task does. */
+  get isUrgent(): boolean {
+    return this.isDirty;
+  }
+
+  get<T>(key: BatchKey): T | undefined {
+    const pending = this.#overlay.get(nameOf(key));
+    const bytes = pending === undefined ? this.#options.store.get('batch', key) : pending.value;
+    return bytes === undefined ? undefined : decode<T>(key, bytes);
+  }
+
+  /** Everything whose key begins so, in key order. */
+  list<T>(prefix: BatchKey): { readonly key: BatchKey; readonly value: T }[] {
+    const found = new Map<string, { key: BatchKey; value: T }>();
+    const range = { start: prefix, end: [...prefix, '\uffff'] };
+    for (const { key, value } of this.#options.store.range('batch', range)) {
+      const name = key as BatchKey;
+      found.set(nameOf(name), { key: name, value: decode<T>(name, value) });
+    }
+    let isMerged = false;
+    for (const [name, { key, value }] of this.#overlay) {
+      if (key.length <= prefix.length || prefix.some((part, at) => part !== key[at])) continue;
+      if (value === undefined) found.delete(name);
+      else found.set(name, { key, value: decode<T>(key, value) });
+      isMerged = true;
+    }
+    const all = [...found.values()];
+    return isMerged ? all.toSorted((a, b) => compareKeys(a.key, b.key)) : all;
+  }
+
+  /**
+   * Takes a write; `write` is called once, at once. Resolves when it is on disk, which a failed
+   * commit only delays. Rejects with `agent_closing` alone.
+   */
+  async commit(write: (tx: BatchTx) => void): Promise<void> {
+    if (this.#closed) throw closing();
+    await new Promise<void>((resolve, reject) => {
+      const gathered: Write = {
+        operations: [],
+        rows: [],
+        letters: [],
+        bytes: 0,
+        resolve,
+        reject,
+      };
+      write(this.#gather(gathered));
+      this.#writes.push(gathered);
+      this.#options.wake();
+    });
+  }
+
+  stage(tx: StoreTx): void {
+    let bytes = 0;
+    for (const write of this.#writes) {
+      if (this.#staged > 0 && bytes + write.bytes > BYTES_PER_COMMIT) break;
+      bytes += write.bytes;
+      this.#staged++;
+      for (const { key, value } of write.operations) {
+        if (value === undefined) tx.remove('batch', key);
+        else tx.put('batch', key, value);
+      }
+      for (const { lane, text } of write.rows) this.#options.row(lane, text);
+      for (const each of write.letters) {
+        this.#options.deadLetter(each.job, each.version, each.letter);
+      }
+    }
+  }
+
+  committed(): void {
+    const done = this.#writes.splice(0, this.#staged);
+    this.#staged = 0;
+    for (const { operations, resolve } of done) {
+      for (const operation of operations) {
+        const name = nameOf(operation.key);
+        if (this.#overlay.get(name) === operation) this.#overlay.delete(name);
+      }
+      resolve();
+    }
+  }
+
+  /** The commit failed: all of it is staged again. */
+  reload(): void {
+    this.#staged = 0;
+  }
+
+  /** Nothing is committed any more; whoever waits is told. */
+  close(): void {
+    this.#closed = true;
+    for (const { reject } of this.#writes) reject(closing());
+    this.#writes = [];
+  }
+
+  #gather(write: Write): BatchTx {
+    const operation = (key: BatchKey, value: Buffer | undefined): void => {
+      const made = { key, value };
+      write.operations.push(made);
+      write.bytes += (value?.length ?? 0) + 64;
+      this.#overlay.set(nameOf(key), made);
+    };
+    return {
+      put: (key, value) => operation(key, encodeVersioned(BATCH_FORMAT, value)),
+      remove: (key) => operation(key, undefined),
+      row: (lane, text) => {
+        write.rows.push({ lane, text });
+        write.bytes += text.length;
+      },
+      deadLetter: (job, version, letter) => {
+        write.letters.push({ job, version, letter });
+      },
+    };
+  }
+}
+
+function closing(): RunnelError {
+  return new RunnelError('agent_closing', 'the agent is closing');
+}
+
+function nameOf(key: BatchKey): string {
+  return JSON.stringify(key);
+}
+
+function decode<T>(key: BatchKey, bytes: Uint8Array): T {
+  return decodeVersioned<T>(`a ${key[0]} record`, BATCH_FORMAT, bytes);
+}
+
+/** As LMDB orders them: numbers before texts, a prefix before what is longer. */
+function compareKeys(a: BatchKey, b: BatchKey): number {
+  for (const [at, part] of a.entries()) {
+    const other = b[at];
+    if (other === undefined) return 1;
+    if (part === other) continue;
+    if (typeof part !== typeof other) return typeof part === 'number' ? -1 : 1;
+    return part < other ? -1 : 1;
+  }
+  return a.length - b.length;
+}

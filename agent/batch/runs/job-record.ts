@@ -1,0 +1,87 @@
+/**
+ * What is stored of a batch job beside its runs (`['job', name]` and what goes with it), and the
+ * keys of everything in the database `batch` (records.ts).
+ */
+import type { RunReport, RunState } from '@runnel/shared/protocol/runs.ts';
+import type { BatchKey } from './batch-store.ts';
+
+export interface BatchJobRecord {
+  readonly name: string;
+  readonly version: number;
+  readonly hash: string;
+  /** Of document and effective parameters: what is stored as the version. */
+  readonly content: string;
+  readonly paused: boolean;
+  /** Number that the next run gets. */
+  readonly nextRun: number;
+  /** Runs below this number are no longer kept. */
+  readonly firstRun: number;
+  /** Times that started no run, by reason. */
+  readonly skipped: Readonly<Record<string, number>>;
+  /** Runs that ended, by state. */
+  readonly ended: Readonly<Partial<Record<RunState, number>>>;
+  readonly lastRun: {
+    readonly run: string;
+    readonly partition: string;
+    readonly state: RunState;
+    readonly endedAt: number;
+  } | null;
+  readonly lastSuccessAt: number | null;
+  /** A version that could not be taken, and why. */
+  readonly attempted: {
+    readonly version: number;
+    readonly phase: 'refused' | 'failed';
+    readonly reason: string;
+    readonly at: number;
+  } | null;
+}
+
+/** `['given', run]`: the parameters of a run, as they were when it was made. */
+export interface RunParametersRecord {
+  /** Effective. */
+  readonly values: Readonly<Record<string, unknown>>;
+  /** Where each value came from: `default`, `device`, `run`. */
+  readonly origins: Readonly<Record<string, string>>;
+  readonly tasks: RunReport['tasks'];
+}
+
+/** `['backfill', id]` */
+export interface BackfillRecord {
+  readonly id: string;
+  readonly job: string;
+  readonly version: number;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly which: 'none' | 'failed' | 'all';
+  readonly order: 'oldest' | 'newest';
+  readonly maxActive: number;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly madeAt: number;
+  /** Partitions, in order, that were looked at. */
+  readonly next: number;
+  readonly total: number;
+  readonly started: number;
+  readonly cancelled: boolean;
+}
+
+export const keys = {
+  job: (name: string): BatchKey => ['job', name],
+  schedule: (name: string): BatchKey => ['schedule', name],
+  version: (name: string, version: number): BatchKey => ['version', name, version],
+  run: (id: string): BatchKey => ['run', id],
+  task: (run: string, task: string, index: number | null): BatchKey => [
+    'task',
+    run,
+    task,
+    index ?? -1,
+  ],
+  numbered: (job: string, n: number): BatchKey => ['runs', job, n],
+  given: (run: string): BatchKey => ['given', run],
+  partition: (job: string, id: string): BatchKey => ['partition', job, id],
+  cursor: (job: string, task: string): BatchKey => ['cursor', job, task],
+  breaker: (job: string, task: string): BatchKey => ['breaker', job, task],
+  quality: (job: string, task: string): BatchKey => ['quality', job, task],
+  dataset: (name: string, partition: string): BatchKey => ['dataset', name, partition],
+  command: (id: string): BatchKey => ['command', id],
+  backfill: (id: string): BatchKey => ['backfill', id],
+} as const;
