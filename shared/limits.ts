@@ -49,6 +49,26 @@ export const limits = {
   watermarkTopicsMax: 10_000,
   /** One job document as text. */
   definitionBytesMax: 256 * KiB,
+  /** Tasks of one batch job; a document with more is refused. */
+  tasksPerJobMax: 1000,
+  /** Keys of a job's `partition`; a document with more is refused. */
+  partitionKeysMax: 1000,
+  /** Items of one `forEach`; more fail the task that made the list, as `for_each_too_long`. */
+  forEachItemsMax: 1024,
+  /** The output of one task instance as JSON; a larger one fails the attempt, `output_too_large`. */
+  taskOutputBytesMax: 64 * KiB,
+  /** `Retry-After` of an answer, as far as it is honoured; a longer one is cut to it. */
+  retryAfterMsMax: 3_600_000,
+  /** Attempts of one instance that the agent's stops may interrupt; one more fails it. */
+  interruptedAttemptsMax: 10,
+  /** What a minute of waiting adds to the priority of a run or task: nothing starves. */
+  agingPerMinute: 1,
+  /** After this wait of a task for its cost, smaller ones no longer pass it: room is kept for it. */
+  admissionReserveAfterMs: 60_000,
+  /** Attempts that a document may ask for. */
+  taskAttemptsMax: 1000,
+  /** Texts and values that the templates of one task give; more fails it, as `template_value`. */
+  renderedConfigCharsMax: 4 * MiB,
   /** Expression text, nodes and cost per evaluation (expressions/). */
   expressionCharsMax: 4096,
   expressionNodesMax: 500,
@@ -65,6 +85,30 @@ export const limits = {
   eventsKeptMsMax: 30 * 86_400_000,
   eventsKeptRowsMax: 1_000_000,
   auditRowsMax: 1_000_000,
+  /** Runs of batch jobs that the control plane keeps, with their tasks; the oldest go, counted. */
+  runsKeptMsMax: 90 * 86_400_000,
+  runsKeptRowsMax: 200_000,
+  /** Instances of tasks over all runs; beyond it the oldest runs go, with theirs. */
+  runTasksKeptRowsMax: 4_000_000,
+  /** Output of one task there, as JSON; a larger one is kept as `{ "truncated": true, "bytes" }`. */
+  taskOutputStoredBytesMax: 16 * KiB,
+  /** Devices that one request of the API commands; more are refused. */
+  commandAgentsMax: 1000,
+  /** Commands that wait for a device's answer; more are refused, counted. */
+  commandsWaitingMax: 10_000,
+  /** Lines of a run's log in one answer; the rest is asked for with the last line's number. */
+  logLinesMax: 1000,
   /** HTTP request bodies of the API. */
   httpBodyBytesMax: 1 * MiB,
+  /**
+   * Rows that a task makes, as a file of JSON lines: bytes, columns, and bytes of one row; and the
+   * rows that `results` of one attempt may send. More fails the attempt, class `resources`.
+   */
+  tableBytesMax: 1024 * MiB,
+  tableColumnsMax: 1000,
+  tableRowBytesMax: 4 * MiB,
+  tableResultsMax: 10_000,
+  /** Rows shown in `tasks.<id>.output`; more rows, or more bytes as JSON: none are shown. */
+  outputRowsMax: 1000,
+  outputRowsBytesMax: 32 * KiB,
 } as const;

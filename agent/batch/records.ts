@@ -52,7 +52,12 @@ export interface RunRecord {
   readonly endedAt: number | null;
   readonly state: RunState;
   /** A cancel was asked for and its attempts have not all ended. */
-  readonly cancelling: { readonly reason: string; readonly at: number } | null;
+  readonly cancelling: {
+    readonly reason: string;
+    readonly at: number;
+    /** Asked for again: teardown tasks end too. */
+    readonly force: boolean;
+  } | null;
   readonly error: RunError | null;
   /** Given with the run, over the job's. */
   readonly parameters: Readonly<Record<string, unknown>>;
@@ -72,6 +77,8 @@ export interface TaskRecord {
   readonly state: TaskState;
   /** Attempts begun in this try of the run. */
   readonly attempt: number;
+  /** Those of them that ended because the agent stopped: they have a bound of their own. */
+  readonly interrupted: number;
   readonly startedAt: number | null;
   readonly endedAt: number | null;
   /** `ready` and not before this: the pause of a retry. */
@@ -83,6 +90,8 @@ export interface TaskRecord {
   readonly error: RunError | null;
   /** Set by hand. */
   readonly marked: boolean;
+  /** What `branch` chose when the task succeeded; null where there is none. */
+  readonly chosen: readonly string[] | null;
   /** Of a task with `forEach`: the item; of the task itself, once expanded, how many there are. */
   readonly item: Json;
   readonly items: number | null;
