@@ -56,6 +56,8 @@ export interface DatasetWrite {
   readonly table: TableRef;
   /** Also as rows to the control plane. */
   readonly deliver: boolean;
+  /** Column whose value is the key of a delivered row; absent: they have none. */
+  readonly key?: string;
 }
 
 /** A row for the control plane. */

@@ -1,5 +1,17 @@
 /** Every kind of task. An explicit list: importing a task registers nothing. */
 import type { TaskSpec } from '../task-definition.ts';
+import { commandTask } from './command.ts';
+import { extractTask } from './extract.ts';
+import { httpTask } from './http.ts';
+import { loadTask } from './load.ts';
+import { publishTask } from './publish.ts';
 import { valueTask } from './value.ts';
 
-export const tasks: readonly TaskSpec[] = [valueTask];
+export const tasks: readonly TaskSpec[] = [
+  valueTask,
+  extractTask,
+  loadTask,
+  httpTask,
+  commandTask,
+  publishTask,
+];
