@@ -13,8 +13,15 @@ export interface Tables {
    * Throws a `TaskError` (`resources`) beyond `limits.tableBytesMax`.
    */
   write(context: TaskContext, rows: AsyncIterable<Row> | Iterable<Row>): Promise<TableRef>;
-  /** Takes over a file of JSON lines that a child has written, by rename. */
-  adopt(context: TaskContext, file: string): Promise<TableRef>;
+  /**
+   * Takes over a file of JSON lines in the scratch directory, flushed by whoever wrote it, by
+   * rename. Without `known` it is read through.
+   */
+  adopt(
+    context: TaskContext,
+    file: string,
+    known?: Pick<TableRef, 'rows' | 'columns'>,
+  ): Promise<TableRef>;
   /** In chunks, so that the event loop runs between them. */
   read(table: TableRef): AsyncIterable<readonly Row[]>;
   /** Absolute path, for children. */
@@ -32,6 +39,8 @@ export interface JournalRange {
    * range asks nothing of the journal's completeness.
    */
   readonly fromBlock?: number;
+  /** From when on the journal must be whole; default: `fromMs`, where that is a bound. */
+  readonly neededFromMs?: number;
 }
 
 export interface JournalRows {
@@ -71,6 +80,8 @@ export interface ChildRequest {
   readonly body: unknown;
   /** Resident memory at which the child is ended; it is told to stay below it too. */
   readonly memoryBytesMax: number;
+  /** Answers what the child asks on its way; what it throws ends the child and the request. */
+  readonly answer?: (question: unknown) => Promise<unknown>;
 }
 
 /** Work that must not harm the agent, in a process of its own. */
