@@ -98,6 +98,27 @@ export const limits = {
   commandsWaitingMax: 10_000,
   /** Lines of a run's log in one answer; the rest is asked for with the last line's number. */
   logLinesMax: 1000,
+  /** Ended runs of one job that a device keeps, with tables and logs; the oldest go first. */
+  batchRunsKeptMax: 200,
+  batchRunsKeptMsMax: 30 * 86_400_000,
+  /** Runs of one job that wait on a device; a time that would add one is counted, `queue_full`. */
+  batchRunsQueuedMax: 1000,
+  /** Answers to commands that a device remembers, for when one comes again; the oldest go. */
+  batchCommandsKeptMax: 1000,
+  batchCommandsKeptMsMax: 86_400_000,
+  /** Partitions of one backfill; a range with more is refused. */
+  backfillPartitionsMax: 10_000,
+  /** Log of one run, and one text in it; drop-newest, counted in its last line. */
+  runLogBytesMax: 1 * MiB,
+  runLogTextCharsMax: 16 * KiB,
+  /** Logs of all runs of a device; those of the oldest runs go first. */
+  runLogsBytesMax: 64 * MiB,
+  /** Measurements that a task keeps for later runs (`quality`); the oldest go first. */
+  taskHistoryMax: 1000,
+  /** Dead rows of one attempt; the rest is counted in the run's log. */
+  taskDeadRowsMax: 1000,
+  /** What an attempt has to end after it was told to; then it counts as ended. */
+  attemptGraceMs: 10_000,
   /** HTTP request bodies of the API. */
   httpBodyBytesMax: 1 * MiB,
   /**

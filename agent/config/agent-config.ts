@@ -65,6 +65,29 @@ const link = strict({
     .describe('Rate limit of a metered link to the control plane; alerts go first. Absent: none.'),
 });
 
+const batch = strict({
+  tasksMax: z
+    .number()
+    .int()
+    .min(1)
+    .max(1000)
+    .default(4)
+    .describe('Tasks of batch jobs that run at the same time.'),
+  memory: size
+    .prefault('256MiB')
+    .describe('Sum of the memory that running tasks state as their cost.'),
+  cpu: z
+    .number()
+    .positive()
+    .max(1024)
+    .optional()
+    .describe('The same of cores. Absent: the cores of the device.'),
+  pools: z
+    .record(z.string().min(1).max(100), z.number().int().min(0).max(1000))
+    .default({})
+    .describe('Slots of the pools that tasks name. Example: `{ database: 1 }`.'),
+});
+
 export const agentConfig = strict({
   apiVersion: z.literal('runnel/v1'),
   kind: z.literal('AgentConfig'),
@@ -75,6 +98,7 @@ export const agentConfig = strict({
     .describe('Default broker: what an mqtt source or sink without url uses.'),
   store: store.prefault({}),
   link: link.prefault({}),
+  batch: batch.prefault({}).describe('What the tasks of batch jobs may take together.'),
   metrics: z
     .strictObject({ listen: hostPort })
     .optional()

@@ -42,6 +42,9 @@ export const agentPolicy = strict({
       memory: size.optional().describe('Above it the condition resources says so.'),
       disk: size.optional().describe('Upper bound of store.budget in agent.yaml.'),
       bytesPerSecond: size.optional().describe('Upper bound of link.bytesPerSecond.'),
+      tasks: z.number().int().min(1).optional().describe('Upper bound of batch.tasksMax.'),
+      taskMemory: size.optional().describe('Upper bound of batch.memory in agent.yaml.'),
+      taskCpu: z.number().positive().optional().describe('Upper bound of batch.cpu, in cores.'),
     })
     .prefault({}),
 });

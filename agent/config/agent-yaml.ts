@@ -75,6 +75,9 @@ store: { budget: 1GiB, journal: 256MiB, outbox: 128MiB }
 # A metered link to the control plane: alerts go first, results wait.
 # link: { bytesPerSecond: 64KiB }
 
+# What tasks of batch jobs may take together, and slots of the pools that they name.
+# batch: { tasksMax: 4, memory: 256MiB, cpu: 1, pools: { database: 1 } }
+
 # Prometheus metrics, on loopback unless you say otherwise.
 # metrics: { listen: "127.0.0.1:9464" }
 

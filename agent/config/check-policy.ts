@@ -17,7 +17,7 @@ export function checkPolicy(
   policy: AgentPolicy,
   dataDir: string,
 ): readonly string[] {
-  const check = new Check(policy, dataDir);
+  const check = new PolicyCheck(policy, dataDir);
   for (const [alias, source] of Object.entries(job.sources)) {
     const where = `sources.${alias}`;
     check.kind(where, 'source', source.kind, policy.sources);
@@ -41,7 +41,8 @@ interface BrokerSettings {
   readonly key?: string | undefined;
 }
 
-class Check {
+/** Gathers every reason of one judgement; `where` is the place in the document. */
+export class PolicyCheck {
   readonly reasons: string[] = [];
   readonly #policy: AgentPolicy;
   readonly #dataDir: string;
@@ -76,6 +77,15 @@ class Check {
     this.reasons.push(
       `${where}: policy.yaml does not allow the environment variable ${name} as a credential ` +
         `(env: ${this.#policy.env.join(', ') || 'none'})`,
+    );
+  }
+
+  command(where: string, program: string): void {
+    const { commands } = this.#policy;
+    if (commands.includes(program)) return;
+    this.reasons.push(
+      `${where}: policy.yaml does not allow the program ${program} ` +
+        `(commands: ${commands.join(', ') || 'none'})`,
     );
   }
 

@@ -17,6 +17,8 @@ export interface DataFiles {
   readonly trust: string;
   /** The signed document that was accepted last. */
   readonly desired: string;
+  /** Rows, logs and scratch space of batch jobs (batch/tables/table-files.ts). */
+  readonly batchDir: string;
 }
 
 export function dataFiles(dataDir: string): DataFiles {
@@ -30,6 +32,7 @@ export function dataFiles(dataDir: string): DataFiles {
     credentials: join(identityDir, 'credentials.json'),
     trust: join(identityDir, 'trust.json'),
     desired: join(identityDir, 'desired.json'),
+    batchDir: join(dataDir, 'batch'),
   };
 }
 
@@ -39,5 +42,6 @@ export const OWN_NAMES: readonly RegExp[] = [
   /^policy\.yaml/,
   /^identity$/,
   /^store/,
+  /^batch$/,
   /^\./,
 ];

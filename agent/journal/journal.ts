@@ -33,6 +33,7 @@ interface Kept {
 export class Journal {
   readonly #store: CheckpointStore;
   readonly #budget: JournalBudget;
+  #historyMs = 0;
   #reliefBytes = Infinity;
   #reliefEndsRunMs = 0;
   /** The oldest block kept; undefined while the journal is empty. */
@@ -84,6 +85,24 @@ export class Journal {
 
   get firstOffset(): Offset {
     return { block: this.#kept?.first ?? this.#next, index: 0 };
+  }
+
+  /**
+   * Every record that arrived at this time or later is there; -Infinity when none was ever dropped.
+   */
+  get completeFromMs(): number {
+    const kept = this.#kept;
+    if (kept === undefined) return this.#records === 0 ? -Infinity : this.#now + 1;
+    // What was dropped may have come in the first millisecond of what was kept.
+    return kept.firstHeader.recordsBefore === 0 ? -Infinity : kept.firstHeader.nowFirst + 1;
+  }
+
+  /**
+   * Keeps at least this much running time, as far as the bytes allow: the `history` of batch jobs.
+   * Wall-clock time passes at least as fast, so what arrived in the last `ms` is kept with it.
+   */
+  keepMs(ms: number): void {
+    this.#historyMs = ms;
   }
 
   /** Records of all time before the oldest block kept. */
@@ -141,11 +160,12 @@ export class Journal {
     const bytesMax = relieved
       ? Math.min(this.#budget.bytesMax, this.#reliefBytes)
       : this.#budget.bytesMax;
+    const ageMsMax = Math.max(this.#budget.ageMsMax, this.#historyMs);
     const droppedMax = relieved ? DROPPED_IN_RELIEF_MAX : DROPPED_PER_COMMIT_MAX;
     while (kept !== undefined && dropped < droppedMax) {
       const { first, firstHeader } = kept;
       const tooBig = this.#bytes - firstHeader.bytesBefore > bytesMax;
-      const tooOld = this.#runMs - firstHeader.runMs > this.#budget.ageMsMax;
+      const tooOld = this.#runMs - firstHeader.runMs > ageMsMax;
       if (!tooBig && !tooOld) break;
       if (first >= keepFrom || first + 1 >= this.#next || this.#staged.has(first)) break;
       tx.remove('journal', first);
