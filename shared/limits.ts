@@ -132,4 +132,24 @@ export const limits = {
   /** Rows shown in `tasks.<id>.output`; more rows, or more bytes as JSON: none are shown. */
   outputRowsMax: 1000,
   outputRowsBytesMax: 32 * KiB,
+  /** The shortest `every` of a schedule; a shorter one is refused with the job. */
+  scheduleIntervalMsMin: 1000,
+  /**
+   * Runs that one catch-up after an outage starts; the newest are kept, the older ones counted as
+   * `catch_up_max`.
+   */
+  scheduleCatchUpRunsMax: 1000,
+  /**
+   * Periods and groups that one attempt of a rollup holds; more: the attempt fails (`resources`).
+   */
+  rollupPeriodsMax: 1000,
+  rollupGroupsMax: 100_000,
+  /** Rows that a check `unique` can tell apart, 16 bytes each; more: the attempt fails. */
+  uniqueRowsMax: 2_000_000,
+  /** Measures of earlier partitions that one quality task keeps; the oldest go first. */
+  qualityHistoryMax: 100,
+  /** Partitions or files that one attempt of a purge deletes; the rest waits for the next. */
+  purgeItemsMax: 10_000,
+  /** Rows that a transform sorts in memory; more are sorted in parts on disk, and merged. */
+  sortRowsMax: 20_000,
 } as const;
