@@ -135,11 +135,13 @@ export class RowLane {
 
   /**
    * The oldest rows that are not acknowledged, at least one however large, and what was dropped
-   * among them; undefined when there is neither. Asking again gives them again.
+   * among them; undefined when there is neither. Asking again gives them again. Rows up to `beyond`
+   * are left out: they were delivered, and the mark that says so is not on disk yet.
    */
-  read(rowsMax: number, bytesMax: number): LaneBlock | undefined {
-    if (this.drained) return undefined;
-    const { mark, next } = this.#flushed;
+  read(rowsMax: number, bytesMax: number, beyond = 0): LaneBlock | undefined {
+    if (this.drained || beyond >= this.#flushed.next - 1) return undefined;
+    const { next } = this.#flushed;
+    const mark = Math.max(this.#flushed.mark, beyond);
     const rows: { seq: number; text: string }[] = [];
     let bytes = 0;
     let complete = true;

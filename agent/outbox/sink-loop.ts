@@ -1,6 +1,8 @@
 /**
  * The delivery loop of one local sink: opens it with the committed state, hands it the rows of its
- * lane in order, commits mark and state together, and goes on.
+ * lane in order, commits mark and state together, and goes on. A sink without state gets the next
+ * rows while the mark of the last ones is being committed; a mark that fails has them delivered
+ * again.
  *
  * A failure closes the sink, waits with backoff and jitter behind the circuit breaker, and opens it
  * again with what is committed. What the sink refuses for good (some rows: `RejectedRows`; all of
@@ -64,6 +66,11 @@ export class SinkLoop {
   #pending: Extra | undefined;
   /** Refused for good, by seq, and not yet passed over by a commit. */
   readonly #refused = new Map<number, RefusedRow>();
+  /** Highest seq that was delivered while its mark may not be on disk yet. */
+  #delivered = 0;
+  /** The commit of the last mark; undefined once it is on disk. */
+  #marking: Promise<void> | undefined;
+  #markError: unknown;
 
   constructor(options: SinkLoopOptions) {
     this.#options = options;
@@ -102,13 +109,15 @@ export class SinkLoop {
         await this.#failed(error);
       }
     }
+    await this.#marking;
     await this.#closeSink();
   }
 
   /** Delivers one block; false when there is none. */
   async #step(): Promise<boolean> {
     const { rows, clock, random } = this.#options;
-    const block = rows.read(ROWS_MAX, BYTES_MAX);
+    this.#throwMarkError();
+    const block = rows.read(ROWS_MAX, BYTES_MAX, this.#delivered);
     if (block === undefined) return false;
     await this.#pause(jittered(random, openForMs(this.#breaker, clock.now())));
     if (this.#abort.signal.aborted) return false;
@@ -130,8 +139,36 @@ export class SinkLoop {
       return true;
     }
     this.#breaker = transition(this.#breaker, 'delivered', clock.now());
-    await this.#commit(block.last, state);
+    if (sink.isStateless === true && this.#refused.size === 0) this.#mark(block.last);
+    else await this.#commit(block.last, state);
     return true;
+  }
+
+  /** One commit of marks at a time: what is delivered meanwhile goes into the next. */
+  #mark(seq: number): void {
+    this.#throwMarkError();
+    this.#delivered = seq;
+    this.#marking ??= this.#commitMarks();
+  }
+
+  async #commitMarks(): Promise<void> {
+    try {
+      for (let marked = 0; marked < this.#delivered;) {
+        marked = this.#delivered;
+        await this.#commit(marked, null);
+      }
+    } catch (error) {
+      this.#markError = error;
+      this.#delivered = 0;
+      this.wake();
+    }
+    this.#marking = undefined;
+  }
+
+  #throwMarkError(): void {
+    const error = this.#markError;
+    this.#markError = undefined;
+    if (error !== undefined) throw error;
   }
 
   /** One commit holds the mark, the sink's state and the dead letters up to it. */
@@ -141,7 +178,7 @@ export class SinkLoop {
     for (const [seq, refused] of this.#refused) if (seq <= mark) this.#bury(refused);
     rows.acknowledge(mark);
     await commit();
-    this.#refused.clear();
+    for (const seq of this.#refused.keys()) if (seq <= mark) this.#refused.delete(seq);
     conditions.clear(conditionType(id));
   }
 
@@ -170,6 +207,9 @@ export class SinkLoop {
 
   async #failed(error: unknown): Promise<void> {
     const { clock, random, log, conditions, id, local, rows } = this.#options;
+    await this.#marking;
+    this.#markError = undefined;
+    this.#delivered = 0;
     await this.#closeSink();
     // The letters of a commit that failed are gone: the sink will refuse these rows again.
     this.#refused.clear();
@@ -214,7 +254,8 @@ export class SinkLoop {
   }
 
   async #wait(): Promise<void> {
-    if (!this.#options.rows.drained) return;
+    const { rows } = this.#options;
+    if (this.#markError !== undefined || rows.read(1, 1, this.#delivered) !== undefined) return;
     await new Promise<void>((resolve) => {
       this.#wakeUp = resolve;
     });

@@ -25,6 +25,7 @@ export interface Outlet {
 
 export class MqttSink implements Sink {
   readonly kind = 'mqtt';
+  readonly isStateless = true;
   readonly #config: Pick<MqttSinkConfig, 'topic' | 'qos' | 'retain'>;
   readonly #join: () => Outlet;
   #outlet: Outlet | null = null;

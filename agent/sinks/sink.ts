@@ -49,6 +49,11 @@ export interface SinkContext {
 
 export interface Sink {
   readonly kind: string;
+  /**
+   * It has no state: the loop goes on with the next rows while the mark of the last is on its way
+   * to the disk, so that an alert does not wait for a flush.
+   */
+  readonly isStateless?: boolean;
   /** Opens and brings the target back to the committed state. Errors: retried with backoff. */
   open(context: SinkContext): Promise<void>;
   /**
