@@ -157,7 +157,8 @@ export const textFunctions: readonly FunctionSpec[] = [
   },
 ];
 
-function compilePattern(pattern: string): RE2JS {
+/** Throws an error that says what is wrong with the pattern, or that it is too large. */
+export function compilePattern(pattern: string): RE2JS {
   const compiled = RE2JS.compile(pattern);
   if (compiled.programSize() > limits.expressionPatternSizeMax) {
     throw new RE2JSSyntaxException('the pattern is too large', pattern);

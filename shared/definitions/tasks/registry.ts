@@ -1,10 +1,15 @@
 /** Every kind of task. An explicit list: importing a task registers nothing. */
 import type { TaskSpec } from '../task-definition.ts';
 import { commandTask } from './command.ts';
+import { compactTask } from './compact.ts';
 import { extractTask } from './extract.ts';
 import { httpTask } from './http.ts';
 import { loadTask } from './load.ts';
 import { publishTask } from './publish.ts';
+import { purgeTask } from './purge.ts';
+import { qualityTask } from './quality.ts';
+import { rollupTask } from './rollup.ts';
+import { transformTask } from './transform.ts';
 import { valueTask } from './value.ts';
 
 export const tasks: readonly TaskSpec[] = [
@@ -14,4 +19,9 @@ export const tasks: readonly TaskSpec[] = [
   httpTask,
   commandTask,
   publishTask,
+  transformTask,
+  qualityTask,
+  rollupTask,
+  purgeTask,
+  compactTask,
 ];

@@ -15,6 +15,13 @@ import type { Accumulator, Tally } from './aggregate.ts';
 export interface PlannedAccumulator {
   readonly accumulator: Accumulator;
   readonly argument: number;
+  /** The call as text: equal calls have equal state. */
+  readonly call: string;
+  /** Its part of a tally. */
+  readonly numberAt: number;
+  readonly numbers: number;
+  readonly cellAt: number;
+  readonly cells: number;
 }
 
 export interface PlannedArgument {

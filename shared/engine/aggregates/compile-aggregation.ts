@@ -96,10 +96,13 @@ class Compiler {
     if (known !== undefined) return known;
     const argument = given === 0 ? -1 : this.argument(call.arguments[0]!, spec, path);
     const index = this.accumulators.length;
+    const { numbers, cells } = spec;
+    const place = { numberAt: this.numbers, numbers, cellAt: this.cells, cells };
     const accumulator = spec.create(this.numbers, this.cells, constants);
-    this.numbers += spec.numbers;
-    this.cells += spec.cells;
-    this.accumulators.push({ accumulator, argument });
+    this.numbers += numbers;
+    this.cells += cells;
+    const text = `${call.name}(${call.arguments.join(', ')})`;
+    this.accumulators.push({ accumulator, argument, call: text, ...place });
     this.accumulatorAt.set(identity, index);
     return index;
   }
