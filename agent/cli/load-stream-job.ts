@@ -1,7 +1,7 @@
 /** A stream job from a file, with the parameters of a command line, compiled to run here. */
 import { readFile } from 'node:fs/promises';
 import { effectiveParameters } from '@runnel/shared/definitions/parameters.ts';
-import { type ParsedJob, parseJob } from '@runnel/shared/definitions/parse-job.ts';
+import { type ParsedJob, parseJob, streamJobOf } from '@runnel/shared/definitions/parse-job.ts';
 import { parsePath } from '@runnel/shared/definitions/path.ts';
 import {
   compileStreamJob,
@@ -19,13 +19,16 @@ export interface LoadedJob {
 /** Throws `RunnelError`; a document that does not pass is a `DefinitionError`. */
 export async function loadStreamJob(file: string): Promise<LoadedJob> {
   const parsed = parseJob(await readText(file), { file });
+  if (parsed.job.kind === 'BatchJob') {
+    throw new RunnelError('usage', `${file}: this is a batch job; only stream jobs can run here`);
+  }
   return {
     parsed,
     program(given) {
       const { values, issues } = effectiveParameters(parsed.job.parameters, given);
       if (issues.length > 0) throw new DefinitionError(issues);
       try {
-        return compileStreamJob(parsed.job, values);
+        return compileStreamJob(streamJobOf(parsed.job), values);
       } catch (error) {
         if (!(error instanceof DefinitionError)) throw error;
         throw new DefinitionError(

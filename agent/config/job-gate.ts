@@ -40,7 +40,9 @@ export function gateJobs(
 
 function reasonsAgainst(job: DesiredJob, policy: AgentPolicy, dataDir: string): readonly string[] {
   try {
-    return checkPolicy(parseJobDocument(job.document), policy, dataDir);
+    const parsed = parseJobDocument(job.document);
+    const sinks = parsed.kind === 'StreamJob' ? parsed.sinks : [];
+    return checkPolicy({ sources: parsed.sources, sinks }, policy, dataDir);
   } catch (error) {
     if (error instanceof DefinitionError) return [];
     throw error;

@@ -1,17 +1,16 @@
 /** A desired job to what the hosts run: document checked, expressions and operators compiled. */
-import { effectiveParameters } from '@runnel/shared/definitions/parameters.ts';
-import { parseJobDocument } from '@runnel/shared/definitions/parse-job.ts';
+import { parseJobDocument, streamJobOf } from '@runnel/shared/definitions/parse-job.ts';
 import type { SinkDefinition } from '@runnel/shared/definitions/sinks/registry.ts';
 import type { StreamJob } from '@runnel/shared/definitions/stream-job.ts';
 import { compileStreamJob } from '@runnel/shared/engine/compile-stream-job.ts';
-import { DefinitionError } from '@runnel/shared/errors.ts';
 import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
+import { jobParameters } from './job-parameters.ts';
 import type { RunnableJob, RunnableSink } from './runnable-job.ts';
 
 /** Throws `DefinitionError`. */
 export function compileJob(desired: DesiredJob): RunnableJob {
-  const job = parseJobDocument(desired.document);
-  const program = compileStreamJob(job, parametersOf(job, desired.parameters));
+  const job = streamJobOf(parseJobDocument(desired.document));
+  const program = compileStreamJob(job, jobParameters(job.parameters, desired.parameters));
   return {
     sources: Object.values(job.sources).map((definition) => ({
       alias: definition.alias,
@@ -42,21 +41,4 @@ function runnableSink(job: StreamJob, sink: SinkDefinition): RunnableSink {
     case 'file':
       return { to: 'local', definition: sink, urgent };
   }
-}
-
-/** Desired parameters are effective already (a duration is in milliseconds), or as people wrote. */
-function parametersOf(
-  job: StreamJob,
-  given: Readonly<Record<string, unknown>>,
-): Readonly<Record<string, unknown>> {
-  const written: Record<string, unknown> = {};
-  const ready: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(given)) {
-    const isReady = job.parameters[name]?.type === 'duration' && typeof value === 'number';
-    if (isReady) ready[name] = value;
-    written[name] = isReady ? 0 : value;
-  }
-  const { values, issues } = effectiveParameters(job.parameters, written);
-  if (issues.length > 0) throw new DefinitionError(issues);
-  return { ...values, ...ready };
 }

@@ -3,6 +3,7 @@
  * shape, its references, its expressions and their types.
  */
 import { canonicalJson, contentHash } from '@runnel/shared/definitions/canonical-json.ts';
+import { compileBatchJob } from '@runnel/shared/definitions/compile-batch-job.ts';
 import { sampleParameters } from '@runnel/shared/definitions/parameters.ts';
 import { parseJob } from '@runnel/shared/definitions/parse-job.ts';
 import { withLocations } from '@runnel/shared/definitions/yaml-document.ts';
@@ -26,7 +27,8 @@ export function checkDefinition(text: string): CheckedDefinition {
   const parsed = parseJob(text);
   const { job, document } = parsed;
   try {
-    compileStreamJob(job, sampleParameters(job.parameters));
+    if (job.kind === 'StreamJob') compileStreamJob(job, sampleParameters(job.parameters));
+    else compileBatchJob(job, sampleParameters(job.parameters));
   } catch (error) {
     if (!(error instanceof DefinitionError)) throw error;
     throw new DefinitionError(withLocations(error.issues, (path) => parsed.locate(path)));

@@ -138,8 +138,8 @@ export interface TaskDefinition {
   readonly when: string | null;
   /** Gives the id, or a list of ids, of the direct dependents that go on; the others are skipped. */
   readonly branch: string | null;
-  /** Gives the list whose items make the instances of the task. */
-  readonly forEach: string | null;
+  /** Gives the list whose items make the instances of the task; or the list, with templates. */
+  readonly forEach: string | readonly Json[] | null;
   /** Instances of this task in one run at the same time. */
   readonly parallel: number | null;
   /** Key of tasks/registry.ts; `none` for a task that only joins or branches. */

@@ -47,7 +47,7 @@ export interface CompiledTask {
   readonly isLeaf: boolean;
   /** Throw `RunnelError`s whose message names the expression. */
   readonly when: ((scope: TaskScope) => boolean) | null;
-  /** Ids of direct dependents. */
+  /** Ids of direct dependents. Evaluated when the task has succeeded: `tasks` holds it too. */
   readonly branch: ((scope: TaskScope) => readonly string[]) | null;
   /** Ids of tasks whose output the list is made of. */
   readonly forEach: {

@@ -9,14 +9,19 @@ import { z } from 'zod';
 import type { Json } from '../engine/record.ts';
 import { DefinitionError, type DefinitionIssue } from '../errors.ts';
 import { suggestion } from '../expressions/suggest.ts';
+import type { BatchJob } from './batch-job.ts';
+import { parseBatchJob } from './parse-batch-job.ts';
 import { parseStreamJob } from './parse-stream-job.ts';
 import type { Path } from './path.ts';
 import { API_VERSION, type StreamJob } from './stream-job.ts';
 import { issueAt, parseAt } from './strict.ts';
 import { type Position, readDocuments, type TextDocument, withLocations } from './yaml-document.ts';
 
+/** Discriminated by `kind`. */
+export type AnyJob = StreamJob | BatchJob;
+
 export interface ParsedJob {
-  readonly job: StreamJob;
+  readonly job: AnyJob;
   /** The document as parsed JSON, defaults not filled in: what versions and hashes are made of. */
   readonly document: Json;
   /** Its own text, without the other documents of a file. */
@@ -83,11 +88,18 @@ function inFile<T>(file: string | undefined, read: () => T): T {
 }
 
 /** A document that came as JSON: of a request, or of desired state. Throws `DefinitionError`. */
-export function parseJobDocument(document: unknown): StreamJob {
+export function parseJobDocument(document: unknown): AnyJob {
   const issues: DefinitionIssue[] = [];
   const job = parseAnyJob(document, issues);
   if (job === undefined || issues.length > 0) throw new DefinitionError(issues);
   return job;
+}
+
+/** For what runs stream jobs alone. Throws `DefinitionError`. */
+export function streamJobOf(job: AnyJob): StreamJob {
+  if (job.kind === 'StreamJob') return job;
+  const message = 'this is a batch job, where a stream job is needed';
+  throw new DefinitionError([issueAt(['kind'], message)]);
 }
 
 function parsed(document: TextDocument): ParsedJob {
@@ -101,7 +113,9 @@ function parsed(document: TextDocument): ParsedJob {
   }
 }
 
-function parseAnyJob(document: unknown, issues: DefinitionIssue[]): StreamJob | undefined {
+const KINDS = ['StreamJob', 'BatchJob'];
+
+function parseAnyJob(document: unknown, issues: DefinitionIssue[]): AnyJob | undefined {
   const record = parseAt(z.record(z.string(), z.unknown()), document, [], issues);
   if (record === undefined) return undefined;
   const { apiVersion, kind } = record;
@@ -116,13 +130,13 @@ function parseAnyJob(document: unknown, issues: DefinitionIssue[]): StreamJob | 
     );
     return undefined;
   }
-  if (kind === 'BatchJob') {
-    const message = 'this release runs stream jobs; batch jobs come with the next one';
-    issues.push(issueAt(['kind'], message, 'kind: StreamJob'));
-    return undefined;
-  }
-  if (typeof kind === 'string' && kind !== 'StreamJob') {
-    issues.push(issueAt(['kind'], `"${kind}" is no kind of job`, suggestion(kind, ['StreamJob'])));
+  if (kind === 'BatchJob') return parseBatchJob(record, issues);
+  if (kind !== 'StreamJob') {
+    issues.push(
+      typeof kind === 'string'
+        ? issueAt(['kind'], `"${kind}" is no kind of job`, suggestion(kind, KINDS))
+        : issueAt(['kind'], `is missing: ${KINDS.join(' or ')}`),
+    );
     return undefined;
   }
   return parseStreamJob(record, issues);

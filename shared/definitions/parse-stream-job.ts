@@ -4,19 +4,17 @@
  */
 import { z } from 'zod';
 import type { Json } from '../engine/record.ts';
-import { type DefinitionIssue, RunnelError } from '../errors.ts';
-import { compileExpression } from '../expressions/compile-expression.ts';
+import type { DefinitionIssue } from '../errors.ts';
 import { suggestion } from '../expressions/suggest.ts';
 import type { JobName } from '../ids.ts';
-import { canonicalJson, contentHash } from './canonical-json.ts';
-import { sampleParameters } from './parameters.ts';
+import { canonicalJson } from './canonical-json.ts';
+import { aliasesOf, checkSourceExpressions, parseSources } from './parse-sources.ts';
 import type { Path } from './path.ts';
-import { commonSourceFields } from './source-definition.ts';
-import { type SourceDefinition, sources } from './sources/registry.ts';
+import { parseConfig, pickKind } from './pick-kind.ts';
 import { type SinkDefinition, sinks } from './sinks/registry.ts';
 import { parseSteps } from './step-schemas.ts';
 import { LATE, name, type StepDefinition, type StreamJob, streamJobFields } from './stream-job.ts';
-import { type Fields, issueAt, parseAt, strict } from './strict.ts';
+import { issueAt, parseAt, strict } from './strict.ts';
 
 const jobSchema = strict({
   ...streamJobFields,
@@ -24,8 +22,6 @@ const jobSchema = strict({
   steps: z.unknown().optional(),
   sinks: z.unknown().optional(),
 });
-
-export const commonSourceSchema = strict(commonSourceFields);
 
 /** Undefined when there are issues; they are added to `issues`. */
 export function parseStreamJob(
@@ -57,113 +53,6 @@ export function parseStreamJob(
     onLag: job.onLag,
     document: document as Json,
   };
-}
-
-const SOURCES_MAX = 32;
-
-function aliasesOf(input: unknown): string[] {
-  return typeof input === 'object' && input !== null ? Object.keys(input) : [];
-}
-
-function parseSources(
-  input: unknown,
-  issues: DefinitionIssue[],
-): Readonly<Record<string, SourceDefinition>> {
-  const record = parseAt(z.record(z.string(), z.unknown()), input, ['sources'], issues) ?? {};
-  const aliases = Object.keys(record);
-  if (input !== undefined && (aliases.length === 0 || aliases.length > SOURCES_MAX)) {
-    issues.push(issueAt(['sources'], `needs from 1 to ${SOURCES_MAX} sources`));
-  }
-  const parsed: Record<string, SourceDefinition> = {};
-  for (const alias of aliases) {
-    const path = ['sources', alias];
-    parseAt(name, alias, path, issues);
-    if (alias === LATE) issues.push(issueAt(path, '"late" names the late records'));
-    const source = parseSource(alias, record[alias], path, issues);
-    if (source !== undefined) parsed[alias] = source;
-  }
-  return parsed;
-}
-
-function parseSource(
-  alias: string,
-  raw: unknown,
-  path: Path,
-  issues: DefinitionIssue[],
-): SourceDefinition | undefined {
-  const record = parseAt(z.record(z.string(), z.unknown()), raw, path, issues);
-  if (record === undefined) return undefined;
-  const known = Object.keys(commonSourceFields);
-  const picked = pickKind(record, sources, known, { path, what: 'source' }, issues);
-  if (picked === undefined) return undefined;
-  const common = parseAt(commonSourceSchema, picked.rest, path, issues);
-  const config = parseConfig(picked.spec, picked.config, [...path, picked.spec.kind], issues);
-  if (common === undefined || config === undefined) return undefined;
-  const { kind } = picked.spec;
-  const definition = {
-    ...common,
-    alias,
-    time: common.time ?? null,
-    idleTimeout: common.idleTimeout ?? null,
-    identity: common.identity ?? null,
-    connectorFingerprint: contentHash({ kind, config }).slice(0, 32),
-    kind,
-    config,
-  };
-  return definition as SourceDefinition;
-}
-
-interface Spec {
-  readonly kind: string;
-  readonly fields: Fields;
-  readonly problem?: (config: never) => readonly [field: string, message: string] | undefined;
-}
-
-interface Picked<S extends Spec> {
-  readonly spec: S;
-  readonly config: unknown;
-  readonly rest: Readonly<Record<string, unknown>>;
-}
-
-/** The one key that names a kind, its value, and the other keys, which must be known. */
-function pickKind<S extends Spec>(
-  record: Readonly<Record<string, unknown>>,
-  specs: readonly S[],
-  common: readonly string[],
-  at: { readonly path: Path; readonly what: string },
-  issues: DefinitionIssue[],
-): Picked<S> | undefined {
-  const kinds = specs.map((spec) => spec.kind);
-  const keys = Object.keys(record);
-  const named = keys.filter((key) => kinds.includes(key));
-  const unknown = keys.filter((key) => !kinds.includes(key) && !common.includes(key));
-  for (const key of unknown) {
-    const names = named.length > 0 ? common : [...kinds, ...common];
-    issues.push(issueAt([...at.path, key], `unknown key "${key}"`, suggestion(key, names)));
-  }
-  const [kind] = named;
-  if (kind === undefined || named.length > 1) {
-    if (unknown.length > 0 && kind === undefined) return undefined;
-    const problem = kind === undefined ? 'has no kind' : `holds ${named.join(' and ')}`;
-    issues.push(issueAt(at.path, `the ${at.what} ${problem}`, `one of ${kinds.join(', ')}`));
-    return undefined;
-  }
-  const spec = specs.find((candidate) => candidate.kind === kind);
-  if (spec === undefined) return undefined;
-  const rest = Object.fromEntries(
-    Object.entries(record).filter(([key]) => common.includes(key) && key !== kind),
-  );
-  return { spec, config: record[kind], rest };
-}
-
-function parseConfig(spec: Spec, input: unknown, path: Path, issues: DefinitionIssue[]): unknown {
-  // `host:` and `alerts:` alone are null in YAML and mean the defaults.
-  const config = parseAt(strict(spec.fields), input ?? {}, path, issues);
-  if (config === undefined) return undefined;
-  const problem = spec.problem?.(config as never);
-  if (problem === undefined) return config;
-  issues.push(issueAt([...path, problem[0]], problem[1]));
-  return undefined;
 }
 
 function parseSinks(
@@ -229,25 +118,4 @@ function checkSinkStep(
   if (step === LATE || ids.includes(step)) return;
   const hint = suggestion(step, [...ids, LATE]);
   issues.push(issueAt(path, `no step is named "${step}"`, hint));
-}
-
-/** `time:` and `identity:` see the record, like every expression before an aggregation. */
-function checkSourceExpressions(
-  parsed: Readonly<Record<string, SourceDefinition>>,
-  parameters: StreamJob['parameters'],
-  issues: DefinitionIssue[],
-): void {
-  const options = { shape: { kind: 'record' }, parameters: sampleParameters(parameters) } as const;
-  for (const [alias, source] of Object.entries(parsed)) {
-    for (const field of ['time', 'identity'] as const) {
-      const text = source[field];
-      if (text === null) continue;
-      try {
-        compileExpression(text, options);
-      } catch (error) {
-        if (!(error instanceof RunnelError)) throw error;
-        issues.push(issueAt(['sources', alias, field], error.message, error.hint));
-      }
-    }
-  }
 }

@@ -23,7 +23,12 @@ export type Shape =
   /** A record of a source: `payload`, `topic`, `time`, `meta`, `params`. */
   | { readonly kind: 'record' }
   /** After an aggregation: its columns, `key`, `windowStart`, `windowEnd`, `time`, `params`. */
-  | { readonly kind: 'row'; readonly columns: Readonly<Record<string, ValueType>> };
+  | {
+      readonly kind: 'row';
+      readonly columns: Readonly<Record<string, ValueType>>;
+      /** Nothing but the columns and `params`: the expressions of a batch job. */
+      readonly columnsOnly?: true;
+    };
 
 /** What an expression is evaluated on; every `EngineRecord` is one. */
 export interface Subject {

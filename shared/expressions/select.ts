@@ -51,6 +51,9 @@ export function compileIdentifier(scope: Scope, ast: Extract<ASTNode, { op: 'id'
     const value = scope.parameters;
     return { type: 'map', text, run: () => value, constant: { value } };
   }
+  if (shape.kind === 'row' && shape.columnsOnly === true) {
+    return reject(ast, `unknown name "${name}"`, hintForName(scope, name));
+  }
   if (name === 'time') return { type: 'timestamp', text, run: (subject) => subject.time };
   if (shape.kind === 'record') {
     if (name === 'payload') return { type: 'dyn', text, run: (subject) => subject.payload };
@@ -66,8 +69,15 @@ export function compileIdentifier(scope: Scope, ast: Extract<ASTNode, { op: 'id'
 
 function hintForName(scope: Scope, name: string): string {
   const variables = scope.variables.map((variable) => variable.name);
-  if (scope.shape.kind === 'row') {
-    const columns = Object.keys(scope.shape.columns);
+  const { shape } = scope;
+  if (shape.kind === 'row') {
+    const columns = Object.keys(shape.columns);
+    if (shape.columnsOnly === true) {
+      if (Object.hasOwn(scope.parameters, name)) return `write params.${name}`;
+      return (
+        suggestion(name, [...columns, ...variables, 'params']) ?? `known: ${columns.join(', ')}`
+      );
+    }
     const known = [...columns, ...variables, ...ROW_NAMES, 'params'];
     const near = nearest(name, known);
     if (near !== undefined) return `did you mean "${near}"?`;

@@ -1,7 +1,7 @@
 /** Runs stream jobs in tests: straight through, or killed and restored after every entry. */
 import { decode, encode } from 'msgpackr';
 import { effectiveParameters } from '@runnel/shared/definitions/parameters.ts';
-import { parseJob } from '@runnel/shared/definitions/parse-job.ts';
+import { parseJob, streamJobOf } from '@runnel/shared/definitions/parse-job.ts';
 import {
   compileStreamJob,
   type StreamJobProgram,
@@ -22,7 +22,7 @@ export function compileYaml(
   yaml: string,
   given: Readonly<Record<string, unknown>> = {},
 ): StreamJobProgram {
-  const { job } = parseJob(yaml);
+  const job = streamJobOf(parseJob(yaml).job);
   return compileStreamJob(job, effectiveParameters(job.parameters, given).values);
 }
 

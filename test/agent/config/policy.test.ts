@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { parseJobDocument } from '@runnel/shared/definitions/parse-job.ts';
+import { parseJobDocument, streamJobOf } from '@runnel/shared/definitions/parse-job.ts';
 import { seededRandom } from '@runnel/shared/random.ts';
 import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
 import { agentPolicy, type AgentPolicy, defaultPolicy } from '@runnel/agent/config/agent-policy.ts';
@@ -35,7 +35,7 @@ function job(source: unknown, sink: unknown = { results: { dataset: 'd' } }): un
   };
 }
 const check = (document: unknown, given: AgentPolicy = defaultPolicy) =>
-  checkPolicy(parseJobDocument(document), given, dataDir);
+  checkPolicy(streamJobOf(parseJobDocument(document)), given, dataDir);
 
 describe('paths', () => {
   const refused = (path: string, allowed: string[] = []) => refusePath(path, dataDir, allowed);

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { compileStreamJob } from '@runnel/shared/engine/compile-stream-job.ts';
 import { effectiveParameters } from '@runnel/shared/definitions/parameters.ts';
-import { parseJobDocument } from '@runnel/shared/definitions/parse-job.ts';
+import { parseJobDocument, streamJobOf } from '@runnel/shared/definitions/parse-job.ts';
 import type { StreamJob } from '@runnel/shared/definitions/stream-job.ts';
 import { dryRun, dryRunEntry, type DryRunInput } from '@runnel/shared/engine/dry-run.ts';
 import { MemoryState } from '@runnel/shared/engine/memory-state.ts';
@@ -30,11 +30,11 @@ export const CASES = join(import.meta.dirname, '../../golden/cases');
 export function goldenJob(name: string): { document: unknown; job: StreamJob } {
   const text = readFileSync(join(CASES, name, 'job.yaml'), 'utf8');
   const written = parse(text) as { sinks?: { from: string }[] };
-  const last = parseJobDocument(written).steps.at(-1)?.id ?? '';
+  const last = streamJobOf(parseJobDocument(written)).steps.at(-1)?.id ?? '';
   const froms = written.sinks?.map(({ from }) => from) ?? [last, 'late'];
   const sinks = froms.map((from) => ({ from, results: { dataset: from } }));
   const document = { ...written, sinks };
-  return { document, job: parseJobDocument(document) };
+  return { document, job: streamJobOf(parseJobDocument(document)) };
 }
 
 export function goldenInput(name: string, sources: readonly string[]): InputLine[] {

@@ -6,7 +6,7 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { parseJobDocument } from '@runnel/shared/definitions/parse-job.ts';
+import { parseJobDocument, streamJobOf } from '@runnel/shared/definitions/parse-job.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { seededRandom } from '@runnel/shared/random.ts';
 import { compileJob } from '@runnel/agent/streams/compile-job.ts';
@@ -137,7 +137,7 @@ sinks:
 
 const mixed = Object.entries(MIXED).map(([name, steps]) => {
   const document = mixedDocument(steps);
-  return { name, document, job: parseJobDocument(document) };
+  return { name, document, job: streamJobOf(parseJobDocument(document)) };
 });
 const sourceId = compileJob(desiredOf(mixed[0]?.document, 'x')).sources[0]?.connector.id ?? '';
 

@@ -2,7 +2,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { parseJob, parseJobDocument, parseJobs } from '@runnel/shared/definitions/parse-job.ts';
+import {
+  parseJob,
+  parseJobDocument,
+  parseJobs,
+  streamJobOf,
+} from '@runnel/shared/definitions/parse-job.ts';
 import { DefinitionError, type DefinitionIssue } from '@runnel/shared/errors.ts';
 
 const HEAD = 'apiVersion: runnel/v1\nkind: StreamJob\nmetadata: { name: x }\n';
@@ -49,7 +54,8 @@ sinks:
 onLag: block
 `;
   const parsed = parseJob(text);
-  const { job, document } = parsed;
+  const { document } = parsed;
+  const job = streamJobOf(parsed.job);
 
   test('has its durations in milliseconds, its shares as fractions, and its defaults', () => {
     expect(job.sources.readings).toMatchObject({
@@ -265,10 +271,14 @@ describe('the rest of a job', () => {
     expect(issue.line).toBe(6);
   });
 
-  test('a batch job is refused with the release that brings it', () => {
-    const issue = issueOf('apiVersion: runnel/v1\nkind: BatchJob\nmetadata: { name: x }\n');
+  test.each([
+    ['kind: BatchJbo\n', 'did you mean "BatchJob"?'],
+    ['kind: Deployment\n', 'StreamJob, BatchJob'],
+    ['', 'StreamJob or BatchJob'],
+  ])('a kind that is none (%j) is told the kinds', (kind, message) => {
+    const issue = issueOf(`apiVersion: runnel/v1\n${kind}metadata: { name: x }\n`);
     expect(issue.path).toBe('kind');
-    expect(issue.message).toContain('batch jobs come with the next');
+    expect(`${issue.message} ${issue.hint}`).toContain(message);
   });
 
   test('a document of a newer release is refused, never misread', () => {
