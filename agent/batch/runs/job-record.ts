@@ -76,12 +76,21 @@ export const keys = {
     index ?? -1,
   ],
   numbered: (job: string, n: number): BatchKey => ['runs', job, n],
+  /** Of runs that have not ended. */
+  open: (run: string): BatchKey => ['open', run],
   given: (run: string): BatchKey => ['given', run],
   partition: (job: string, id: string): BatchKey => ['partition', job, id],
   cursor: (job: string, task: string): BatchKey => ['cursor', job, task],
   breaker: (job: string, task: string): BatchKey => ['breaker', job, task],
   quality: (job: string, task: string): BatchKey => ['quality', job, task],
   dataset: (name: string, partition: string): BatchKey => ['dataset', name, partition],
+  sent: (
+    job: string,
+    partition: string,
+    task: string,
+    index: number | null,
+    dataset: string,
+  ): BatchKey => ['results', job, partition, task, index ?? -1, dataset],
   command: (id: string): BatchKey => ['command', id],
   backfill: (id: string): BatchKey => ['backfill', id],
 } as const;

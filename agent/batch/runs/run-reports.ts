@@ -2,6 +2,7 @@
 import type { Json } from '@runnel/shared/engine/record.ts';
 import type { Row } from '@runnel/shared/protocol/results.ts';
 import type { RunReport, TaskReport } from '@runnel/shared/protocol/runs.ts';
+import { runKey } from '../dag/task-scope.ts';
 import type { RunRecord, TaskRecord } from '../records.ts';
 import type { RunParametersRecord } from './job-record.ts';
 
@@ -9,10 +10,6 @@ import type { RunParametersRecord } from './job-record.ts';
 const OUTPUT_BYTES_MAX = 4096;
 
 export type RowText = Omit<Row, 'seq'>;
-
-export function runKey(run: Pick<RunRecord, 'job' | 'partition'>): string {
-  return `${run.job}/${run.partition.id}`;
-}
 
 export function runRow(
   run: RunRecord,

@@ -1,11 +1,6 @@
 /**
- * The batch engine of one agent, from a due time to a committed run: schedules, runs, attempts and
- * what they leave behind. It needs no network and no control plane.
- *
- * Guarantees: a run is one per (job, partition) among those that are queued or running; every change
- * of a run or task is in one commit with its effect (outbox rows, cursor, dataset, completion); an
- * attempt starts when that is on disk, so that after a crash what was running is known and is made
- * again; nothing that the engine drops (missed times, old runs, lines of logs) goes uncounted.
+ * The batch engine of one agent as others see it: what it is given, and what it does. What does it
+ * is batch-runtime.ts, loaded when there is a batch job.
  */
 import type { Logger } from 'pino';
 import type { Clock } from '@runnel/shared/clock.ts';
@@ -21,7 +16,9 @@ import type { BatchBudget } from './batch-budget.ts';
 import type { RunRecord, TaskRecord } from './records.ts';
 import type { BatchStore } from './runs/batch-store.ts';
 import type { TaskRunner } from './tasks/task.ts';
-import type { TaskPolicy } from './tasks/task-services.ts';
+import type { DeclaredSource } from './tables/journal-sources.ts';
+import type { StoreCare, TaskPolicy } from './tasks/task-services.ts';
+import type { CheckpointStore } from '../checkpoints/checkpoint-store.ts';
 
 /** What the composition root says of the device for its batch jobs. */
 export interface BatchSettings {
@@ -50,8 +47,13 @@ export interface BatchRuntimeOptions extends BatchSettings {
   readonly isClockSynchronised?: (nowMs: number) => boolean;
   /** Share of the disk under the data directory that is used, 0 to 1, or null. */
   readonly diskShare: () => number | null;
-  /** Sources of the stream jobs here that go by this alias, with their jobs. */
-  readonly streamSources: () => readonly { readonly job: string; readonly alias: string }[];
+  /** Sources of the stream jobs here. */
+  readonly streamSources: () => readonly DeclaredSource[];
+  /** The store itself, for what reads the journal. */
+  readonly checkpoints: CheckpointStore;
+  /** Drops journal blocks that arrived before, as far as jobs have read them; returns records. */
+  readonly purgeJournal: (timeMs: number) => Promise<number>;
+  readonly storeCare: StoreCare;
   /** The report of a job changed. */
   readonly changed: (job: string) => void;
 }

@@ -1,0 +1,213 @@
+/**
+ * A run that is going on: the shell around the run machine (dag/run-machine.ts).
+ *
+ * Every event changes the run in memory at once and is committed with what belongs to it; what has
+ * an effect outside waits for that commit. So the disk is never ahead of what was done, and after a
+ * crash the run goes on from the last event that is there: tasks that were `running` are made again.
+ */
+import { createHash } from 'node:crypto';
+import type { BatchProgram } from '@runnel/shared/definitions/batch-program.ts';
+import { assert } from '@runnel/shared/errors.ts';
+import type { Lane } from '@runnel/shared/protocol/results.ts';
+import type { RunReport } from '@runnel/shared/protocol/runs.ts';
+import { type RunEvent, transition } from '../dag/run-machine.ts';
+import { affectedTasks, isDone, type RunSnapshot, slotOf } from '../dag/run-snapshot.ts';
+import { type AgentFacts, runKey, scopeOf } from '../dag/task-scope.ts';
+import type { RunRecord, TableRef, TaskRecord } from '../records.ts';
+import { TaskError } from '../tasks/task-error.ts';
+import { Attempt, type AttemptDeps, type AttemptPlan } from './attempt.ts';
+import type { BatchStore, BatchTx } from './batch-store.ts';
+import { keys, type RunParametersRecord } from './job-record.ts';
+import type { RunLog } from './run-log.ts';
+import { runRow, taskRow } from './run-reports.ts';
+
+export interface ActiveRunOptions {
+  readonly store: BatchStore;
+  readonly agent: AgentFacts;
+  readonly now: () => number;
+  /** In the commit in which the run ends. */
+  readonly ended: (run: ActiveRun, tx: BatchTx) => void;
+  /** A commit of a change is on disk. */
+  readonly committed: (run: RunRecord, tasks: readonly TaskRecord[]) => void;
+}
+
+interface Running {
+  readonly attempt: Attempt;
+  readonly startedMs: number;
+}
+
+export class ActiveRun {
+  readonly program: BatchProgram;
+  readonly given: RunParametersRecord;
+  readonly log: RunLog;
+  readonly #options: ActiveRunOptions;
+  readonly #running = new Map<string, Running>();
+  #snapshot: RunSnapshot;
+
+  constructor(
+    options: ActiveRunOptions,
+    program: BatchProgram,
+    snapshot: RunSnapshot,
+    given: RunParametersRecord,
+    log: RunLog,
+  ) {
+    this.#options = options;
+    this.program = program;
+    this.given = given;
+    this.log = log;
+    this.#snapshot = snapshot;
+  }
+
+  get run(): RunRecord {
+    return this.#snapshot.run;
+  }
+
+  get snapshot(): RunSnapshot {
+    return this.#snapshot;
+  }
+
+  get runningCount(): number {
+    return this.#running.size;
+  }
+
+  record(task: number, index: number | null): TaskRecord {
+    const record = this.#snapshot.tasks[task]?.[slotOf(index)];
+    assert(record !== undefined, `run ${this.run.id} has no task ${task}, ${index}`);
+    return record;
+  }
+
+  /** Whether this attempt is still what the run waits for. */
+  isCurrent(task: number, index: number | null, attempt: number): boolean {
+    const record = this.#snapshot.tasks[task]?.[slotOf(index)];
+    return record?.state === 'running' && record.attempt === attempt;
+  }
+
+  /**
+   * Takes an event; resolves when it is on disk. `write` adds to its commit, after the machine has
+   * said what became of it. Throws what `transition` throws, and then nothing has changed.
+   */
+  async dispatch(event: RunEvent, write?: (tx: BatchTx) => void): Promise<void> {
+    const { agent, store } = this.#options;
+    const now = this.#options.now();
+    const before = this.#snapshot;
+    const result = transition(this.program, before, event, now, agent);
+    this.#snapshot = result.state;
+    const { run } = result.state;
+    const committed = store.commit((tx) => {
+      for (const { task, index } of result.removed) tx.remove(keys.task(run.id, task, index));
+      for (const record of result.changed) {
+        tx.put(keys.task(run.id, record.task, record.index), record);
+        if (isReported(record)) tx.row(LANE, taskRow(run, record, now));
+      }
+      write?.(tx);
+      if (result.runChanged) tx.put(keys.run(run.id), run);
+      const ended = result.effects.some(({ kind }) => kind === 'ended');
+      if (ended) this.#options.ended(this, tx);
+      else if (run.state !== before.run.state || run.tries !== before.run.tries) {
+        tx.row(LANE, runRow(run, this.given, NOBODY, now));
+      }
+    });
+    this.#tell(before, result.state, result.changed);
+    for (const effect of result.effects) {
+      if (effect.kind !== 'abort') continue;
+      const key = instanceKey(effect.task, effect.index);
+      this.#running.get(key)?.attempt.abort(stopReason(run));
+    }
+    await committed;
+    this.#options.committed(run, result.changed);
+  }
+
+  /** Makes the attempt and registers it, so that it can be aborted before it runs. */
+  attempt(
+    deps: AttemptDeps,
+    plan: Omit<
+      AttemptPlan,
+      'attempt' | 'effectKey' | 'program' | 'scope' | 'table' | 'task' | 'tries' | 'log'
+    > & { readonly task: number; readonly index: number | null },
+    mirror: AttemptPlan['log'],
+  ): Attempt {
+    const { task, index, ...given } = plan;
+    const compiled = this.program.tasks[task];
+    assert(compiled !== undefined, `no task ${task}`);
+    const record = this.record(task, index);
+    const { id } = compiled.definition;
+    const place = { task: id, index, attempt: record.attempt };
+    const attempt = new Attempt(deps, {
+      ...given,
+      program: this.program,
+      task: compiled,
+      attempt: record.attempt,
+      tries: this.run.tries,
+      effectKey: effectKey(this.run, id, index),
+      scope: scopeOf(this.#snapshot, this.#options.agent, record),
+      table: (of) => this.#tableOf(of),
+      log: this.log.of(place, mirror),
+    });
+    const key = instanceKey(task, index);
+    this.#running.set(key, { attempt, startedMs: deps.clock.monotonicMs() });
+    return attempt;
+  }
+
+  attemptEnded(task: number, index: number | null): void {
+    this.#running.delete(instanceKey(task, index));
+  }
+
+  abortAll(reason: TaskError): void {
+    for (const { attempt } of this.#running.values()) attempt.abort(reason);
+  }
+
+  affectedTasks(): string[] {
+    return affectedTasks(this.#snapshot);
+  }
+
+  #tableOf(task: string): TableRef | undefined {
+    const group = this.#snapshot.tasks.find((each) => each[0]?.task === task);
+    return group?.[0]?.table ?? undefined;
+  }
+
+  #tell(before: RunSnapshot, after: RunSnapshot, changed: readonly TaskRecord[]): void {
+    const { run } = after;
+    const place = { task: null, index: null, attempt: 0 };
+    if (run.state !== before.run.state) {
+      const why = run.error === null ? '' : `: ${run.error.message}`;
+      const level = run.state === 'failed' ? 'error' : 'info';
+      this.log.write(level, place, `run ${runKey(run)} is ${run.state}${why}`);
+    }
+    for (const { task, index, attempt, state, error } of changed) {
+      const at = { task, index, attempt };
+      if (state === 'running' && index === null) continue;
+      if (state === 'ready' && error !== null) {
+        this.log.write('warn', at, `attempt ${attempt} failed, it is made again: ${error.message}`);
+      } else if (isDone(state)) {
+        const why = error === null ? '' : `: ${error.message}`;
+        this.log.write(state === 'failed' ? 'error' : 'info', at, `${state}${why}`);
+      }
+    }
+  }
+}
+
+const LANE: Lane = 'results';
+const NOBODY: RunReport['affected'] = { tasks: [], jobs: [] };
+
+/** Final states and retries: the control plane need not hear of every wait. */
+function isReported({ state, nextAttemptAt, attempt }: TaskRecord): boolean {
+  return isDone(state) || (state === 'ready' && attempt > 0 && nextAttemptAt !== null);
+}
+
+export function instanceKey(task: number, index: number | null): string {
+  return `${task}/${index ?? ''}`;
+}
+
+/** The same for every attempt and rerun of the partition. */
+export function effectKey(run: RunRecord, task: string, index: number | null): string {
+  const text = JSON.stringify([run.job, run.partition.id, task, index]);
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** What an attempt that must end is told. */
+function stopReason({ cancelling }: RunRecord): TaskError {
+  const reason = cancelling?.reason ?? 'the run was cancelled';
+  return reason === 'timeout'
+    ? new TaskError('timeout', 'run_timeout', 'the run took longer than its timeout')
+    : new TaskError('other', 'run_cancelled', reason);
+}

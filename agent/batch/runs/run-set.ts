@@ -1,0 +1,341 @@
+/**
+ * The runs of this agent that have not ended: made, started when there is room, their tasks brought
+ * to run within the device's budget, and let go when they end.
+ *
+ * Guarantees: one run per (job, partition) at a time; nothing starts before the commit that says so
+ * is on disk; a run that cannot be compiled ends as failed with the reason, and the others go on.
+ */
+import type { Logger } from 'pino';
+import type { Clock } from '@runnel/shared/clock.ts';
+import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
+import { randomId } from '@runnel/shared/ids.ts';
+import type { RunTrigger } from '@runnel/shared/protocol/runs.ts';
+import type { Random } from '@runnel/shared/random.ts';
+import type { Partition } from '@runnel/shared/schedule/partition.ts';
+import type { RunEvent } from '../dag/run-machine.ts';
+import { snapshotOf } from '../dag/run-snapshot.ts';
+import { nextWakeMs, runDeadlineMs } from '../dag/ready-instances.ts';
+import type { AgentFacts } from '../dag/task-scope.ts';
+import type { RunRecord, TaskRecord } from '../records.ts';
+import { ActiveRun } from './active-run.ts';
+import type { BatchJobHost, BatchJobs, JobFacts } from './batch-jobs.ts';
+import type { BatchStore, BatchTx } from './batch-store.ts';
+import { keys, type RunParametersRecord } from './job-record.ts';
+import { RunLog, logPath } from './run-log.ts';
+import { runRow } from './run-reports.ts';
+
+export interface RunRequest {
+  readonly partition: Partition;
+  readonly trigger: RunTrigger;
+  readonly at: number;
+  readonly notBefore?: number;
+  /** Given with the run; checked already. */
+  readonly parameters?: Readonly<Record<string, unknown>>;
+  /** Effective, with `parameters`. */
+  readonly values?: Readonly<Record<string, unknown>>;
+  readonly fullRefresh?: boolean;
+  readonly backfill?: string;
+}
+
+export interface RunSetOptions {
+  readonly store: BatchStore;
+  readonly jobs: BatchJobs;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly agent: AgentFacts;
+  readonly batchDir: string;
+  /** Starts what there is room for; called whenever something may have changed. */
+  readonly admit: (now: number) => void;
+  /** In the commit that ends the run. */
+  readonly ended: (tx: BatchTx, run: RunRecord, affectedTasks: readonly string[]) => void;
+  readonly committed: (run: RunRecord, tasks: readonly TaskRecord[]) => void;
+}
+
+/** A run that has not ended; `active` once it has started, or was asked something. */
+export interface OpenRun {
+  readonly host: BatchJobHost;
+  active: ActiveRun | undefined;
+  queued: RunRecord;
+}
+
+export class RunSet {
+  readonly #options: RunSetOptions;
+  readonly #open = new Map<string, OpenRun>();
+  #pumping = false;
+  #cancelTimer: (() => void) | undefined;
+  #isStarted = false;
+  #closed = false;
+
+  constructor(options: RunSetOptions) {
+    this.#options = options;
+  }
+
+  /** What was open when the agent stopped. */
+  load(): void {
+    const { store, jobs } = this.#options;
+    for (const { key } of store.list<object>(['open'])) {
+      const run = store.get<RunRecord>(keys.run(String(key[1])));
+      const host = run === undefined ? undefined : jobs.hosts.get(run.job);
+      if (run === undefined || host === undefined) continue;
+      this.#open.set(run.id, { host, active: undefined, queued: run });
+    }
+  }
+
+  /** Runs go on: those that were running are resumed. */
+  start(): void {
+    this.#isStarted = true;
+    for (const open of this.#open.values()) {
+      if (open.queued.state !== 'running') continue;
+      const active = this.#activate(open);
+      if (active !== undefined) this.send(active, { kind: 'resumed' });
+    }
+    this.pump();
+  }
+
+  get(id: string): OpenRun | undefined {
+    return this.#open.get(id);
+  }
+
+  runOf({ active, queued }: OpenRun): RunRecord {
+    return active?.run ?? queued;
+  }
+
+  /** In the order in which they were made. */
+  open(job?: string): OpenRun[] {
+    const all = [...this.#open.values()];
+    return job === undefined ? all : all.filter(({ host }) => host.name === job);
+  }
+
+  /** The run of a partition that is open, or a new one; part of `tx`. */
+  create(tx: BatchTx, host: BatchJobHost, facts: JobFacts, request: RunRequest): RunRecord {
+    const same = this.open(host.name).find(
+      (open) => this.runOf(open).partition.id === request.partition.id,
+    );
+    if (same !== undefined) return this.runOf(same);
+    const { clock, random } = this.#options;
+    const now = clock.now();
+    const n = host.record.nextRun;
+    const { partition, trigger, at, parameters = {} } = request;
+    const run: RunRecord = {
+      id: randomId(random),
+      n,
+      job: host.name,
+      version: host.record.version,
+      partition,
+      trigger,
+      at,
+      queuedAt: now,
+      notBefore: request.notBefore ?? now,
+      startedAt: null,
+      endedAt: null,
+      state: 'queued',
+      cancelling: null,
+      error: null,
+      parameters,
+      priority: facts.priority,
+      fullRefresh: request.fullRefresh ?? false,
+      tries: 1,
+      backfill: request.backfill ?? null,
+    };
+    const values = request.values ?? facts.values;
+    const given: RunParametersRecord = {
+      values,
+      origins: originsOf(facts, parameters),
+      tasks: facts.tasks,
+    };
+    host.update(tx, { nextRun: n + 1 });
+    tx.put(keys.run(run.id), run);
+    tx.put(keys.given(run.id), given);
+    tx.put(keys.numbered(run.job, n), run.id);
+    tx.put(keys.open(run.id), {});
+    tx.row('results', runRow(run, given, { tasks: [], jobs: [] }, now));
+    this.#open.set(run.id, { host, active: undefined, queued: run });
+    this.pump();
+    return run;
+  }
+
+  /**
+   * What a person asks of a run, open or ended. Throws `run_unknown`, and what the machine says of
+   * an event that does not fit; resolves with the run when it is on disk.
+   */
+  async command(id: string, event: RunEvent): Promise<RunRecord> {
+    const open = this.#open.get(id) ?? this.#reopened(id);
+    const active = open.active ?? this.#activate(open);
+    if (active === undefined) throw new RunnelError('run_ended', `run ${id} could not be compiled`);
+    const isNew = !this.#open.has(id);
+    // A rerun makes an ended run one of those that are open.
+    if (isNew) this.#open.set(id, open);
+    try {
+      await active.dispatch(event, (tx) => {
+        if (isOpen(active.run)) tx.put(keys.open(id), {});
+      });
+    } catch (error) {
+      if (isNew && !isOpen(active.run)) this.#open.delete(id);
+      throw error;
+    }
+    if (isNew && !isOpen(active.run)) this.#open.delete(id);
+    this.pump();
+    return active.run;
+  }
+
+  /** The event of a timer or of an attempt: what goes wrong with it is logged. */
+  send(active: ActiveRun, event: RunEvent, write?: (tx: BatchTx) => void): void {
+    active.dispatch(event, write).then(
+      () => this.pump(),
+      (error: unknown) => this.#complain(active, event, error),
+    );
+    this.pump();
+  }
+
+  /** Starts a queued run. */
+  startRun(open: OpenRun): void {
+    const active = open.active ?? this.#activate(open);
+    if (active !== undefined) this.send(active, { kind: 'start' });
+  }
+
+  /** Looks for what may start, soon. */
+  pump(): void {
+    if (this.#pumping || !this.#isStarted || this.#closed) return;
+    this.#pumping = true;
+    setImmediate(() => {
+      this.#pumping = false;
+      if (this.#closed) return;
+      const now = this.#options.clock.now();
+      this.#timeOut(now);
+      this.#options.admit(now);
+      this.#arm(now);
+    });
+  }
+
+  /** Told by an ended run, within its commit. */
+  forget(id: string): void {
+    this.#open.delete(id);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelTimer?.();
+  }
+
+  #timeOut(now: number): void {
+    for (const { active } of this.#open.values()) {
+      if (active === undefined) continue;
+      const deadline = runDeadlineMs(active.program, active.snapshot);
+      if (deadline !== null && deadline <= now) this.send(active, { kind: 'timedOut' });
+    }
+  }
+
+  #arm(now: number): void {
+    const { clock } = this.#options;
+    let next = Infinity;
+    for (const open of this.#open.values()) {
+      const { active } = open;
+      if (active !== undefined) {
+        next = Math.min(next, nextWakeMs(active.program, active.snapshot, now) ?? Infinity);
+      }
+      const { state, notBefore } = this.runOf(open);
+      if (state === 'queued' && notBefore > now) next = Math.min(next, notBefore);
+    }
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    if (this.#open.size === 0) return;
+    // A look now and then, since what waits grows older and the clock may jump.
+    const delayMs = Math.min(Math.max(next - now, 1), LOOK_MS);
+    this.#cancelTimer = clock.after(delayMs, () => this.pump());
+  }
+
+  /** Compiles the run; one that cannot be is ended. */
+  #activate(open: OpenRun): ActiveRun | undefined {
+    const { store, jobs, agent, clock, batchDir, committed, ended } = this.#options;
+    const run = open.queued;
+    const given = store.get<RunParametersRecord>(keys.given(run.id)) ?? NOTHING_GIVEN;
+    try {
+      const program = jobs.program(run, given.values);
+      const tasks = store.list<TaskRecord>(['task', run.id]).map(({ value }) => value);
+      open.active = new ActiveRun(
+        {
+          store,
+          agent,
+          now: () => clock.now(),
+          ended: (active, tx) => {
+            this.#open.delete(active.run.id);
+            tx.remove(keys.open(active.run.id));
+            ended(tx, active.run, active.affectedTasks());
+            active.log.close();
+          },
+          committed,
+        },
+        program,
+        snapshotOf(program, run, tasks),
+        given,
+        new RunLog(logPath(batchDir, run.id), clock),
+      );
+      return open.active;
+    } catch (error) {
+      this.#endUncompiled(run, error);
+      return undefined;
+    }
+  }
+
+  #endUncompiled(run: RunRecord, error: unknown): void {
+    const { store, clock, log, ended } = this.#options;
+    const now = clock.now();
+    const message = messageOf(error);
+    log.error({ job: run.job, run: run.id, error: message }, 'the run does not compile');
+    const failed: RunRecord = {
+      ...run,
+      state: 'failed',
+      startedAt: run.startedAt ?? now,
+      endedAt: now,
+      error: { code: 'definition_invalid', class: 'definition', message: message.slice(0, 2000) },
+    };
+    this.#open.delete(run.id);
+    const done = store.commit((tx) => {
+      tx.put(keys.run(run.id), failed);
+      tx.remove(keys.open(run.id));
+      ended(tx, failed, []);
+    });
+    done.catch((failure: unknown) => log.debug({ error: messageOf(failure) }, 'not committed'));
+  }
+
+  #reopened(id: string): OpenRun {
+    const { store, jobs } = this.#options;
+    const run = store.get<RunRecord>(keys.run(id));
+    const host = run === undefined ? undefined : jobs.hosts.get(run.job);
+    if (run === undefined || host === undefined) {
+      throw new RunnelError('run_unknown', `this device has no run ${id}`, {
+        hint: `it keeps the last runs of each job; older ones are gone`,
+      });
+    }
+    return { host, active: undefined, queued: run };
+  }
+
+  #complain(active: ActiveRun, event: RunEvent, error: unknown): void {
+    const { log } = this.#options;
+    const { id: run, job } = active.run;
+    const { code } = error as { code?: unknown };
+    if (code === 'agent_closing') return;
+    log.error({ job, run, event: event.kind, error: messageOf(error) }, 'an event was not taken');
+  }
+}
+
+const LOOK_MS = 30_000;
+const NOTHING_GIVEN: RunParametersRecord = { values: {}, origins: {}, tasks: [] };
+
+function isOpen({ state }: RunRecord): boolean {
+  return state === 'queued' || state === 'running';
+}
+
+function originsOf(
+  facts: JobFacts,
+  given: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, string>> {
+  const origins: Record<string, string> = {};
+  for (const [name, { default: byDefault }] of Object.entries(facts.parameters)) {
+    const value = facts.values[name];
+    const isDefault = JSON.stringify(byDefault) === JSON.stringify(value);
+    origins[name] = Object.hasOwn(given, name) ? 'run' : isDefault ? 'default' : 'device';
+  }
+  return origins;
+}

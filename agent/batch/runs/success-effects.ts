@@ -1,0 +1,189 @@
+/**
+ * What a successful attempt leaves behind, made part of the commit that makes its task succeed:
+ * cursor, measurements, partitions of datasets, rows for the control plane, dead letters.
+ *
+ * Guarantees: everything slow (hashing, linking files, reading rows to deliver) happens before, so
+ * that the commit only puts; what is the same as at an earlier run of the partition is no update
+ * and goes nowhere again; a cursor is set by the newest run that succeeded, not by one that is made
+ * again later.
+ */
+import { createHash } from 'node:crypto';
+import type { Json } from '@runnel/shared/engine/record.ts';
+import { epochMs } from '@runnel/shared/ids.ts';
+import { limits } from '@runnel/shared/limits.ts';
+import type { RunRecord, TableRef } from '../records.ts';
+import type { DatasetWrite, ResultRow, TaskSuccess } from '../tasks/task.ts';
+import { TaskError } from '../tasks/task-error.ts';
+import type { TableFiles } from '../tables/table-files.ts';
+import type { BatchStore, BatchTx } from './batch-store.ts';
+import type { Datasets, DatasetUpdate, PreparedDataset } from './datasets.ts';
+import { keys } from './job-record.ts';
+import type { RowText } from './run-reports.ts';
+
+/** `['cursor', job, task]` */
+export interface CursorRecord {
+  readonly value: Json;
+  /** The run that set it. */
+  readonly n: number;
+  readonly tries: number;
+}
+
+/** `['results', job, partition, task, index, dataset]`: what was sent of a partition last. */
+interface SentRecord {
+  readonly hash: string;
+  readonly revision: number;
+}
+
+export interface PreparedSuccess {
+  readonly success: TaskSuccess;
+  readonly datasets: readonly PreparedDataset[];
+  /** Rows of the datasets that are delivered, by dataset and partition. */
+  readonly delivered: ReadonlyMap<DatasetWrite, readonly Json[]>;
+  readonly results: ReadonlyMap<string, { readonly rows: readonly ResultRow[]; hash: string }>;
+}
+
+export interface SuccessPlace {
+  readonly run: RunRecord;
+  readonly task: string;
+  readonly index: number | null;
+  readonly now: number;
+}
+
+export class SuccessEffects {
+  readonly #store: BatchStore;
+  readonly #datasets: Datasets;
+  readonly #files: TableFiles;
+
+  constructor(store: BatchStore, datasets: Datasets, files: TableFiles) {
+    this.#store = store;
+    this.#datasets = datasets;
+    this.#files = files;
+  }
+
+  /** Throws a `TaskError` where there is more than may be sent. */
+  async prepare(success: TaskSuccess, { run }: SuccessPlace): Promise<PreparedSuccess> {
+    const { partition } = run;
+    const datasets = await this.#datasets.prepare(success, partition);
+    const delivered = new Map<DatasetWrite, readonly Json[]>();
+    for (const { write } of datasets) {
+      if (write.deliver) delivered.set(write, await this.#rowsOf(write.table));
+    }
+    const results = new Map<string, { rows: readonly ResultRow[]; hash: string }>();
+    const given = success.results ?? [];
+    if (given.length > limits.tableResultsMax) throw tooMany(given.length);
+    for (const [dataset, rows] of groupBy(given, (row) => row.dataset)) {
+      const hash = createHash('sha256').update(JSON.stringify(rows)).digest('hex');
+      results.set(dataset, { rows, hash });
+    }
+    return { success, datasets, delivered, results };
+  }
+
+  /** Returns the datasets that changed, and files that go when the commit is on disk. */
+  commit(
+    tx: BatchTx,
+    { success, datasets, delivered, results }: PreparedSuccess,
+    place: SuccessPlace,
+  ): { readonly updates: readonly DatasetUpdate[]; readonly garbage: readonly TableRef[] } {
+    const { run, task, now } = place;
+    if (success.cursor !== undefined) this.#setCursor(tx, run, task, success.cursor);
+    if (success.history !== undefined) {
+      tx.put(keys.quality(run.job, task), success.history.slice(-limits.taskHistoryMax));
+    }
+    const { updates, replaced } = this.#datasets.commit(tx, datasets, {
+      job: run.job,
+      run: run.id,
+      now,
+    });
+    for (const { record, write } of updates) {
+      for (const value of delivered.get(write) ?? []) {
+        const { name: dataset, start, end, revision } = record;
+        const span = { windowStart: start, windowEnd: end, time: end - 1, revision };
+        const key = write.key === undefined ? null : (columnOf(value, write.key) ?? null);
+        tx.row('results', rowText(place, { dataset, key, value, ...span }));
+      }
+    }
+    for (const [dataset, sent] of results) this.#send(tx, place, dataset, sent);
+    const removed = this.#datasets.remove(tx, success.removedDatasets ?? []);
+    for (const dead of (success.deadRows ?? []).slice(0, limits.taskDeadRowsMax)) {
+      const { reason, message, value } = dead;
+      const record = { topic: '', payload: value, time: run.partition.start };
+      tx.deadLetter(run.job, run.version, { step: task, reason, message, record, at: epochMs(now) });
+    }
+    return { updates, garbage: [...replaced, ...removed] };
+  }
+
+  #setCursor(tx: BatchTx, run: RunRecord, task: string, value: Json): void {
+    const before = this.#store.get<CursorRecord>(keys.cursor(run.job, task));
+    if (before !== undefined && before.n > run.n) return;
+    const record: CursorRecord = { value, n: run.n, tries: run.tries };
+    tx.put(keys.cursor(run.job, task), record);
+  }
+
+  #send(
+    tx: BatchTx,
+    place: SuccessPlace,
+    dataset: string,
+    { rows, hash }: { readonly rows: readonly ResultRow[]; readonly hash: string },
+  ): void {
+    const { run, task, index } = place;
+    const key = keys.sent(run.job, run.partition.id, task, index, dataset);
+    const before = this.#store.get<SentRecord>(key);
+    if (before?.hash === hash) return;
+    const revision = (before?.revision ?? 0) + 1;
+    tx.put(key, { hash, revision } satisfies SentRecord);
+    const { start, end } = run.partition;
+    for (const { key: rowKey, time, value } of rows) {
+      const span = { windowStart: start, windowEnd: end, time, revision };
+      tx.row('results', rowText(place, { dataset, key: rowKey, value, ...span }));
+    }
+  }
+
+  async #rowsOf(table: TableRef): Promise<readonly Json[]> {
+    if (table.rows > limits.tableResultsMax) throw tooMany(table.rows);
+    const rows: Json[] = [];
+    for await (const chunk of this.#files.read(table)) rows.push(...chunk);
+    return rows;
+  }
+}
+
+function rowText(
+  { run, task, now }: SuccessPlace,
+  row: Pick<
+    RowText,
+    'dataset' | 'key' | 'revision' | 'time' | 'value' | 'windowEnd' | 'windowStart'
+  >,
+): string {
+  const text: RowText = {
+    kind: 'result',
+    job: run.job,
+    version: run.version,
+    step: task,
+    ...row,
+    at: now,
+  };
+  return JSON.stringify(text);
+}
+
+function columnOf(row: Json, column: string): Json | undefined {
+  return (row as Readonly<Record<string, Json>>)[column];
+}
+
+function tooMany(rows: number): TaskError {
+  return new TaskError(
+    'resources',
+    'results_rows',
+    `${rows} rows are to be sent; one task sends at most ${limits.tableResultsMax}`,
+    { hint: 'Aggregate first, or keep the dataset on the device.' },
+  );
+}
+
+function groupBy<T>(list: readonly T[], of: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of list) {
+    const name = of(item);
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, [item]);
+    else group.push(item);
+  }
+  return groups;
+}
