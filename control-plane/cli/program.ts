@@ -9,6 +9,7 @@ import { handOver } from './commands/agent-program.ts';
 import { describeAgent, describeJob } from './commands/describe.ts';
 import { getAgents, getAlerts, getDatasets, getJobs, getVersions } from './commands/get.ts';
 import { results } from './commands/results.ts';
+import { SCHEDULE_NEXT_HELP, scheduleNext, type ScheduleNextOptions } from './commands/schedule.ts';
 import {
   changeAgent,
   createToken,
@@ -85,6 +86,7 @@ function build(terminal: Terminal, options: ProgramOptions, exit: (code: number)
   addReads(program, context);
   addTokens(program, context);
   addAgents(program, context);
+  addSchedule(program, context);
   addHandOvers(program, async (args) => exit(await handOver(terminal, options.home, args)));
   return program;
 }
@@ -273,6 +275,23 @@ function addAgents(program: Command, context: MakeContext): void {
         changeAgent(context(command), agent, change),
       );
   }
+}
+
+function addSchedule(program: Command, context: MakeContext): void {
+  program
+    .command('schedule')
+    .description('what schedules mean; needs no control plane')
+    .command('next')
+    .description('when a cron expression fires')
+    .requiredOption('--cron <expression>', 'five fields, six with seconds first, or @daily')
+    .option('--timezone <zone>', 'IANA time zone', 'UTC')
+    .option('--from <instant>', 'ISO 8601; times after it are listed (default: now)')
+    .option('--count <n>', 'how many, at most 10000', '5')
+    .addOption(output('table', 'json'))
+    .addHelpText('after', SCHEDULE_NEXT_HELP)
+    .action((options: ScheduleNextOptions, command: Command) =>
+      scheduleNext(context(command), options),
+    );
 }
 
 /** Options are the agent's; they pass through as they are. */
