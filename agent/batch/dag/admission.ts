@@ -1,0 +1,135 @@
+/**
+ * Which of the instances that are ready start now (DESIGN.md §8): by priority with aging, as far as
+ * the device's budget, the slots of their pool and their job's own bound go.
+ *
+ * A task that does not fit is passed by others that do, but only until it has waited for
+ * `limits.admissionReserveAfterMs`: from then on what it needs is kept free for it, so a stream of
+ * small tasks cannot starve a big one. One that would not fit the empty device is impossible, and
+ * fails with the reason instead of waiting for ever.
+ */
+import type { TaskCost } from '@runnel/shared/definitions/batch-job.ts';
+import { limits } from '@runnel/shared/limits.ts';
+import type { RunError } from '@runnel/shared/protocol/runs.ts';
+import type { BatchBudget } from '../batch-budget.ts';
+import { byAgedPriority } from './aging.ts';
+
+/** What an attempt takes while it runs. */
+export interface TaskLoad {
+  readonly job: string;
+  readonly pool: string;
+  readonly slots: number;
+  readonly cost: TaskCost;
+}
+
+export interface TaskCandidate extends TaskLoad {
+  /** Of the task, its job and its run together. */
+  readonly priority: number;
+  /** Epoch ms since when it could start: the record's `readyAt`. */
+  readonly since: number;
+  /** Attempts that its job may have at a time; null: no bound of its own. */
+  readonly maxActiveTasks: number | null;
+}
+
+export interface TaskAdmission<Candidate> {
+  /** In the order in which they are to start. */
+  readonly start: readonly Candidate[];
+  /** Can never start on this device: the instance fails with the error. */
+  readonly impossible: readonly { readonly candidate: Candidate; readonly error: RunError }[];
+  /** Why the others wait, for people. */
+  readonly waiting: readonly { readonly candidate: Candidate; readonly reason: string }[];
+}
+
+/** What is left of the budget; below zero where it is kept for a task that waits. */
+interface Room {
+  tasks: number;
+  memoryBytes: number;
+  cpu: number;
+  readonly pools: Map<string, number>;
+  /** Running attempts by job. */
+  readonly jobs: Map<string, number>;
+}
+
+/** `running`: every attempt on the device. Candidates that are equal start in the order given. */
+export function admitTasks<Candidate extends TaskCandidate>(
+  budget: BatchBudget,
+  running: readonly TaskLoad[],
+  candidates: readonly Candidate[],
+  now: number,
+): TaskAdmission<Candidate> {
+  const room = roomOf(budget);
+  for (const load of running) take(room, load);
+  const start: Candidate[] = [];
+  const impossible: { candidate: Candidate; error: RunError }[] = [];
+  const waiting: { candidate: Candidate; reason: string }[] = [];
+  for (const candidate of byAgedPriority(candidates, now)) {
+    const error = impossibleBecause(budget, candidate);
+    const reason = jobIsFull(room, candidate) ?? tooLittle(room, candidate);
+    if (error !== null) {
+      impossible.push({ candidate, error });
+    } else if (reason === null) {
+      take(room, candidate);
+      start.push(candidate);
+    } else {
+      waiting.push({ candidate, reason });
+      const hasWaited = now - candidate.since >= limits.admissionReserveAfterMs;
+      // Nothing is kept for one that its own job holds back: room would not help it.
+      if (hasWaited && jobIsFull(room, candidate) === null) reserve(room, candidate);
+    }
+  }
+  return { start, impossible, waiting };
+}
+
+function roomOf(budget: BatchBudget): Room {
+  return {
+    tasks: budget.tasksMax,
+    memoryBytes: budget.memoryBytes,
+    cpu: budget.cpu,
+    pools: new Map(Object.entries(budget.pools)),
+    jobs: new Map(),
+  };
+}
+
+function take(room: Room, load: TaskLoad): void {
+  reserve(room, load);
+  room.jobs.set(load.job, (room.jobs.get(load.job) ?? 0) + 1);
+}
+
+function reserve(room: Room, { pool, slots, cost }: TaskLoad): void {
+  room.tasks -= 1;
+  room.memoryBytes -= cost.memoryBytes;
+  room.cpu -= cost.cpu;
+  const free = room.pools.get(pool);
+  if (free !== undefined) room.pools.set(pool, free - slots);
+}
+
+function jobIsFull(room: Room, { job, maxActiveTasks }: TaskCandidate): string | null {
+  const active = room.jobs.get(job) ?? 0;
+  if (maxActiveTasks === null || active < maxActiveTasks) return null;
+  return `${active} of ${maxActiveTasks} tasks of the job are running`;
+}
+
+/** Cores are added up as fractions: a sum that is right but for its last bits fits. */
+const CPU_SLACK = 1e-9;
+
+function tooLittle(room: Room, { pool, slots, cost }: TaskLoad): string | null {
+  if (room.tasks < 1) return 'as many tasks are running as the device allows';
+  // What takes nothing of a resource does not wait for it.
+  if (cost.memoryBytes > 0 && cost.memoryBytes > room.memoryBytes) {
+    return lacks('bytes of memory', cost.memoryBytes, room.memoryBytes);
+  }
+  if (cost.cpu > 0 && cost.cpu > room.cpu + CPU_SLACK) return lacks('cores', cost.cpu, room.cpu);
+  const free = room.pools.get(pool) ?? Infinity;
+  if (slots > free) return lacks(`slots of pool "${pool}"`, slots, free);
+  return null;
+}
+
+function lacks(what: string, needed: number, free: number): string {
+  return `needs ${needed} ${what}, and ${Math.max(0, free)} are free`;
+}
+
+function impossibleBecause(budget: BatchBudget, load: TaskLoad): RunError | null {
+  const reason = tooLittle(roomOf(budget), load);
+  if (reason === null) return null;
+  const message = `the task ${reason} when nothing else runs: lower its cost, or raise batch: in agent.yaml`;
+  return { code: 'cost_exceeds_budget', class: 'resources', message };
+}
