@@ -26,7 +26,10 @@ import { FleetHealth } from './intake/fleet-health.ts';
 import { Intake } from './intake/intake.ts';
 import { AccountPusher } from './nats/account-pusher.ts';
 import type { ListenAddress } from './nats/listen-address.ts';
+import { missingText } from './rollouts/capabilities.ts';
 import { DesiredState } from './rollouts/desired-state.ts';
+import { DeviceCommands } from './runs/device-commands.ts';
+import { RunFacts } from './runs/run-facts.ts';
 import { partMetrics } from './part-metrics.ts';
 import { DatasetStats } from './store/dataset-stats.ts';
 import { openStore } from './store/open-store.ts';
@@ -134,6 +137,12 @@ interface Foundation {
   readonly closers: Closers;
 }
 
+/** Desired state, views and intake know each other; what is not there yet is not told yet. */
+interface Later {
+  http?: Http;
+  intake?: Intake;
+}
+
 /** What agents report comes in, what is desired of them goes out, and both can be seen. */
 async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Promise<Http> {
   const { clock, random, log } = options;
@@ -143,25 +152,89 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   closers.add('events', () => events.settled());
   const health = await FleetHealth.open({ db, clock, log, events });
   closers.add('fleet health', () => health.stop());
-  // Desired state, views and intake know each other; what is not there yet is not told yet.
-  let http: Http | undefined;
-  let intake: Intake | undefined;
-  const desired = await DesiredState.open({
-    db,
-    clock,
-    sign: (payload) => identity.signDesired(payload),
-    notifyChanged: (agent, revision) => intake?.notifyChanged(agent, revision),
-    observedRevision: (agent) => health.observedRevision(agent),
-    changed: (agents) => {
-      for (const agent of agents) http?.hub.agentChanged(agent);
-    },
-    unreadable: (job, error) => log.error({ job, err: error }, 'a stored job cannot be placed'),
-  });
+  const later: Later = {};
+  const desired = await openDesired(options, parts, { health, events, later });
   closers.add('desired state', () => desired.settled());
   const report = (agent: string) => health.report(agent);
   const newestHost = (agent: string) => hosts.newest(agent);
   const fleet = await FleetView.open({ db, desired, report, newestHost });
-  intake = Intake.start({
+  const commands = new DeviceCommands({
+    clock,
+    random,
+    publish: (subject, text) => nats.link.publish(subject, text),
+    connection: report,
+  });
+  const runs = await RunFacts.open(db, { fleet, health, commands });
+  const intake = startIntake(options, parts, { health, desired, fleet, commands, runs, later });
+  later.intake = intake;
+  closers.add('intake', () => intake.stop());
+  closers.add('device commands', () => commands.close());
+  const datasets = new DatasetStats(db, () => clock.sleep(0));
+  const retention = startRetention(options, parts, datasets);
+  const http = createHttp({
+    ...{ db, clock, random, log, identity, desired, fleet, hosts, datasets, commands },
+    capabilities: (agent) => health.capabilities(agent),
+    forget: (agent) => health.forget(agent),
+    checks: readyChecks(db, nats),
+    families: () => partMetrics({ fleet, health, intake, events, retention, nats, runs }),
+    publicUrl: options.publicUrl,
+    dashboardFolder: dashboardFolder(),
+    version: controlVersion,
+  });
+  later.http = http;
+  const { hub } = http;
+  health.onChange((agent, change, at) => {
+    const host = change === 'beat' ? health.report(agent).heartbeat?.host : undefined;
+    if (host !== undefined) hosts.add(agent, at, host);
+    hub.agentChanged(agent);
+    desired.reported(agent).catch((error: unknown) => {
+      log.error({ agent, err: error }, 'an agent was not placed anew; its next heartbeat tries');
+    });
+  });
+  health.start();
+  return http;
+}
+
+async function openDesired(
+  { clock, log }: ControlPlaneOptions,
+  { db, identity }: Foundation,
+  { health, events, later }: { health: FleetHealth; events: EventWriter; later: Later },
+): Promise<DesiredState> {
+  return await DesiredState.open({
+    db,
+    clock,
+    sign: (payload) => identity.signDesired(payload),
+    notifyChanged: (agent, revision) => later.intake?.notifyChanged(agent, revision),
+    observedRevision: (agent) => health.observedRevision(agent),
+    capabilities: (agent) => health.capabilities(agent),
+    blocked: (agent, { name, version, missing }) => {
+      const message = `${name} version ${version} is not placed: ${missingText(missing)}`;
+      const data = { version, missing };
+      const told = { type: 'placement', severity: 'warning', message, data } as const;
+      events.append({ at: clock.now(), agent, job: name, ...told });
+    },
+    changed: (agents) => {
+      for (const agent of agents) later.http?.hub.agentChanged(agent);
+    },
+    unreadable: (job, error) => log.error({ job, err: error }, 'a stored job cannot be placed'),
+  });
+}
+
+interface IntakeNeeds {
+  readonly health: FleetHealth;
+  readonly desired: DesiredState;
+  readonly fleet: FleetView;
+  readonly commands: DeviceCommands;
+  readonly runs: RunFacts;
+  readonly later: Later;
+}
+
+function startIntake(
+  { clock, log, applyBlock }: ControlPlaneOptions,
+  { db, identity, nats }: Foundation,
+  { health, desired, fleet, commands, runs, later }: IntakeNeeds,
+): Intake {
+  return Intake.start({
     db,
     link: nats.link,
     clock,
@@ -170,38 +243,15 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
     isApproved: (agent) => fleet.isApproved(agent),
     desired: (request) => desired.reply(request),
     renew: (agent) => identity.renewOverNats(agent),
-    stored: () => http?.hub.resultsChanged(),
-    ...(options.applyBlock === undefined ? {} : { apply: options.applyBlock }),
+    answered: (answer) => commands.answered(answer),
+    stored: (_block, applied) => {
+      later.http?.hub.resultsChanged();
+      if (applied.runs === undefined) return;
+      runs.stored(applied.runs.changes);
+      later.http?.hub.runsChanged(applied.runs.changes);
+    },
+    ...(applyBlock === undefined ? {} : { apply: applyBlock }),
   });
-  const started = intake;
-  closers.add('intake', () => started.stop());
-  const datasets = new DatasetStats(db, () => clock.sleep(0));
-  const retention = startRetention(options, parts, datasets);
-  http = createHttp({
-    db,
-    clock,
-    random,
-    log,
-    identity,
-    desired,
-    fleet,
-    hosts,
-    datasets,
-    forget: (agent) => health.forget(agent),
-    checks: readyChecks(db, nats),
-    families: () => partMetrics({ fleet, health, intake: started, events, retention, nats }),
-    publicUrl: options.publicUrl,
-    dashboardFolder: dashboardFolder(),
-    version: controlVersion,
-  });
-  const { hub } = http;
-  health.onChange((agent, change, at) => {
-    const host = change === 'beat' ? health.report(agent).heartbeat?.host : undefined;
-    if (host !== undefined) hosts.add(agent, at, host);
-    hub.agentChanged(agent);
-  });
-  health.start();
-  return http;
 }
 
 function startRetention(

@@ -5,6 +5,7 @@ import type { EventWriter } from './intake/event-writer.ts';
 import type { FleetHealth } from './intake/fleet-health.ts';
 import type { Intake } from './intake/intake.ts';
 import type { ConnectedNats } from './connect-nats.ts';
+import type { RunFacts } from './runs/run-facts.ts';
 import type { Retention } from './store/retention.ts';
 
 export interface CountingParts {
@@ -13,6 +14,7 @@ export interface CountingParts {
   readonly intake: Intake;
   readonly events: EventWriter;
   readonly retention: Retention;
+  readonly runs: RunFacts;
   readonly nats: ConnectedNats;
 }
 
@@ -51,6 +53,12 @@ export function partMetrics(parts: CountingParts): MetricFamily[] {
     gauge('runnel_intake_waiting_bytes', 'Result blocks that wait.', writer.waitingBytes),
     counter('runnel_events_written_total', 'Events written.', events.counters.written),
     counter('runnel_events_dropped_total', 'Events lost.', events.counters.dropped),
+    counter(
+      'runnel_intake_run_reports_refused_total',
+      'Reports of runs that did not parse.',
+      counters.runReportsRefused,
+    ),
+    ...parts.runs.families(),
     ...retentionMetrics(parts),
     gauge('runnel_nats_connected', 'Whether NATS is connected.', nats.link.connected ? 1 : 0),
     counter('runnel_nats_reconnects_total', 'Reconnections.', nats.link.counters.reconnects),

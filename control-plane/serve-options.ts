@@ -28,6 +28,7 @@ export interface ServeOptions extends TlsOptions {
   readonly keepResults: number;
   readonly keepResultsRows: number;
   readonly keepEvents: number;
+  readonly keepRuns: number;
   readonly logLevel: string;
 }
 
@@ -84,6 +85,11 @@ function addKeepOptions(command: Command): Command {
       new Option('--keep-events <duration>', 'how long events are kept')
         .argParser(keptFor)
         .default(KEEP_DEFAULT.eventsMs, '30d'),
+    )
+    .addOption(
+      new Option('--keep-runs <duration>', 'how long runs of batch jobs are kept')
+        .argParser(keptFor)
+        .default(KEEP_DEFAULT.runsMs, '90d'),
     );
 }
 

@@ -51,6 +51,7 @@ async function serve(options: ServeOptions): Promise<void> {
       resultsMs: options.keepResults,
       resultsRows: options.keepResultsRows,
       eventsMs: options.keepEvents,
+      runsMs: options.keepRuns,
     },
     clock: systemClock,
     random: systemRandom,

@@ -18,6 +18,7 @@ import {
   findVersionByHash,
   getJob,
   newestVersion,
+  setJobPaused,
 } from '../store/jobs.ts';
 import type { Schema } from '../store/schema.ts';
 import { checkDefinition } from './check-definition.ts';
@@ -38,6 +39,8 @@ export interface ApplyOutcome {
   readonly created: boolean;
   readonly changed: boolean;
   readonly dryRun: boolean;
+  /** Canonical JSON. */
+  readonly document: string;
 }
 
 export interface Validation {
@@ -72,7 +75,8 @@ export class Definitions {
       },
       now,
     );
-    const outcome = { name: job.name, kind: job.kind, hash: job.hash, ...applied, dryRun: false };
+    const { name, kind, hash, canonical } = job;
+    const outcome = { name, kind, hash, document: canonical, ...applied, dryRun: false };
     if (!applied.changed) return outcome;
     const { version, generation, created } = applied;
     const data = { version, generation, created, hash: job.hash };
@@ -100,6 +104,7 @@ export class Definitions {
       created: known === undefined,
       changed,
       dryRun: true,
+      document: job.canonical,
     };
   }
 
@@ -125,6 +130,24 @@ export class Definitions {
     const data = { generation };
     await appendAudit(db, { at: now, actor, action: 'job.delete', subject: name, data });
     await this.#event(name, now, 'deleted', data);
+    await changed();
+  }
+
+  /**
+   * Stops a job everywhere, to go on later, or lets it go on; new versions do not change that.
+   * Doing it again changes nothing. Error: `not_found`.
+   */
+  async setPaused(name: string, paused: boolean, actor: string): Promise<void> {
+    const { db, clock, changed } = this.#parts;
+    const now = clock.now();
+    const done = await setJobPaused(db, name, paused, now);
+    if (done === undefined) {
+      throw new RunnelError('not_found', `there is no job ${JSON.stringify(name)}`);
+    }
+    if (!done) return;
+    const action = paused ? 'job.pause' : 'job.resume';
+    await appendAudit(db, { at: now, actor, action, subject: name });
+    await this.#event(name, now, paused ? 'paused' : 'goes on', { paused });
     await changed();
   }
 

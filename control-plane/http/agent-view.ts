@@ -132,5 +132,6 @@ function jobDetail(
     deadLettersBy: reported?.deadLettersBy ?? {},
     dropped: reported?.dropped ?? {},
     stateKeys: reported?.stateKeys ?? 0,
+    batch: reported?.batch ?? null,
   };
 }

@@ -17,6 +17,7 @@ import { pageEvents } from '../store/events.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { Schema } from '../store/schema.ts';
 import type { Actor } from './authenticate.ts';
+import { findAgent } from './find-agent.ts';
 import { compare, type FleetView } from './fleet-view.ts';
 import type { HostHistory } from './host-history.ts';
 import type { RoleGuards } from './role-guards.ts';
@@ -124,7 +125,7 @@ function addOne(router: Router, parts: AgentRoutesParts): void {
     responses: { 200: json(agentDetailSchema, 'The device'), ...problems },
   });
   router.openapi(one, (c) => {
-    const record = findAgent(parts, c.req.valid('param').agent);
+    const record = findAgent(parts.fleet, c.req.valid('param').agent);
     const detail = parts.fleet.detail(record.id);
     if (detail === undefined) throw notFound('agent', record.id);
     return c.json(detail, 200);
@@ -146,7 +147,7 @@ function addHistory(router: Router, parts: AgentRoutesParts): void {
   });
   router.openapi(events, async (c) => {
     const { limit, after } = c.req.valid('query');
-    const record = findAgent(parts, c.req.valid('param').agent);
+    const record = findAgent(parts.fleet, c.req.valid('param').agent);
     const cursor = parseCursor(after);
     const page = { agent: record.id, limit, ...(cursor === undefined ? {} : { after: cursor }) };
     return c.json(eventPage(await pageEvents(parts.db, page), cursor), 200);
@@ -165,7 +166,7 @@ function addHistory(router: Router, parts: AgentRoutesParts): void {
     },
   });
   router.openapi(host, (c) => {
-    const record = findAgent(parts, c.req.valid('param').agent);
+    const record = findAgent(parts.fleet, c.req.valid('param').agent);
     const since = parseSince(c.req.valid('query').since);
     return c.json({ items: parts.hosts.points(record.id, since) }, 200);
   });
@@ -195,7 +196,7 @@ function addLabels(router: Router, parts: AgentRoutesParts): void {
     responses: { 200: json(agentDetailSchema, 'The device'), ...problems },
   });
   router.openapi(patch, async (c) => {
-    const record = findAgent(parts, c.req.valid('param').agent);
+    const record = findAgent(parts.fleet, c.req.valid('param').agent);
     const change = c.req.valid('json');
     if (change.labels !== undefined) {
       await setAgentLabels(parts.db, record.id, mergedLabels(record, change.labels));
@@ -225,7 +226,7 @@ function addLifecycle(router: Router, parts: AgentRoutesParts): void {
       responses: { 200: json(agentDetailSchema, 'The device'), ...problems },
     });
   router.openapi(step('approve', 'Let a waiting device in'), async (c) => {
-    const record = findAgent(parts, c.req.valid('param').agent);
+    const record = findAgent(parts.fleet, c.req.valid('param').agent);
     const actor = actorOf(c);
     await parts.identity.approve(record.id);
     await audit(parts, actor, 'agent.approve', record.id);
@@ -236,7 +237,7 @@ function addLifecycle(router: Router, parts: AgentRoutesParts): void {
   router.openapi(
     step('revoke', 'Shut a device out for good, cutting its connection'),
     async (c) => {
-      const record = findAgent(parts, c.req.valid('param').agent);
+      const record = findAgent(parts.fleet, c.req.valid('param').agent);
       const actor = actorOf(c);
       const { cut } = await parts.identity.revoke(record.id);
       await audit(parts, actor, 'agent.revoke', record.id, { cut });
@@ -256,7 +257,7 @@ function addLifecycle(router: Router, parts: AgentRoutesParts): void {
     responses: { 204: { description: 'Forgotten' }, ...problems },
   });
   router.openapi(remove, async (c) => {
-    const record = findAgent(parts, c.req.valid('param').agent);
+    const record = findAgent(parts.fleet, c.req.valid('param').agent);
     if (!(await deleteRevokedAgent(parts.db, record.id))) {
       throw new RunnelError('agent_not_revoked', `${record.name} is not revoked`, {
         hint: `revoke it first: runnel agents revoke ${record.id}`,
@@ -268,16 +269,6 @@ function addLifecycle(router: Router, parts: AgentRoutesParts): void {
     parts.forget(record.id);
     await parts.agentChanged(record.id);
     return c.body(null, 204);
-  });
-}
-
-function findAgent(parts: AgentRoutesParts, idOrName: string): AgentRecord {
-  const record = parts.fleet.find(idOrName);
-  if (record !== undefined) return record;
-  const named = parts.fleet.agents().filter((agent) => agent.name === idOrName);
-  if (named.length < 2) throw notFound('agent', idOrName);
-  throw new RunnelError('agent_name_conflict', `${named.length} agents are called ${idOrName}`, {
-    hint: `use an id: ${named.map((agent) => agent.id).join(', ')}`,
   });
 }
 

@@ -9,8 +9,11 @@ import type { Logger } from 'pino';
 import { Definitions } from '../definitions/definitions.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { DesiredState } from '../rollouts/desired-state.ts';
+import type { DeviceCommands } from '../runs/device-commands.ts';
+import { RunControl } from '../runs/run-control.ts';
 import type { DatasetStats } from '../store/dataset-stats.ts';
 import { newestResultId, pageResults } from '../store/results.ts';
+import { runsOf } from '../store/runs.ts';
 import type { Schema } from '../store/schema.ts';
 import { agentRoutes } from './agents.ts';
 import { type App, createApp } from './app.ts';
@@ -28,6 +31,9 @@ import { liveRoutes } from './live.ts';
 import type { MetricFamily } from './metrics.ts';
 import { RateLimit } from './rate-limit.ts';
 import { roleGuards } from './role-guards.ts';
+import { runCommandRoutes } from './run-commands.ts';
+import { runDetail, runItems } from './run-view.ts';
+import { findRun, runRoutes } from './runs.ts';
 import { resultItem } from './schemas/result-schemas.ts';
 import { meRoutes, signInRoutes } from './sign-in.ts';
 import { tokenRoutes } from './tokens.ts';
@@ -42,6 +48,9 @@ export interface CreateHttpParts {
   readonly fleet: FleetView;
   readonly hosts: HostHistory;
   readonly datasets: DatasetStats;
+  readonly commands: DeviceCommands;
+  /** What agents said that they can do; undefined before they did. */
+  readonly capabilities: (agent: string) => readonly string[] | undefined;
   /** An agent was deleted: what is known of it goes. */
   readonly forget: (agent: string) => void;
   readonly checks: readonly ReadyCheck[];
@@ -98,6 +107,8 @@ export function createHttp(parts: CreateHttpParts): Http {
     api: [
       agentRoutes(shared),
       jobRoutes({ ...shared, definitions: definitionsOf(parts, hub) }),
+      runRoutes(shared),
+      runCommandRoutes({ ...shared, control: new RunControl(parts) }),
       datasetRoutes(shared),
       eventRoutes(shared),
       tokenRoutes({ ...shared, publicUrl: publicUrlOf(parts.publicUrl) }),
@@ -126,6 +137,10 @@ function liveHub(parts: CreateHttpParts, metrics: HttpMetrics): LiveHub {
       const page = { kind: 'result', dataset, after, limit: LIVE_RESULTS_MAX } as const;
       const { items, next } = await pageResults(db, page, () => clock.sleep(0));
       return { items: items.map(resultItem), next };
+    },
+    runs: {
+      read: async (keys) => runItems(parts, await runsOf(db, keys)),
+      detail: async (run) => runDetail(parts, await findRun(db, run)),
     },
   });
 }

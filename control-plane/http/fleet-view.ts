@@ -9,6 +9,7 @@
 import type { Kysely } from 'kysely';
 import type { Heartbeat } from '@runnel/shared/protocol/heartbeat.ts';
 import type { DesiredState } from '../rollouts/desired-state.ts';
+import { missingText } from '../rollouts/capabilities.ts';
 import { selectorOf } from '../rollouts/placement.ts';
 import { agentById, type AgentRecord, allAgents } from '../store/agents.ts';
 import { type JobRecord, listJobs } from '../store/jobs.ts';
@@ -26,7 +27,7 @@ import type {
 export interface FleetViewParts {
   readonly db: Kysely<Schema>;
   readonly report: (agent: string) => AgentReport;
-  readonly desired: Pick<DesiredState, 'revisionOf' | 'versionsOf'>;
+  readonly desired: Pick<DesiredState, 'revisionOf' | 'versionsOf' | 'blockedOf'>;
   readonly newestHost: (agent: string) => HostPoint | null;
 }
 
@@ -110,23 +111,26 @@ export class FleetView {
     return this.#jobs.map((job) => jobItem(job, counts.get(job.name) ?? noAgents()));
   }
 
-  /** Agents that want this job or still report it, by name. */
+  /** Agents that want this job, cannot have it or still report it, by name. */
   jobAgents(name: string): JobAgentItem[] {
     const items: JobAgentItem[] = [];
     for (const record of this.agents()) {
       const report = this.#parts.report(record.id);
       const desired = this.#parts.desired.versionsOf(record.id).get(name);
       const reported = report.heartbeat?.jobs.find((job) => job.name === name);
-      if (desired === undefined && reported === undefined) continue;
+      const blocked = this.#parts.desired.blockedOf(record.id).get(name);
+      if (desired === undefined && reported === undefined && blocked === undefined) continue;
       if (record.status === 'revoked') continue;
       items.push({
         agent: record.id,
         name: record.name,
         connection: report.connection,
         version: reported?.version ?? null,
-        phase: jobPhaseOf(reported),
+        phase: blocked?.missing ? 'refused' : jobPhaseOf(reported),
         desiredVersion: desired ?? null,
         attempted: reported?.attempted ?? null,
+        notPlaced: blocked === undefined ? null : missingText(blocked.missing),
+        batch: reported?.batch ?? null,
       });
     }
     return items;
@@ -183,6 +187,7 @@ function jobItem(job: JobRecord, agents: JobAgents): JobItem {
     hash: job.hash,
     labels: labelsOf(job.document),
     selector: selectorOf(job.document),
+    paused: job.paused,
     generation: job.generation,
     updatedAt: job.updatedAt,
     agents,

@@ -5,6 +5,8 @@ import { RunnelError } from '@runnel/shared/errors.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import { datasetsOf } from '../definitions/datasets-of.ts';
 import type { Definitions } from '../definitions/definitions.ts';
+import { placedJob } from '../rollouts/placement.ts';
+import { placementWarnings } from '../rollouts/placement-warnings.ts';
 import { getVersion, type JobVersionRecord, listVersions } from '../store/jobs.ts';
 import type { Schema } from '../store/schema.ts';
 import type { FleetView } from './fleet-view.ts';
@@ -25,6 +27,8 @@ export interface JobRoutesParts {
   readonly db: Kysely<Schema>;
   readonly definitions: Definitions;
   readonly fleet: FleetView;
+  /** What agents said that they can do. */
+  readonly capabilities: (agent: string) => readonly string[] | undefined;
   readonly guards: RoleGuards;
 }
 
@@ -45,6 +49,7 @@ export function jobRoutes(parts: JobRoutesParts): Router {
   const router = newRouter();
   addChanges(router, parts);
   addReads(router, parts);
+  addPauses(router, parts);
   addVersions(router, parts);
   return router;
 }
@@ -68,13 +73,15 @@ function addChanges(router: Router, parts: JobRoutesParts): void {
   });
   router.post('/jobs', parts.guards.operator, async (c) => {
     const text = documentText(await c.req.text());
-    const outcome = isSet(c.req.query('dryRun'))
+    const { document, ...outcome } = isSet(c.req.query('dryRun'))
       ? await parts.definitions.dryRun(text)
       : await parts.definitions.apply(text, actorOf(c).id);
     const item = parts.fleet.jobItems().find((job) => job.name === outcome.name);
     const agents = { desired: item?.agents.desired ?? 0 };
     const status = outcome.created && !outcome.dryRun ? 201 : 200;
-    return c.json({ ...outcome, agents }, status);
+    const job = placedJob({ ...outcome, document: JSON.parse(document) });
+    const warnings = placementWarnings(job, parts.fleet.agents(), parts.capabilities);
+    return c.json({ ...outcome, agents, warnings }, status);
   });
 
   router.openAPIRegistry.registerPath({
@@ -156,6 +163,30 @@ function addReads(router: Router, parts: JobRoutesParts): void {
     await parts.definitions.delete(c.req.valid('param').job, actorOf(c).id);
     return c.body(null, 204);
   });
+}
+
+function addPauses(router: Router, parts: JobRoutesParts): void {
+  for (const [step, summary] of [
+    ['pause', 'Stop a job on every agent, to go on later; a batch job starts no runs'],
+    ['resume', 'Let a paused job go on'],
+  ] as const) {
+    const route = createRoute({
+      method: 'post',
+      path: `/jobs/{job}/${step}`,
+      tags: ['jobs'],
+      summary,
+      middleware: parts.guards.operator,
+      request: { params: nameParam },
+      responses: { 200: json(jobSchema, 'The job'), ...problems },
+    });
+    router.openapi(route, async (c) => {
+      const name = c.req.valid('param').job;
+      await parts.definitions.setPaused(name, step === 'pause', actorOf(c).id);
+      const item = parts.fleet.jobItems().find((job) => job.name === name);
+      if (item === undefined) throw notFound('job', name);
+      return c.json(item, 200);
+    });
+  }
 }
 
 function addVersions(router: Router, parts: JobRoutesParts): void {

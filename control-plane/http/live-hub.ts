@@ -11,10 +11,12 @@
 import type { Clock } from '@runnel/shared/clock.ts';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { FleetDelta } from './fleet-delta.ts';
+import type { RunChange } from '../intake/apply-runs.ts';
 import type { FleetView } from './fleet-view.ts';
 import type { HttpMetrics } from './http-metrics.ts';
 import type { LiveMessage, LiveView, ResultItem } from './live-messages.ts';
 import { parseLiveRequest } from './live-request.ts';
+import { LiveRuns, type LiveRunsParts } from './live-runs.ts';
 import { notFound } from './problem.ts';
 
 /** What the hub needs of a websocket. */
@@ -37,6 +39,7 @@ export interface LiveHubParts {
     dataset: string,
     after: number,
   ) => Promise<{ readonly items: readonly ResultItem[]; readonly next: number }>;
+  readonly runs: Pick<LiveRunsParts<object>, 'read' | 'detail'>;
   readonly failed: (error: unknown) => void;
 }
 
@@ -65,6 +68,7 @@ export class LiveHub {
   readonly #parts: LiveHubParts;
   readonly #clients = new Set<Client>();
   readonly #delta: FleetDelta;
+  readonly #runs: LiveRuns<Client>;
   readonly #changedAgents = new Set<string>();
   #cancelUpdate: (() => void) | undefined;
   #cancelPing: (() => void) | undefined;
@@ -75,6 +79,11 @@ export class LiveHub {
   constructor(parts: LiveHubParts) {
     this.#parts = parts;
     this.#delta = new FleetDelta(parts.fleet);
+    this.#runs = new LiveRuns({
+      ...parts.runs,
+      send: (client, message) => this.#send(client, message),
+      now: () => this.#now(),
+    });
     parts.metrics.liveClients = () => this.#clients.size;
   }
 
@@ -98,6 +107,12 @@ export class LiveHub {
     this.#wake();
   }
 
+  /** Reports of runs came into the store. */
+  runsChanged(changes: readonly RunChange[]): void {
+    this.#runs.changed(changes);
+    if (this.#runs.touched) this.#wake();
+  }
+
   /** Returns what the socket's events call; undefined when there are too many. */
   connect(
     socket: LiveSocket,
@@ -113,7 +128,7 @@ export class LiveHub {
     this.#sendSnapshot(client);
     return {
       message: (text) => this.#request(client, text),
-      closed: () => this.#clients.delete(client),
+      closed: () => this.#forget(client),
     };
   }
 
@@ -150,10 +165,12 @@ export class LiveHub {
     try {
       this.#sendDelta();
       this.#sendAgents();
+      await this.#runs.send();
       behind = await this.#sendResults();
     } finally {
       this.#updating = false;
-      if (behind || this.#delta.touched || this.#changedAgents.size > 0) this.#wake();
+      const touched = this.#delta.touched || this.#changedAgents.size > 0 || this.#runs.touched;
+      if (behind || touched) this.#wake();
     }
   }
 
@@ -274,13 +291,13 @@ export class LiveHub {
       case 'agent': {
         const agent = this.#parts.fleet.detail(view.id);
         if (agent === undefined) throw notFound('agent', view.id);
-        if (!client.agents.has(view.id)) refuseTooMany(client);
+        if (!client.agents.has(view.id)) this.#refuseTooMany(client);
         client.agents.add(view.id);
         this.#send(client, { type: 'agent', at: this.#now(), agent });
         return;
       }
       case 'dataset': {
-        if (!client.datasets.has(view.dataset)) refuseTooMany(client);
+        if (!client.datasets.has(view.dataset)) this.#refuseTooMany(client);
         const now = await this.#parts.newestCursor();
         const after = view.after === undefined ? now : Number(view.after);
         const page = await this.#parts.results(view.dataset, after);
@@ -288,13 +305,33 @@ export class LiveHub {
         this.#sendPage(client, view.dataset, page);
         return;
       }
+      case 'runs':
+      case 'run':
+        if (!this.#runs.has(client, view)) this.#refuseTooMany(client);
+        await this.#runs.watch(client, view);
+        // It may have gone while it was answered.
+        if (!this.#clients.has(client)) this.#runs.forget(client);
     }
   }
 
   #unsubscribe(client: Client, view: LiveView): void {
     if (view.view === 'fleet') client.fleet = false;
     else if (view.view === 'agent') client.agents.delete(view.id);
-    else client.datasets.delete(view.dataset);
+    else if (view.view === 'dataset') client.datasets.delete(view.dataset);
+    else this.#runs.unwatch(client, view);
+  }
+
+  /** Errors: `views_too_many`. */
+  #refuseTooMany(client: Client): void {
+    const views = client.agents.size + client.datasets.size + this.#runs.viewsOf(client);
+    if (views < VIEWS_PER_CLIENT_MAX) return;
+    const most = VIEWS_PER_CLIENT_MAX;
+    throw new RunnelError('views_too_many', `more than ${most} views on one connection`);
+  }
+
+  #forget(client: Client): void {
+    this.#clients.delete(client);
+    this.#runs.forget(client);
   }
 
   #send(client: Client, message: LiveMessage): void {
@@ -311,22 +348,13 @@ export class LiveHub {
 
   #drop(client: Client, reason: string, code: number, text: string): void {
     this.#parts.metrics.liveClosed.add([reason]);
-    this.#clients.delete(client);
+    this.#forget(client);
     client.socket.close(code, text);
   }
 
   #now(): number {
     return this.#parts.clock.now();
   }
-}
-
-/** Errors: `views_too_many`. */
-function refuseTooMany(client: Client): void {
-  if (client.agents.size + client.datasets.size < VIEWS_PER_CLIENT_MAX) return;
-  throw new RunnelError(
-    'views_too_many',
-    `more than ${VIEWS_PER_CLIENT_MAX} views on one connection`,
-  );
 }
 
 function newClient(socket: LiveSocket): Client {

@@ -3,13 +3,15 @@
  * server and the page both import this file, and nothing else of each other.
  *
  * The websocket: on connect the server sends one `snapshot` of the fleet. Then at most one message
- * per second and view: `delta` (only what changed), `agent`, `results`. A `ping` comes every
+ * per second and view: `delta` (only what changed), `agent`, `results`, `runs` (those that changed),
+ * `run`. A `ping` comes every
  * 5 seconds; a page that hears nothing for 15 seconds has lost its server. Whoever reads too
  * slowly is closed with code 1013 and connects again, which gives a fresh snapshot.
  *
  * The client may send `{subscribe: view}` and `{unsubscribe: view}` as JSON text. The fleet view is
  * on from the start. Times are epoch milliseconds.
  */
+import type { BatchItem, RunDetail, RunItem } from './run-messages.ts';
 
 export type ConnectionState = 'online' | 'late' | 'offline' | 'never';
 export type AgentStatus = 'approved' | 'pending' | 'revoked';
@@ -57,6 +59,8 @@ export interface AgentJobDetail extends AgentJobItem {
   /** Dropped records by reason. */
   readonly dropped: Readonly<Record<string, number>>;
   readonly stateKeys: number;
+  /** Of a batch job; null of a stream job. */
+  readonly batch: BatchItem | null;
 }
 
 export interface OutboxItem {
@@ -157,12 +161,14 @@ export interface JobItem {
   readonly labels: Readonly<Record<string, string>>;
   /** Null means every agent. */
   readonly selector: string | null;
+  /** Stopped by a person on every agent, and to go on when they say so. */
+  readonly paused: boolean;
   readonly generation: number;
   readonly updatedAt: number;
   readonly agents: JobAgents;
 }
 
-/** Where a job is: one line per agent that wants it or still reports it. */
+/** Where a job is: one line per agent that the selector chooses or that still reports it. */
 export interface JobAgentItem {
   /** The agent's id. */
   readonly agent: string;
@@ -172,6 +178,10 @@ export interface JobAgentItem {
   readonly phase: string;
   readonly desiredVersion: number | null;
   readonly attempted: AttemptedItem | null;
+  /** Why the job is not placed there although the selector chooses the agent, or null. */
+  readonly notPlaced: string | null;
+  /** Of a batch job, as the agent last said; null before that and of a stream job. */
+  readonly batch: BatchItem | null;
 }
 
 /** `GET /api/v1/jobs/{name}`. */
@@ -209,7 +219,11 @@ export type LiveView =
   | { readonly view: 'fleet' }
   | { readonly view: 'agent'; readonly id: string }
   /** `after` is a cursor; without it only what comes from now on. */
-  | { readonly view: 'dataset'; readonly dataset: string; readonly after?: string };
+  | { readonly view: 'dataset'; readonly dataset: string; readonly after?: string }
+  /** Runs that change from now on: of one job, or of all. */
+  | { readonly view: 'runs'; readonly job?: string }
+  /** One run whole, now and whenever it or a task of it changes. */
+  | { readonly view: 'run'; readonly run: string };
 
 export type LiveRequest = { readonly subscribe: LiveView } | { readonly unsubscribe: LiveView };
 
@@ -247,6 +261,16 @@ export type LiveMessage =
       readonly items: readonly ResultItem[];
       readonly next: string;
     }
+  /** New or changed runs. `more`: too many changed at once to be told; ask `GET /runs` again. */
+  | {
+      readonly type: 'runs';
+      readonly at: number;
+      /** As it was subscribed to; null for all jobs. */
+      readonly job: string | null;
+      readonly items: readonly RunItem[];
+      readonly more: boolean;
+    }
+  | { readonly type: 'run'; readonly at: number; readonly run: RunDetail }
   | { readonly type: 'ping'; readonly at: number }
   /** A request that was not understood, or a view that does not exist. */
   | {

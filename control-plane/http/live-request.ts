@@ -17,6 +17,8 @@ const view = z.discriminatedUnion('view', [
       .regex(/^\d{1,15}$/)
       .optional(),
   }),
+  z.strictObject({ view: z.literal('runs'), job: z.string().min(1).max(63).optional() }),
+  z.strictObject({ view: z.literal('run'), run: z.string().min(1).max(64) }),
 ]);
 
 const request = z.union([

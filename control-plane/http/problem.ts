@@ -51,6 +51,8 @@ const STATUS_BY_CODE: Readonly<Record<string, number>> = {
   cross_site: 403,
   body_too_large: 413,
   rate_limited: 429,
+  device_refused: 409,
+  device_unreachable: 503,
 };
 
 /** The rest follow one rule, so that a new code of another folder is never a 500 by accident. */

@@ -8,13 +8,15 @@
  * missing before it (`after > mark`), or another replica moved the mark meanwhile.
  *
  * So a block that is sent twice, late, or to two replicas counts once, and an answer that is lost
- * costs a resend and nothing else.
+ * costs a resend and nothing else. Reports of runs and tasks go to their own tables (apply-runs.ts),
+ * by the same transaction.
  */
 import type { Transaction } from 'kysely';
 import { canonicalJson } from '@runnel/shared/definitions/canonical-json.ts';
 import { SEVERITIES } from '@runnel/shared/protocol/condition.ts';
 import type { ResultBlock, Row } from '@runnel/shared/protocol/results.ts';
 import type { Schema } from '../store/schema.ts';
+import { type AppliedRuns, applyRuns, isRunRow } from './apply-runs.ts';
 
 /** Rows in one statement: 17 values each stay under every database's bound on parameters. */
 const ROWS_PER_INSERT = 500;
@@ -27,6 +29,8 @@ export interface Applied {
   /** Rows that this block declared lost, beyond the mark before. */
   readonly lost: number;
   readonly outcome: 'applied' | 'duplicate' | 'gap' | 'raced';
+  /** What reports of runs changed, when there were any. */
+  readonly runs?: AppliedRuns;
 }
 
 /** Injected into intake, so that a test's composition root can plant a broken one. */
@@ -48,9 +52,13 @@ export const applyBlock: ApplyBlock = async (transaction, block, now) => {
     const moved = await readMark(transaction, block);
     return { mark: moved ?? 0, rows: [], lost: 0, outcome: 'raced' };
   }
-  await insertRows(transaction, block, rows, now);
-  await insertEvents(transaction, block, rows, now);
-  return { mark: block.last, rows, lost, outcome: 'applied' };
+  const reports = rows.filter(isRunRow);
+  const others = reports.length === 0 ? rows : rows.filter((row) => !isRunRow(row));
+  await insertRows(transaction, block, others, now);
+  await insertEvents(transaction, block, others, now);
+  const applied = { mark: block.last, rows, lost, outcome: 'applied' } as const;
+  if (reports.length === 0) return applied;
+  return { ...applied, runs: await applyRuns(transaction, block.agent, reports, now) };
 };
 
 type LaneKey = Pick<ResultBlock, 'agent' | 'epoch' | 'lane'>;

@@ -127,6 +127,11 @@ export class FleetHealth {
     return this.#entries.get(agent)?.heartbeat?.observedRevision ?? 0;
   }
 
+  /** What it said that it can do; undefined before its first heartbeat. */
+  capabilities(agent: string): readonly string[] | undefined {
+    return this.#entries.get(agent)?.heartbeat?.capabilities;
+  }
+
   /** It was deleted. */
   forget(agent: string): void {
     this.#entries.delete(agent);

@@ -20,6 +20,8 @@ export class IntakeCounters {
   rowsResent = 0;
   /** Rows that agents declared lost. */
   lost = 0;
+  /** Reports of runs that did not parse. */
+  runReportsRefused = 0;
 
   request(kind: RequestKind): void {
     this.requests.set(kind, (this.requests.get(kind) ?? 0) + 1);
@@ -35,6 +37,7 @@ export class IntakeCounters {
     this.blocks[applied.outcome] += 1;
     this.rows += applied.rows.length;
     this.lost += applied.lost;
+    this.runReportsRefused += applied.runs?.refused ?? 0;
     const notNew =
       applied.outcome === 'applied'
         ? block.rows.length - applied.rows.length

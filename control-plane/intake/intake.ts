@@ -27,6 +27,7 @@ import {
   type ResultBlock,
   resultBlock,
 } from '@runnel/shared/protocol/results.ts';
+import { type CommandAnswer, commandAnswer } from '@runnel/shared/protocol/runs.ts';
 import {
   type RequestKind,
   agentOf,
@@ -56,6 +57,8 @@ export interface IntakeOptions {
   readonly desired: (request: DesiredRequest) => Promise<DesiredReply>;
   /** Answers `cp.<agent>.renew`. */
   readonly renew: (agent: string) => Promise<RenewReply>;
+  /** Takes `cp.<agent>.answer`. */
+  readonly answered?: (answer: CommandAnswer) => void;
   /** After the commit: rows that are new in the store, in their order in the lane. */
   readonly stored?: (block: ResultBlock, applied: Applied) => void;
   /** How a block changes the store; another one only in tests that plant a bug. */
@@ -103,6 +106,8 @@ export class Intake {
       this.#serve('desired', (agent, message) => this.#desired(agent, message)),
       this.#serve('renew', (agent, message) => this.#renew(agent, message)),
       this.#serve('state', (agent, message) => this.#state(agent, message)),
+      // Every replica hears answers: only the one that asked knows the command.
+      this.#serve('answer', (agent, message) => this.#answer(agent, message), null),
     );
   }
 
@@ -110,6 +115,7 @@ export class Intake {
   #serve(
     kind: RequestKind,
     answer: (agent: AgentId, message: LinkMessage) => Promise<unknown>,
+    queue: string | null = QUEUE,
   ): () => void {
     const { link, log } = this.#options;
     return link.handle(
@@ -128,7 +134,7 @@ export class Intake {
           this.#refuse(kind, agent, message.reply, error);
         }
       },
-      QUEUE,
+      queue ?? undefined,
     );
   }
 
@@ -150,6 +156,8 @@ export class Intake {
     checkBlock(value);
     const applied = await this.writer.write(value, bytes);
     this.counters.block(value, applied);
+    const refused = applied.runs?.refused ?? 0;
+    if (refused > 0) this.#options.log.warn({ agent, refused }, 'reports of runs did not parse');
     if (applied.rows.length > 0) this.#options.stored?.(value, applied);
     const { epoch, lane } = value;
     return { v: PROTOCOL_VERSION, epoch, lane, mark: applied.mark };
@@ -168,6 +176,12 @@ export class Intake {
   async #state(agent: AgentId, message: LinkMessage): Promise<{ readonly v: 1 }> {
     const { value } = await this.#read(agent, heartbeat, message);
     this.#options.health.heard(value);
+    return { v: PROTOCOL_VERSION };
+  }
+
+  async #answer(agent: AgentId, message: LinkMessage): Promise<{ readonly v: 1 }> {
+    const { value } = await this.#read(agent, commandAnswer, message);
+    this.#options.answered?.(value);
     return { v: PROTOCOL_VERSION };
   }
 

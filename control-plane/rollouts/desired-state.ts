@@ -7,7 +7,8 @@
  * that a store restored from a backup does not issue revisions that devices refuse (DESIGN.md
  * §10). Changes run one after another: the last one that was asked for is the one that stands.
  *
- * Refused: agents that are not approved have no desired state at all.
+ * Refused: agents that are not approved have no desired state at all; a job that an agent cannot
+ * run is not placed there, which is told once and shown (`blockedOf`).
  */
 import type { Kysely } from 'kysely';
 import type { Clock } from '@runnel/shared/clock.ts';
@@ -31,7 +32,7 @@ import { listJobs } from '../store/jobs.ts';
 import type { Schema } from '../store/schema.ts';
 import { Turns } from '../turns.ts';
 import { contentText, payloadText, sha256 } from './desired-payload.ts';
-import { place, type PlacedJob, placedJob } from './placement.ts';
+import { type BlockedJob, blockedJobs, place, type PlacedJob, placedJob } from './placement.ts';
 
 export interface DesiredStateParts {
   readonly db: Kysely<Schema>;
@@ -44,6 +45,10 @@ export interface DesiredStateParts {
   readonly observedRevision: (agent: string) => number;
   /** Called after the desired state of these agents changed. */
   readonly changed: (agents: readonly string[]) => void;
+  /** What it reported that it can do; undefined before its first heartbeat. */
+  readonly capabilities?: (agent: string) => readonly string[] | undefined;
+  /** A job that the agent was to have and cannot run; told once for each version and reason. */
+  readonly blocked?: (agent: string, job: BlockedJob) => void;
   /** A stored job that placement cannot read: it is placed nowhere, and somebody must know. */
   readonly unreadable: (job: string, error: unknown) => void;
 }
@@ -60,6 +65,7 @@ interface Content {
 }
 
 const NOTHING: ReadonlyMap<string, number> = new Map();
+const NONE_BLOCKED: ReadonlyMap<string, BlockedJob> = new Map();
 
 export class DesiredState {
   readonly #parts: DesiredStateParts;
@@ -67,7 +73,13 @@ export class DesiredState {
   readonly #versions = new Map<string, ReadonlyMap<string, number>>();
   /** Agents that were given the same content under a new revision: once per content. */
   readonly #reissued = new Map<string, string>();
+  readonly #blocked = new Map<string, ReadonlyMap<string, BlockedJob>>();
+  /** The capabilities by which an agent was placed last, as one text. */
+  readonly #placedBy = new Map<string, string>();
+  readonly #reported = new Set<string>();
   readonly #turns = new Turns();
+  /** What was blocked before a start was told then. */
+  #tells = false;
   #jobs: readonly PlacedJob[] = [];
   #waitingAll: Promise<void> | undefined;
 
@@ -80,6 +92,7 @@ export class DesiredState {
     const state = new DesiredState(parts);
     for (const head of await desiredHeads(parts.db)) state.#revisions.set(head.agent, head);
     await state.recomputeAll();
+    state.#tells = true;
     return state;
   }
 
@@ -91,6 +104,25 @@ export class DesiredState {
   /** Job name → version that the agent is to run. */
   versionsOf(agent: string): ReadonlyMap<string, number> {
     return this.#versions.get(agent) ?? NOTHING;
+  }
+
+  /** Job name → why it is not placed there although its selector chooses the agent. */
+  blockedOf(agent: string): ReadonlyMap<string, BlockedJob> {
+    return this.#blocked.get(agent) ?? NONE_BLOCKED;
+  }
+
+  /** After a heartbeat: an agent that says that it can do other things is placed anew. */
+  async reported(agent: string): Promise<void> {
+    if (this.#jobs.every(({ needs }) => needs.length === 0)) return;
+    if (this.#placedBy.get(agent) === this.#capabilityText(agent)) return;
+    this.#reported.add(agent);
+    if (this.#reported.size > 1) return;
+    await this.#turns.take(async () => {
+      const ids = [...this.#reported];
+      this.#reported.clear();
+      const found = await Promise.all(ids.map((id) => agentById(this.#parts.db, id)));
+      await this.#bring(found.filter((record) => record !== undefined));
+    });
   }
 
   /** After a job changed. Calls that come while one waits for its turn share it. */
@@ -117,6 +149,8 @@ export class DesiredState {
     this.#revisions.delete(agent);
     this.#versions.delete(agent);
     this.#reissued.delete(agent);
+    this.#blocked.delete(agent);
+    this.#placedBy.delete(agent);
   }
 
   /** Waits until no change is under way. */
@@ -191,22 +225,45 @@ export class DesiredState {
       if (start > 0) await this.#parts.clock.sleep(0);
       const chunk = agents.slice(start, start + CHUNK_AGENTS);
       const heads: DesiredHead[] = [];
-      const emptied: string[] = [];
+      /** Told of although no revision was issued. */
+      const unissued: string[] = [];
       for (const agent of chunk) {
         if (agent.status !== 'approved') {
-          if (this.#versions.has(agent.id)) emptied.push(agent.id);
+          if (this.#versions.has(agent.id)) unissued.push(agent.id);
           this.forget(agent.id);
           continue;
         }
-        const content = contentFor(place(agent, this.#jobs), contents);
+        this.#placedBy.set(agent.id, this.#capabilityText(agent.id));
+        const capabilities = this.#parts.capabilities?.(agent.id);
+        const blocked = blockedJobs(agent, this.#jobs, capabilities);
+        if (this.#block(agent.id, blocked)) unissued.push(agent.id);
+        const content = contentFor(place(agent, this.#jobs, capabilities), contents);
         const head = this.#next(agent.id, content, above);
         if (head !== undefined) heads.push(head);
         this.#versions.set(agent.id, content.versions);
       }
       await this.#issue(heads, contents);
-      const changed = [...heads.map((head) => head.agent), ...emptied];
+      const changed = [...new Set([...heads.map((head) => head.agent), ...unissued])];
       if (changed.length > 0) this.#parts.changed(changed);
     }
+  }
+
+  #capabilityText(agent: string): string {
+    return this.#parts.capabilities?.(agent)?.join(' ') ?? '';
+  }
+
+  /** True when something else is blocked than before. */
+  #block(agent: string, blocked: readonly BlockedJob[]): boolean {
+    const before = this.blockedOf(agent);
+    const now = new Map(blocked.map((job) => [job.name, job]));
+    const news = blocked.filter((job) => !isSame(before.get(job.name), job));
+    if (news.length === 0 && now.size === before.size) return false;
+    if (now.size === 0) this.#blocked.delete(agent);
+    else this.#blocked.set(agent, now);
+    for (const job of news) {
+      if (this.#tells && job.missing !== null) this.#parts.blocked?.(agent, job);
+    }
+    return true;
   }
 
   #next(agent: string, content: Content, above?: number): DesiredHead | undefined {
@@ -236,6 +293,10 @@ export class DesiredState {
       this.#parts.notifyChanged(head.agent, head.revision);
     }
   }
+}
+
+function isSame(a: BlockedJob | undefined, b: BlockedJob): boolean {
+  return a?.version === b.version && String(a.missing) === String(b.missing);
 }
 
 /** Agents with the same jobs share one content: a fleet is hashed once, not 10,000 times. */

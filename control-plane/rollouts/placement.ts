@@ -1,14 +1,17 @@
 /**
- * Which jobs an agent is to run: approved agents whose labels match the job's `placement.selector`;
- * without a placement every approved agent. Pure.
+ * Which jobs an agent is to run: approved agents whose labels match the job's `placement.selector`
+ * (without a placement every approved agent), and that can run it (capabilities.ts). Pure.
  */
 import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
 import { type Selector, selectorMatches } from '@runnel/shared/definitions/selector.ts';
+import { capabilitiesNeeded, type Missing, missingOf } from './capabilities.ts';
 import { effectiveLabels, parseSelector, type Selectable } from './selector.ts';
 
 export interface PlacedJob {
   readonly name: string;
   readonly selector: Selector;
+  /** Capabilities without which an agent does not get it. */
+  readonly needs: readonly string[];
   readonly desired: DesiredJob;
 }
 
@@ -17,6 +20,14 @@ export interface PlaceableJob {
   readonly version: number;
   readonly hash: string;
   readonly document: unknown;
+  readonly paused?: boolean;
+}
+
+/** A job that the selector would put on an agent which cannot run it, or has not said so. */
+export interface BlockedJob {
+  readonly name: string;
+  readonly version: number;
+  readonly missing: Missing;
 }
 
 export interface PlaceableAgent extends Selectable {
@@ -28,19 +39,39 @@ export function placedJob(job: PlaceableJob): PlacedJob {
   return {
     name: job.name,
     selector: parseSelector(selectorOf(job.document) ?? ''),
+    needs: capabilitiesNeeded(job.document),
     desired: {
       name: job.name,
       version: job.version,
       hash: job.hash,
       document: job.document,
       parameters: defaultParameters(job.document),
-      paused: false,
+      paused: job.paused ?? false,
     },
   };
 }
 
-/** The jobs of `agent`, in the order of `jobs`. */
-export function place(agent: PlaceableAgent, jobs: readonly PlacedJob[]): PlacedJob[] {
+/** The jobs of `agent`, in the order of `jobs`; `capabilities` as it reported them, if it did. */
+export function place(
+  agent: PlaceableAgent,
+  jobs: readonly PlacedJob[],
+  capabilities?: readonly string[],
+): PlacedJob[] {
+  return chosen(agent, jobs).filter((job) => missingOf(job.needs, capabilities) === undefined);
+}
+
+export function blockedJobs(
+  agent: PlaceableAgent,
+  jobs: readonly PlacedJob[],
+  capabilities?: readonly string[],
+): BlockedJob[] {
+  return chosen(agent, jobs).flatMap(({ name, needs, desired: { version } }) => {
+    const missing = missingOf(needs, capabilities);
+    return missing === undefined ? [] : [{ name, version, missing }];
+  });
+}
+
+function chosen(agent: PlaceableAgent, jobs: readonly PlacedJob[]): PlacedJob[] {
   if (agent.status !== 'approved') return [];
   const labels = effectiveLabels(agent);
   return jobs.filter((job) => selectorMatches(job.selector, labels));

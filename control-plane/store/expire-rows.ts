@@ -77,6 +77,82 @@ export async function expireHistory(
   });
 }
 
+export interface KeepRuns extends KeepBounds {
+  /** Instances of tasks over all runs; beyond it the oldest runs go too. */
+  readonly tasksMax: number;
+}
+
+/**
+ * Runs with their tasks, about `limit` rows of both; then tasks whose run was never heard of.
+ * Empty: nothing is due.
+ */
+export async function expireRuns(
+  db: Kysely<Schema>,
+  bounds: KeepRuns,
+  limit: number,
+): Promise<ExpiredRow[]> {
+  return await db.transaction().execute(async (transaction) => {
+    const head = await transaction
+      .selectFrom('runs')
+      .select(['id', 'agent', 'run', 'received_at as at'])
+      .orderBy('id')
+      .limit(limit)
+      .execute();
+    const newest = await newestId(transaction, 'runs');
+    let tasksOver = (await tasksKept(transaction)) - bounds.tasksMax;
+    const gone: ExpiredRow[] = [];
+    let rows = 0;
+    for (const { id, agent, run, at } of head) {
+      const old = at < bounds.beforeMs;
+      if (rows >= limit || !(old || id <= newest - bounds.rowsMax || tasksOver > 0)) break;
+      const tasks = await transaction
+        .deleteFrom('run_tasks')
+        .where('run', '=', run)
+        .where('agent', '=', agent)
+        .executeTakeFirst();
+      await transaction.deleteFrom('runs').where('id', '=', id).execute();
+      rows += 1 + Number(tasks.numDeletedRows);
+      tasksOver -= Number(tasks.numDeletedRows);
+      gone.push({ id, reason: old ? 'age' : 'rows' });
+    }
+    if (gone.length > 0) return gone;
+    return await expireOrphans(transaction, bounds, limit, tasksOver > 0);
+  });
+}
+
+/** Tasks whose run's own report was lost, at the head. */
+async function expireOrphans(
+  transaction: Transaction<Schema>,
+  { beforeMs }: KeepRuns,
+  limit: number,
+  tooMany: boolean,
+): Promise<ExpiredRow[]> {
+  const head = await transaction
+    .selectFrom('run_tasks as task')
+    .leftJoin('runs', (join) =>
+      join.onRef('runs.run', '=', 'task.run').onRef('runs.agent', '=', 'task.agent'),
+    )
+    .select(['task.id', 'task.received_at as at', 'runs.id as run'])
+    .orderBy('task.id')
+    .limit(limit)
+    .execute();
+  const due = head.filter(({ run, at }) => run === null && (tooMany || at < beforeMs));
+  for (const { id } of due) {
+    await transaction.deleteFrom('run_tasks').where('id', '=', id).execute();
+  }
+  return due.map(({ id, at }) => ({ id, reason: at < beforeMs ? 'age' : 'rows' }));
+}
+
+/** Counted by id, like every other bound: instances that were replaced count until then. */
+async function tasksKept(transaction: Transaction<Schema>): Promise<number> {
+  const row = await transaction
+    .selectFrom('run_tasks')
+    .select((e) => [e.fn.min('id').as('oldest'), e.fn.max('id').as('newest')])
+    .executeTakeFirst();
+  if (row === undefined || row.newest === null) return 0;
+  return row.newest - row.oldest + 1;
+}
+
 /** The rows at the head that are due, up to the first that is not. */
 function dueRows<R extends { readonly id: number; readonly at: number }>(
   head: readonly R[],
@@ -94,7 +170,7 @@ function dueRows<R extends { readonly id: number; readonly at: number }>(
 
 async function newestId(
   db: Kysely<Schema>,
-  table: 'results' | 'events' | 'audit',
+  table: 'results' | 'events' | 'audit' | 'runs',
 ): Promise<number> {
   const row = await db
     .selectFrom(table)

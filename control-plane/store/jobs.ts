@@ -17,6 +17,7 @@ export interface JobRecord {
   readonly hash: string;
   /** Parsed canonical JSON. */
   readonly document: unknown;
+  readonly paused: boolean;
 }
 
 export interface JobVersionRecord {
@@ -72,7 +73,7 @@ export async function applyVersion(
       const row = { name: input.name, kind: input.kind, version, generation: 1 };
       await transaction
         .insertInto('jobs')
-        .values({ ...row, created_at: now, updated_at: now, deleted_at: null })
+        .values({ ...row, created_at: now, updated_at: now, deleted_at: null, paused: 0 })
         .execute();
       return { version, generation: 1, created, changed: true };
     }
@@ -161,6 +162,7 @@ function currentJobs(db: Kysely<Schema>) {
       'jobs.generation',
       'jobs.created_at',
       'jobs.updated_at',
+      'jobs.paused',
       'job_versions.hash',
       'job_versions.document',
     ])
@@ -174,6 +176,7 @@ function fromRow(row: {
   generation: number;
   created_at: number;
   updated_at: number;
+  paused: number;
   hash: string;
   document: string;
 }): JobRecord {
@@ -186,7 +189,36 @@ function fromRow(row: {
     updatedAt: row.updated_at,
     hash: row.hash,
     document: JSON.parse(row.document),
+    paused: row.paused !== 0,
   };
+}
+
+/**
+ * Stops a job everywhere, or lets it go on; over new versions too, until it is deleted. Undefined
+ * when there is no such job, false when it was so already.
+ */
+export async function setJobPaused(
+  db: Kysely<Schema>,
+  name: string,
+  paused: boolean,
+  now: number,
+): Promise<boolean | undefined> {
+  return await db.transaction().execute(async (transaction) => {
+    const job = await transaction
+      .selectFrom('jobs')
+      .select(['generation', 'paused'])
+      .where('name', '=', name)
+      .where('deleted_at', 'is', null)
+      .executeTakeFirst();
+    if (job === undefined) return undefined;
+    if ((job.paused !== 0) === paused) return false;
+    await transaction
+      .updateTable('jobs')
+      .set({ paused: paused ? 1 : 0, updated_at: now, generation: job.generation + 1 })
+      .where('name', '=', name)
+      .execute();
+    return true;
+  });
 }
 
 /** Marks the job deleted; versions stay. Returns its generation, undefined when it is not there. */
@@ -206,7 +238,7 @@ export async function deleteJob(
     const generation = job.generation + 1;
     await transaction
       .updateTable('jobs')
-      .set({ deleted_at: now, updated_at: now, generation })
+      .set({ deleted_at: now, updated_at: now, generation, paused: 0 })
       .where('name', '=', name)
       .execute();
     return generation;

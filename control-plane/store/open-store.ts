@@ -8,6 +8,7 @@ import Database from 'libsql';
 import { type CreateTableBuilder, Kysely, SqliteDialect } from 'kysely';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { up as first } from './migrations/0001-first.ts';
+import { up as runs } from './migrations/0002-runs.ts';
 import type { Schema } from './schema.ts';
 
 type Column = 'id';
@@ -25,8 +26,14 @@ const sqlite: Dialect = {
     builder.addColumn('id', 'integer', (c) => c.primaryKey().autoIncrement()),
 };
 
+export const postgres: Dialect = {
+  name: 'postgres',
+  withSerialId: (builder) =>
+    builder.addColumn('id', 'bigint', (c) => c.primaryKey().generatedAlwaysAsIdentity()),
+};
+
 /** In order, never edited once released; the index is the schema version. */
-const MIGRATIONS = [first];
+const MIGRATIONS = [first, runs];
 
 export interface Store {
   readonly db: Kysely<Schema>;
@@ -62,7 +69,8 @@ function openDatabase(path: string): Database.Database {
   }
 }
 
-async function migrate(db: Kysely<Schema>, dialect: Dialect): Promise<void> {
+/** Brings an open database up to this release. Error: `store_version`. */
+export async function migrate(db: Kysely<Schema>, dialect: Dialect): Promise<void> {
   await db.schema
     .createTable('schema_versions')
     .ifNotExists()

@@ -1,7 +1,7 @@
 /**
  * Bounds what the store keeps (DESIGN.md I5). Policy: the oldest rows go, by age and by number,
  * counted by table and reason; marks, jobs, agents and tokens are never touched. Results and alerts
- * share one table and one bound; the audit log is bounded by number alone.
+ * share one table and one bound; a run goes with its tasks; the audit log is bounded by number alone.
  *
  * A sweep deletes in small batches and rests as long after each as it took, so that intake and
  * readers keep at least half of the database; between two sweeps a table may go over its bound by
@@ -13,7 +13,7 @@ import { limits } from '@runnel/shared/limits.ts';
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { DatasetStats } from './dataset-stats.ts';
-import { type ExpiredRow, expireHistory, expireResults } from './expire-rows.ts';
+import { type ExpiredRow, expireHistory, expireResults, expireRuns } from './expire-rows.ts';
 import type { Schema } from './schema.ts';
 
 const SWEEP_EVERY_MS = 10_000;
@@ -26,6 +26,10 @@ export interface Keep {
   readonly eventsMs: number;
   readonly eventsRows: number;
   readonly auditRows: number;
+  readonly runsMs: number;
+  readonly runsRows: number;
+  /** Instances of tasks over all runs. */
+  readonly runTasksRows: number;
 }
 
 export const KEEP_DEFAULT: Keep = {
@@ -34,6 +38,9 @@ export const KEEP_DEFAULT: Keep = {
   eventsMs: limits.eventsKeptMsMax,
   eventsRows: limits.eventsKeptRowsMax,
   auditRows: limits.auditRowsMax,
+  runsMs: limits.runsKeptMsMax,
+  runsRows: limits.runsKeptRowsMax,
+  runTasksRows: limits.runTasksKeptRowsMax,
 };
 
 export interface RetentionParts {
@@ -45,7 +52,7 @@ export interface RetentionParts {
   readonly keep: Keep;
 }
 
-type Table = 'results' | 'events' | 'audit';
+type Table = 'results' | 'events' | 'audit' | 'runs';
 
 export class Retention {
   readonly counters = {
@@ -53,6 +60,7 @@ export class Retention {
       results: { age: 0, rows: 0, superseded: 0 },
       events: { age: 0, rows: 0, superseded: 0 },
       audit: { age: 0, rows: 0, superseded: 0 },
+      runs: { age: 0, rows: 0, superseded: 0 },
     },
     failures: 0,
   };
@@ -87,12 +95,18 @@ export class Retention {
     const results = { beforeMs: now - keep.resultsMs, rowsMax: keep.resultsRows };
     const events = { beforeMs: now - keep.eventsMs, rowsMax: keep.eventsRows };
     const audit = { beforeMs: 0, rowsMax: keep.auditRows };
+    const runs = {
+      beforeMs: now - keep.runsMs,
+      rowsMax: keep.runsRows,
+      tasksMax: keep.runTasksRows,
+    };
     try {
       await this.#sweepTable('results', () =>
         datasets.remove(() => expireResults(db, results, BATCH_ROWS)),
       );
       await this.#sweepTable('events', () => expireHistory(db, 'events', events, BATCH_ROWS));
       await this.#sweepTable('audit', () => expireHistory(db, 'audit', audit, BATCH_ROWS));
+      await this.#sweepTable('runs', () => expireRuns(db, runs, BATCH_ROWS));
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
       this.counters.failures += 1;

@@ -4,7 +4,8 @@
  *
  * Invariants held here: `results (agent, epoch, lane, seq)` is unique and `marks` moves only by an
  * update conditional on the value read, in the transaction that inserts the rows (I2);
- * `job_versions` are never updated (immutable, by content hash).
+ * `job_versions` are never updated (immutable, by content hash); `runs` and `run_tasks` change only
+ * in the transaction that moves the mark of the lane that reported them, so the newest report wins.
  */
 import type { Generated } from 'kysely';
 
@@ -78,6 +79,8 @@ export interface JobsTable {
   updated_at: number;
   /** Set when deleted; versions stay. */
   deleted_at: number | null;
+  /** 1 while a person has stopped it everywhere, to go on later. */
+  paused: Generated<number>;
 }
 
 export interface JobVersionsTable {
@@ -144,6 +147,56 @@ export interface ResultsTable {
   received_at: number;
 }
 
+/** Runs of batch jobs as the devices reported them last; `(run, agent)` is unique. */
+export interface RunsTable {
+  /** Order in which runs were first heard of: what cursors are made of. */
+  id: Generated<number>;
+  agent: string;
+  /** The device's id of it: random. */
+  run: string;
+  job: string;
+  version: number;
+  /** `<job>/<partition>`. */
+  key: string;
+  partition: string;
+  partition_start: number;
+  partition_end: number;
+  trigger: string;
+  state: string;
+  at: number;
+  queued_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+  tries: number;
+  /** JSON, as the four after it. */
+  parameters: string;
+  origins: string;
+  tasks: string;
+  error: string;
+  affected: string;
+  /** When the newest report of it was stored. */
+  received_at: number;
+}
+
+/** Instances of tasks; `(run, agent, task, item)` is unique. */
+export interface RunTasksTable {
+  id: Generated<number>;
+  agent: string;
+  run: string;
+  task: string;
+  /** Position in the list of `forEach`; -1 for the task itself. */
+  item: number;
+  state: string;
+  attempt: number;
+  started_at: number | null;
+  ended_at: number | null;
+  next_attempt_at: number | null;
+  /** JSON, as the next. */
+  output: string;
+  error: string;
+  received_at: number;
+}
+
 /** What happened to agents, jobs and connections: transitions, not heartbeats. */
 export interface EventsTable {
   id: Generated<number>;
@@ -182,6 +235,8 @@ export interface Schema {
   desired_contents: DesiredContentsTable;
   marks: MarksTable;
   results: ResultsTable;
+  runs: RunsTable;
+  run_tasks: RunTasksTable;
   events: EventsTable;
   audit: AuditTable;
   settings: SettingsTable;

@@ -22,6 +22,9 @@ const EVERYTHING: Keep = {
   eventsMs: 1e9,
   eventsRows: 1e9,
   auditRows: 1e9,
+  runsMs: 1e9,
+  runsRows: 1e9,
+  runTasksRows: 1e9,
 };
 
 /** Time stands still at `now`, so that a test says what is old. */

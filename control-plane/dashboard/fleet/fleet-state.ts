@@ -39,6 +39,8 @@ export function applyMessage(state: FleetState, message: LiveMessage, now: numbe
       return { ...state, clockOffsetMs: offset(state, message.at, now) };
     case 'agent':
     case 'results':
+    case 'runs':
+    case 'run':
     case 'error':
       return state;
   }

@@ -7,6 +7,7 @@ import type {
   AgentJobItem,
   HostPoint,
 } from '../live-messages.ts';
+import { batchSchema } from './run-schemas.ts';
 
 const count = z.number().int();
 const counters = z.record(z.string(), z.number());
@@ -53,6 +54,7 @@ const agentJobDetailSchema = z
     deadLettersBy: counters.openapi({ description: 'By step and reason: `<step>: <reason>`.' }),
     dropped: counters,
     stateKeys: count,
+    batch: batchSchema,
   })
   .openapi('AgentJobDetail') satisfies z.ZodType<AgentJobDetail>;
 

@@ -31,6 +31,7 @@ export const problems = {
   413: problem('The body is too large'),
   422: problem('The job document does not pass; `issues` says where'),
   429: problem('Too many requests from this address'),
+  503: problem('What it needs cannot be reached now; a device that is not connected'),
 } as const;
 
 export function json<T extends z.ZodType>(schema: T, description: string) {

@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import type { JobAgentItem, JobAgents, JobDetail, JobItem } from '../live-messages.ts';
 import { attemptedSchema, connectionSchema } from './agent-schemas.ts';
+import { batchSchema } from './run-schemas.ts';
 
 const count = z.number().int();
 
@@ -16,6 +17,7 @@ const jobFields = {
   hash: z.string(),
   labels: z.record(z.string(), z.string()),
   selector: z.string().nullable().openapi({ description: 'Null means every agent.' }),
+  paused: z.boolean(),
   generation: count,
   updatedAt: z.number(),
 };
@@ -33,6 +35,10 @@ const jobAgentSchema = z
     phase: z.string(),
     desiredVersion: count.nullable(),
     attempted: attemptedSchema,
+    notPlaced: z.string().nullable().openapi({
+      description: 'Why it is not placed there although the selector chooses the agent.',
+    }),
+    batch: batchSchema,
   })
   .openapi('JobAgent') satisfies z.ZodType<JobAgentItem>;
 
@@ -77,6 +83,9 @@ export const applyReplySchema = z
     }),
     dryRun: z.boolean(),
     agents: z.object({ desired: count }),
+    warnings: z.array(z.string()).readonly().openapi({
+      description: 'Agents that the selector chooses and that cannot run it, with the reason.',
+    }),
   })
   .openapi('ApplyReply');
 

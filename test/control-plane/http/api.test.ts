@@ -209,6 +209,8 @@ describe('jobs', () => {
         phase: 'running',
         desiredVersion: 1,
         attempted: null,
+        notPlaced: null,
+        batch: null,
       },
     ]);
     expect(job).toMatchObject({

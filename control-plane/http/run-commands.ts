@@ -1,0 +1,220 @@
+/** `/api/v1/runs` and `/api/v1/backfills`: what operators ask of devices, and what these said. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Clock } from '@runnel/shared/clock.ts';
+import { RunnelError } from '@runnel/shared/errors.ts';
+import { limits } from '@runnel/shared/limits.ts';
+import { BACKFILL_ORDERS, BACKFILL_WHICH } from '@runnel/shared/protocol/runs.ts';
+import type { Kysely } from 'kysely';
+import type { BatchRequest, DeviceCommands } from '../runs/device-commands.ts';
+import type { RunControl, RunTargets } from '../runs/run-control.ts';
+import { appendAudit } from '../store/audit.ts';
+import type { Schema } from '../store/schema.ts';
+import type { RoleGuards } from './role-guards.ts';
+import { actorOf, newRouter, type Router } from './router.ts';
+import { findRun, runParam } from './runs.ts';
+import { json, problems } from './schemas/common-schemas.ts';
+import { actionReplySchema, agentAnswerSchema } from './schemas/run-schemas.ts';
+
+export interface RunCommandsParts {
+  readonly db: Kysely<Schema>;
+  readonly clock: Clock;
+  readonly control: RunControl;
+  readonly commands: Pick<DeviceCommands, 'ask'>;
+  readonly guards: RoleGuards;
+}
+
+const name = z.string().min(1).max(128);
+const partition = z.string().min(1).max(200);
+
+const targetFields = {
+  job: z.string().min(1).max(63),
+  agents: z.array(name).min(1).max(limits.commandAgentsMax).optional().openapi({
+    description: 'Ids or names; or `selector`.',
+  }),
+  selector: z.string().max(2048).optional().openapi({
+    description: 'Chooses among the agents on which the job is placed.',
+  }),
+  parameters: z.record(z.string(), z.unknown()).default({}),
+};
+
+const startSchema = z.strictObject({
+  ...targetFields,
+  partition: partition.nullable().default(null).openapi({
+    description: 'Null: the newest whole one.',
+  }),
+  fullRefresh: z.boolean().default(false).openapi({ description: 'Ignore incremental cursors.' }),
+});
+
+const backfillSchema = z.strictObject({
+  ...targetFields,
+  from: z.number().openapi({ description: 'Partitions that begin in `[from, to)`.' }),
+  to: z.number(),
+  which: z.enum(BACKFILL_WHICH).default('none').openapi({
+    description: 'Those without a run; also those that failed; all.',
+  }),
+  order: z.enum(BACKFILL_ORDERS).default('oldest'),
+  maxActive: z.number().int().min(1).max(1000).default(1),
+  dryRun: z.boolean().default(false),
+});
+
+const body = <T extends z.ZodType>(schema: T, required = true) => ({
+  required,
+  content: { 'application/json': { schema } },
+});
+
+const answers = {
+  200: json(
+    z.object({ items: z.array(agentAnswerSchema).readonly() }),
+    'What each agent said; 409 when none of them has the job',
+  ),
+  ...problems,
+};
+
+export function runCommandRoutes(parts: RunCommandsParts): Router {
+  const router = newRouter();
+  addStarts(router, parts);
+  addActions(router, parts);
+  return router;
+}
+
+function addStarts(router: Router, parts: RunCommandsParts): void {
+  const start = createRoute({
+    method: 'post',
+    path: '/runs',
+    tags: ['runs'],
+    summary: 'Run a batch job now on one or more agents',
+    middleware: parts.guards.operator,
+    request: { body: body(startSchema) },
+    responses: answers,
+  });
+  router.openapi(start, async (c) => {
+    const { agents, selector, ...request } = c.req.valid('json');
+    const { job } = request;
+    const items = await parts.control.start(job, targetsOf({ agents, selector }), {
+      action: 'run',
+      ...request,
+    });
+    const asked = items.map((item) => item.agent);
+    await audit(parts, actorOf(c).id, 'run.start', job, { ...request, agents: asked });
+    return c.json({ items }, 200);
+  });
+
+  const backfill = createRoute({
+    method: 'post',
+    path: '/backfills',
+    tags: ['runs'],
+    summary: 'Run a batch job for a range of partitions; `dryRun` lists what would run',
+    middleware: parts.guards.operator,
+    request: { body: body(backfillSchema) },
+    responses: answers,
+  });
+  router.openapi(backfill, async (c) => {
+    const { agents, selector, ...request } = c.req.valid('json');
+    const { job } = request;
+    if (request.from >= request.to) {
+      throw new RunnelError('request_invalid', 'from must be before to', {
+        hint: 'the range is [from, to), epoch milliseconds',
+      });
+    }
+    const items = await parts.control.start(job, targetsOf({ agents, selector }), {
+      action: 'backfill',
+      ...request,
+    });
+    const asked = items.map((item) => item.agent);
+    const data = { ...request, agents: asked };
+    if (!request.dryRun) await audit(parts, actorOf(c).id, 'run.backfill', job, data);
+    return c.json({ items }, 200);
+  });
+}
+
+function targetsOf(given: {
+  readonly agents: readonly string[] | undefined;
+  readonly selector: string | undefined;
+}): RunTargets {
+  const { agents, selector } = given;
+  if (agents !== undefined && selector === undefined) return { agents };
+  if (agents === undefined && selector !== undefined) return { selector };
+  throw new RunnelError('request_invalid', 'say `agents` or `selector`, and not both', {
+    hint: 'an empty selector chooses every agent on which the job is placed',
+  });
+}
+
+const task = z.string().min(1).max(128);
+
+/** What each action takes beside the run. */
+const ACTIONS = {
+  cancel: {
+    summary: 'Stop a run; its teardown tasks still run',
+    schema: z.strictObject({}),
+  },
+  rerun: {
+    summary: 'Run again what did not succeed, or everything from a task on',
+    schema: z.strictObject({
+      from: task.nullable().default(null),
+      fullRefresh: z.boolean().default(false),
+    }),
+  },
+  clear: {
+    summary: 'Forget a task and what depends on it, which runs again',
+    schema: z.strictObject({ task }),
+  },
+  'mark-success': {
+    summary: 'Take a run, or one task of it, for succeeded',
+    schema: z.strictObject({ task: task.nullable().default(null) }),
+  },
+} as const;
+
+type ActionBody = {
+  readonly [K in keyof typeof ACTIONS]: z.output<(typeof ACTIONS)[K]['schema']>;
+};
+
+const REQUESTS: {
+  readonly [K in keyof ActionBody]: (run: string, body: ActionBody[K]) => BatchRequest;
+} = {
+  cancel: (run) => ({ action: 'cancel', run }),
+  rerun: (run, { from, fullRefresh }) => ({ action: 'rerun', run, from, fullRefresh }),
+  clear: (run, given) => ({ action: 'clear', run, task: given.task }),
+  'mark-success': (run, given) => ({ action: 'markSuccess', run, task: given.task }),
+};
+
+function addActions(router: Router, parts: RunCommandsParts): void {
+  addAction(router, parts, 'cancel');
+  addAction(router, parts, 'rerun');
+  addAction(router, parts, 'clear');
+  addAction(router, parts, 'mark-success');
+}
+
+function addAction<K extends keyof ActionBody>(
+  router: Router,
+  parts: RunCommandsParts,
+  action: K,
+): void {
+  const { summary, schema } = ACTIONS[action];
+  const route = createRoute({
+    method: 'post',
+    path: `/runs/{run}/${action}`,
+    tags: ['runs'],
+    summary,
+    middleware: parts.guards.operator,
+    request: { params: runParam, body: body(schema, action === 'clear') },
+    responses: { 200: json(actionReplySchema, 'What the device made of it'), ...problems },
+  });
+  router.openapi(route, async (c) => {
+    // Without a body there is nothing to parse, and the defaults hold.
+    const given = schema.parse(c.req.valid('json') ?? {}) as ActionBody[K];
+    const { agent, run } = await findRun(parts.db, c.req.valid('param').run);
+    const { runs } = await parts.commands.ask(agent, REQUESTS[action](run, given));
+    await audit(parts, actorOf(c).id, `run.${action}`, run, { agent, ...given });
+    return c.json({ agent, runs }, 200);
+  });
+}
+
+async function audit(
+  { db, clock }: RunCommandsParts,
+  actor: string,
+  action: string,
+  subject: string,
+  data: unknown,
+): Promise<void> {
+  await appendAudit(db, { at: clock.now(), actor, action, subject, data });
+}

@@ -1,0 +1,151 @@
+/**
+ * `/api/v1/runs`: runs of batch jobs as their devices reported them, and a run's log, which stays
+ * on its device and is asked for there. Who follows a log asks again with `after` while `open`.
+ */
+import { createRoute, z } from '@hono/zod-openapi';
+import { RunnelError } from '@runnel/shared/errors.ts';
+import { limits } from '@runnel/shared/limits.ts';
+import { runState, runTrigger } from '@runnel/shared/protocol/runs.ts';
+import type { Kysely } from 'kysely';
+import type { DeviceCommands } from '../runs/device-commands.ts';
+import { findRuns, pageRuns, type RunRecord } from '../store/runs.ts';
+import type { Schema } from '../store/schema.ts';
+import type { FleetView } from './fleet-view.ts';
+import { notFound } from './problem.ts';
+import type { RoleGuards } from './role-guards.ts';
+import { newRouter, type Router } from './router.ts';
+import { runDetail, runItems } from './run-view.ts';
+import { cursorParam, json, limitParam, parseCursor, problems } from './schemas/common-schemas.ts';
+import { logPageSchema, runDetailSchema, runSchema } from './schemas/run-schemas.ts';
+
+export interface RunRoutesParts {
+  readonly db: Kysely<Schema>;
+  readonly fleet: FleetView;
+  readonly commands: Pick<DeviceCommands, 'ask'>;
+  readonly guards: RoleGuards;
+}
+
+export const runParam = z.object({
+  run: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/)
+    .openapi({ description: 'Id of a run, or a beginning that only one has.' }),
+});
+
+/** Errors: `not_found`, `run_conflict`. */
+export async function findRun(db: Kysely<Schema>, idOrPrefix: string): Promise<RunRecord> {
+  const [first, ...others] = await findRuns(db, idOrPrefix, 5);
+  if (first === undefined) throw notFound('run', idOrPrefix);
+  if (others.length === 0) return first;
+  throw new RunnelError('run_conflict', `more than one run begins with ${idOrPrefix}`, {
+    hint: `write more of it: ${[first, ...others].map(({ run }) => run).join(', ')}`,
+  });
+}
+
+export function runRoutes(parts: RunRoutesParts): Router {
+  const router = newRouter();
+  addList(router, parts);
+  addOne(router, parts);
+  addLogs(router, parts);
+  return router;
+}
+
+function addList(router: Router, parts: RunRoutesParts): void {
+  const list = createRoute({
+    method: 'get',
+    path: '/runs',
+    tags: ['runs'],
+    summary: 'Runs of batch jobs, newest first',
+    description:
+      'Newest is what the control plane heard of last for the first time, so that the clock of a ' +
+      'device cannot hide a run. A run keeps its place when it changes.',
+    middleware: parts.guards.viewer,
+    request: {
+      query: z.object({
+        job: z.string().max(63).optional(),
+        agent: z.string().max(128).optional().openapi({ description: 'Id or name.' }),
+        state: runState.optional(),
+        partition: z.string().max(200).optional(),
+        trigger: runTrigger.optional(),
+        limit: limitParam(1000, 100),
+        cursor: cursorParam,
+      }),
+    },
+    responses: {
+      200: json(
+        z.object({ items: z.array(runSchema).readonly(), next: z.string().nullable() }),
+        'A page; `next` is null on the last one',
+      ),
+      ...problems,
+    },
+  });
+  router.openapi(list, async (c) => {
+    const { job, agent, state, partition, trigger, limit, cursor } = c.req.valid('query');
+    const before = parseCursor(cursor);
+    const records = await pageRuns(parts.db, {
+      // One more than asked for tells whether there is a next page.
+      limit: limit + 1,
+      ...(job === undefined ? {} : { job }),
+      // What is unknown is taken as an id, since runs outlive agents.
+      ...(agent === undefined ? {} : { agent: parts.fleet.find(agent)?.id ?? agent }),
+      ...(state === undefined ? {} : { state }),
+      ...(partition === undefined ? {} : { partition }),
+      ...(trigger === undefined ? {} : { trigger }),
+      ...(before === undefined ? {} : { before }),
+    });
+    const page = records.slice(0, limit);
+    const next = records.length > limit ? String(page.at(-1)!.id) : null;
+    return c.json({ items: await runItems(parts, page), next }, 200);
+  });
+}
+
+function addOne(router: Router, parts: RunRoutesParts): void {
+  const one = createRoute({
+    method: 'get',
+    path: '/runs/{run}',
+    tags: ['runs'],
+    summary: 'One run with its parameters and every instance of its tasks',
+    middleware: parts.guards.viewer,
+    request: { params: runParam },
+    responses: { 200: json(runDetailSchema, 'The run'), ...problems },
+  });
+  router.openapi(one, async (c) => {
+    const record = await findRun(parts.db, c.req.valid('param').run);
+    return c.json(await runDetail(parts, record), 200);
+  });
+}
+
+function addLogs(router: Router, parts: RunRoutesParts): void {
+  const logs = createRoute({
+    method: 'get',
+    path: '/runs/{run}/logs',
+    tags: ['runs'],
+    summary: 'Lines of a run, asked of its device now',
+    description:
+      'To follow a run ask again with `after` = `next` while `open` is true, once a second. A ' +
+      'device that is not connected answers 503 `device_unreachable`, with since when.',
+    middleware: parts.guards.viewer,
+    request: {
+      params: runParam,
+      query: z.object({
+        task: z.string().min(1).max(128).optional(),
+        after: z.coerce.number().int().min(0).default(0).openapi({ type: 'integer', minimum: 0 }),
+        limit: limitParam(limits.logLinesMax, 200),
+      }),
+    },
+    responses: { 200: json(logPageSchema, 'Lines'), ...problems },
+  });
+  router.openapi(logs, async (c) => {
+    const { task, after, limit } = c.req.valid('query');
+    const { agent, run } = await findRun(parts.db, c.req.valid('param').run);
+    const { lines, open } = await parts.commands.ask(agent, {
+      action: 'logs',
+      run,
+      task: task ?? null,
+      after,
+      linesMax: limit,
+    });
+    const items = lines.slice(0, limit);
+    return c.json({ items, next: items.at(-1)?.n ?? after, open }, 200);
+  });
+}

@@ -1,0 +1,121 @@
+/** Runs on the wire; `satisfies` keeps these and run-messages.ts the same. */
+import { z } from '@hono/zod-openapi';
+import {
+  logLine,
+  runError,
+  runState,
+  runTrigger,
+  taskState,
+} from '@runnel/shared/protocol/runs.ts';
+import type { BatchItem, RunDetail, RunItem, TaskInstanceItem } from '../run-messages.ts';
+
+const count = z.number().int();
+const time = z.number().nullable();
+const counters = z.record(z.string(), z.number());
+
+const stateSchema = runState.openapi('RunState');
+const taskStateSchema = taskState.openapi('TaskState');
+const errorSchema = runError.nullable();
+
+const taskFields = {
+  id: z.string(),
+  kind: z.string().openapi({ example: 'sql' }),
+  state: taskStateSchema.nullable().openapi({ description: 'Null: nothing was reported of it.' }),
+};
+
+const runFields = {
+  run: z.string(),
+  agent: z.string(),
+  agentName: z.string(),
+  job: z.string(),
+  version: count,
+  key: z.string().openapi({ example: 'nightly-rollup/2026-11-22' }),
+  partition: z.string().openapi({ example: '2026-11-22' }),
+  partitionStart: z.number(),
+  partitionEnd: z.number().openapi({ description: 'Exclusive.' }),
+  trigger: runTrigger.openapi('RunTrigger'),
+  state: stateSchema,
+  at: z.number().openapi({ description: 'The time that the run stands for.' }),
+  queuedAt: z.number(),
+  startedAt: time,
+  endedAt: time,
+  tries: count.openapi({ description: 'From 1; one more with every rerun.' }),
+  error: errorSchema,
+  affected: z.object({
+    tasks: z.array(z.string()).readonly(),
+    jobs: z.array(z.string()).readonly(),
+  }),
+  receivedAt: z.number(),
+};
+
+export const runSchema = z
+  .object({ ...runFields, tasks: z.array(z.object(taskFields)).readonly() })
+  .openapi('Run') satisfies z.ZodType<RunItem>;
+
+const instanceSchema = z
+  .object({
+    task: z.string(),
+    index: count.nullable().openapi({ description: 'Position in the list of `forEach`.' }),
+    state: taskStateSchema,
+    attempt: count,
+    startedAt: time,
+    endedAt: time,
+    nextAttemptAt: time,
+    output: z.unknown(),
+    error: errorSchema,
+  })
+  .openapi('TaskInstance') satisfies z.ZodType<TaskInstanceItem>;
+
+export const runDetailSchema = z
+  .object({
+    ...runFields,
+    tasks: z.array(z.object({ ...taskFields, needs: z.array(z.string()).readonly() })).readonly(),
+    parameters: z.record(z.string(), z.unknown()),
+    origins: z.record(z.string(), z.string()),
+    instances: z.array(instanceSchema).readonly(),
+    truncated: z.boolean().openapi({ description: 'There are more instances than are listed.' }),
+  })
+  .openapi('RunDetail') satisfies z.ZodType<RunDetail>;
+
+export const batchSchema = z
+  .object({
+    nextAt: time.openapi({ description: 'When its schedule fires next.' }),
+    activeRuns: count,
+    queuedRuns: count,
+    lastRun: z
+      .object({ run: z.string(), partition: z.string(), state: stateSchema, endedAt: z.number() })
+      .nullable(),
+    lastSuccessAt: time,
+    skipped: counters.openapi({ description: 'Times that started no run, by reason.' }),
+    ended: counters.openapi({ description: 'Runs that ended, by state.' }),
+  })
+  .nullable()
+  .openapi({
+    description: 'Of a batch job, as the agent last said.',
+  }) satisfies z.ZodType<BatchItem | null>;
+
+const madeRunSchema = z.object({ run: z.string(), partition: z.string(), state: stateSchema });
+
+/** What one agent said to a command that went to many. */
+export const agentAnswerSchema = z
+  .object({
+    agent: z.string(),
+    name: z.string(),
+    status: z.enum(['accepted', 'unreachable', 'refused']),
+    reason: z.string().nullable(),
+    runs: z.array(madeRunSchema).readonly(),
+    partitions: z.array(z.string()).readonly().openapi({ description: 'Of a dry run: in order.' }),
+  })
+  .openapi('AgentAnswer');
+
+export const actionReplySchema = z
+  .object({ agent: z.string(), runs: z.array(madeRunSchema).readonly() })
+  .openapi('RunActionReply');
+
+export const logPageSchema = z
+  .object({
+    items: z.array(logLine.openapi('LogLine')).readonly(),
+    next: count.openapi({ description: 'Pass as `after` for the lines that follow.' }),
+    open: z.boolean().openapi({ description: 'The run may still write more.' }),
+  })
+  .openapi('LogPage');

@@ -1,0 +1,203 @@
+/**
+ * Reads of runs of batch jobs. Newest first is by the order in which runs were first heard of, the
+ * one order that no wrong clock of a device can bend; a page's cursor is that order's number.
+ */
+import type { ExpressionBuilder, Kysely, Selectable } from 'kysely';
+import type {
+  RunError,
+  RunReport,
+  RunState,
+  RunTrigger,
+  TaskState,
+} from '@runnel/shared/protocol/runs.ts';
+import type { RunsTable, RunTasksTable, Schema } from './schema.ts';
+
+/** Who speaks of a run: ids are random, but a device could say another's. */
+export interface RunKey {
+  readonly agent: string;
+  readonly run: string;
+}
+
+export interface RunRecord extends RunReport {
+  readonly id: number;
+  readonly agent: string;
+  readonly job: string;
+  readonly version: number;
+  readonly receivedAt: number;
+}
+
+export interface TaskInstanceRecord extends RunKey {
+  readonly task: string;
+  readonly index: number | null;
+  readonly state: TaskState;
+  readonly attempt: number;
+  readonly startedAt: number | null;
+  readonly endedAt: number | null;
+  readonly nextAttemptAt: number | null;
+  readonly output: unknown;
+  readonly error: RunError | null;
+}
+
+export interface RunPage {
+  readonly job?: string;
+  readonly agent?: string;
+  readonly state?: RunState;
+  readonly partition?: string;
+  readonly trigger?: RunTrigger;
+  /** Only ids below this. */
+  readonly before?: number;
+  readonly limit: number;
+}
+
+/** Newest first. */
+export async function pageRuns(db: Kysely<Schema>, page: RunPage): Promise<RunRecord[]> {
+  let query = db.selectFrom('runs').selectAll().orderBy('id', 'desc').limit(page.limit);
+  if (page.before !== undefined) query = query.where('id', '<', page.before);
+  for (const column of ['job', 'agent', 'state', 'partition', 'trigger'] as const) {
+    const value = page[column];
+    if (value !== undefined) query = query.where(column, '=', value);
+  }
+  return (await query.execute()).map(fromRow);
+}
+
+/** Runs of this id; when there is none, runs whose id begins with it. At most `limit`. */
+export async function findRuns(
+  db: Kysely<Schema>,
+  idOrPrefix: string,
+  limit: number,
+): Promise<RunRecord[]> {
+  const exact = await db
+    .selectFrom('runs')
+    .selectAll()
+    .where('run', '=', idOrPrefix)
+    .limit(limit)
+    .execute();
+  if (exact.length > 0) return exact.map(fromRow);
+  const { length } = idOrPrefix;
+  const beginning = await db
+    .selectFrom('runs')
+    .selectAll()
+    // `like` would fold case in one database and not in the other.
+    .where((e) => e(e.fn<string>('substr', ['run', e.val(1), e.val(length)]), '=', idOrPrefix))
+    .limit(limit)
+    .execute();
+  return beginning.map(fromRow);
+}
+
+export async function runsOf(db: Kysely<Schema>, keys: readonly RunKey[]): Promise<RunRecord[]> {
+  if (keys.length === 0) return [];
+  const rows = await db
+    .selectFrom('runs')
+    .selectAll()
+    .where((e) => e.or(keys.map((key) => isOf(e, key))))
+    .orderBy('id', 'desc')
+    .execute();
+  return rows.map(fromRow);
+}
+
+const isOf = (e: ExpressionBuilder<Schema, 'runs'>, { agent, run }: RunKey) =>
+  e.and([e('run', '=', run), e('agent', '=', agent)]);
+
+/** Instances of a run's tasks in no order that means anything, at most `limit`. */
+export async function taskInstances(
+  db: Kysely<Schema>,
+  { agent, run }: RunKey,
+  limit: number,
+): Promise<TaskInstanceRecord[]> {
+  const rows = await db
+    .selectFrom('run_tasks')
+    .selectAll()
+    .where('run', '=', run)
+    .where('agent', '=', agent)
+    .orderBy('task')
+    .orderBy('item')
+    .limit(limit)
+    .execute();
+  return rows.map(fromTaskRow);
+}
+
+export interface TaskStateCount extends RunKey {
+  readonly task: string;
+  /** Of the task itself; false for the instances of a `forEach`. */
+  readonly whole: boolean;
+  readonly state: TaskState;
+}
+
+/** The states that are met in each task of these runs, each once. */
+export async function taskStates(
+  db: Kysely<Schema>,
+  runs: readonly RunKey[],
+): Promise<TaskStateCount[]> {
+  if (runs.length === 0) return [];
+  const rows = await db
+    .selectFrom('run_tasks')
+    .select((e) => ['agent', 'run', 'task', 'state', e.fn.min('item').as('first')])
+    .where(
+      'run',
+      'in',
+      runs.map(({ run }) => run),
+    )
+    .groupBy(['agent', 'run', 'task', 'state'])
+    .execute();
+  return rows.map(({ agent, run, task, state, first }) => ({
+    agent,
+    run,
+    task,
+    state: state as TaskState,
+    whole: first < 0,
+  }));
+}
+
+/** Job → when its newest run that succeeded ended. */
+export async function lastSuccesses(db: Kysely<Schema>): Promise<Map<string, number>> {
+  const rows = await db
+    .selectFrom('runs')
+    .select((e) => ['job', e.fn.max('ended_at').as('at')])
+    .where('state', '=', 'success')
+    .groupBy('job')
+    .execute();
+  return new Map(rows.flatMap(({ job, at }) => (at === null ? [] : [[job, at] as const])));
+}
+
+function fromRow(row: Selectable<RunsTable>): RunRecord {
+  return {
+    id: row.id,
+    agent: row.agent,
+    run: row.run,
+    job: row.job,
+    version: row.version,
+    key: row.key,
+    partition: row.partition,
+    partitionStart: row.partition_start,
+    partitionEnd: row.partition_end,
+    trigger: row.trigger as RunTrigger,
+    state: row.state as RunState,
+    at: row.at,
+    queuedAt: row.queued_at,
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+    tries: row.tries,
+    parameters: JSON.parse(row.parameters) as Record<string, unknown>,
+    origins: JSON.parse(row.origins) as Record<string, string>,
+    tasks: JSON.parse(row.tasks) as RunReport['tasks'],
+    error: JSON.parse(row.error) as RunError | null,
+    affected: JSON.parse(row.affected) as RunReport['affected'],
+    receivedAt: row.received_at,
+  };
+}
+
+function fromTaskRow(row: Selectable<RunTasksTable>): TaskInstanceRecord {
+  return {
+    agent: row.agent,
+    run: row.run,
+    task: row.task,
+    index: row.item < 0 ? null : row.item,
+    state: row.state as TaskState,
+    attempt: row.attempt,
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+    nextAttemptAt: row.next_attempt_at,
+    output: JSON.parse(row.output) as unknown,
+    error: JSON.parse(row.error) as RunError | null,
+  };
+}
