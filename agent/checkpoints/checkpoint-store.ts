@@ -68,6 +68,19 @@ export interface CheckpointStore {
   close(): Promise<void>;
 }
 
+/** A store whose file can be replaced by a copy of it while it is open (compact-store.ts). */
+export interface ReplaceableStore extends CheckpointStore {
+  /** Writes `DIR/data.mdb` without free pages, as of the last commit; not synced. */
+  copyTo(dir: string): Promise<void>;
+  /**
+   * Opens the copy in `dir`, has `move` give it the store's own place on disk, and goes on with it.
+   * When `move` throws, the store goes on with what it had. No commit may be under way, and none
+   * may have been made since the copy. Ranges that are being read are read to their end in the old
+   * file, which is closed when the last of them is done.
+   */
+  replaceWith(dir: string, move: () => void): void;
+}
+
 export interface CheckpointStoreOptions {
   readonly dir: string;
   /** Disk budget; policy: a commit beyond it is refused as `storage_full`. */
@@ -88,36 +101,55 @@ const RELIEF_BYTES = 1024 * 1024;
 
 type Db = Database<Buffer, StoreKey & (string | number)>;
 
-export function openCheckpointStore(options: CheckpointStoreOptions): CheckpointStore {
-  mkdirSync(options.dir, { recursive: true, mode: 0o700 });
+/** One LMDB environment, and who reads in it. */
+interface Environment {
+  readonly root: RootDatabase<Buffer, string>;
+  readonly dbs: Record<DbName, Db>;
+  /** Ranges that are being read. */
+  readers: number;
+  /** Another has taken its place; it is closed when nobody reads in it. */
+  retired: boolean;
+}
+
+export function openCheckpointStore(options: CheckpointStoreOptions): ReplaceableStore {
+  return new LmdbCheckpointStore(options);
+}
+
+function openEnvironment(dir: string, bytesMax: number): Environment {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
   const root: RootDatabase<Buffer, string> = open({
-    path: options.dir,
+    path: dir,
     noSubdir: false,
     maxDbs: 16,
     overlappingSync: false,
     eventTurnBatching: false,
     encoding: 'binary',
-    mapSize: Math.min(options.bytesMax, 64 * 1024 * 1024),
+    mapSize: Math.min(bytesMax, 64 * 1024 * 1024),
   });
-  return new LmdbCheckpointStore(root, options);
+  const dbs = Object.fromEntries(
+    Object.entries(DATABASES).map(([name, settings]) => [
+      name,
+      root.openDB({ name, encoding: 'binary', ...settings }) as unknown as Db,
+    ]),
+  ) as Record<DbName, Db>;
+  return { root, dbs, readers: 0, retired: false };
 }
 
-class LmdbCheckpointStore implements CheckpointStore {
-  readonly #root: RootDatabase<Buffer, string>;
+class LmdbCheckpointStore implements ReplaceableStore {
   readonly #options: CheckpointStoreOptions;
-  readonly #dbs: Record<DbName, Db>;
+  #environment: Environment;
   #usedEstimate: number;
+  /** Closes of environments that were replaced. */
+  readonly #closing = new Set<Promise<void>>();
 
-  constructor(root: RootDatabase<Buffer, string>, options: CheckpointStoreOptions) {
-    this.#root = root;
+  constructor(options: CheckpointStoreOptions) {
     this.#options = options;
-    this.#dbs = Object.fromEntries(
-      Object.entries(DATABASES).map(([name, settings]) => [
-        name,
-        root.openDB({ name, encoding: 'binary', ...settings }) as unknown as Db,
-      ]),
-    ) as Record<DbName, Db>;
+    this.#environment = openEnvironment(options.dir, options.bytesMax);
     this.#usedEstimate = this.usedBytes();
+  }
+
+  get #dbs(): Record<DbName, Db> {
+    return this.#environment.dbs;
   }
 
   get(db: DbName, key: StoreKey): Buffer | undefined {
@@ -129,13 +161,25 @@ class LmdbCheckpointStore implements CheckpointStore {
   }
 
   *range(db: DbName, range: StoreRange): Iterable<StoreEntry> {
-    for (const entry of this.#dbs[db].getRange({ ...(range as object), snapshot: false })) {
-      yield { key: entry.key, value: Buffer.from(entry.value) };
+    const environment = this.#environment;
+    const entries = environment.dbs[db].getRange({ ...(range as object), snapshot: false });
+    environment.readers += 1;
+    try {
+      for (const entry of entries) yield { key: entry.key, value: Buffer.from(entry.value) };
+    } finally {
+      this.#readTo(environment);
     }
   }
 
-  keys(db: DbName, range: StoreRange): Iterable<StoreKey> {
-    return this.#dbs[db].getKeys({ ...(range as object), snapshot: false }) as Iterable<StoreKey>;
+  *keys(db: DbName, range: StoreRange): Iterable<StoreKey> {
+    const environment = this.#environment;
+    const keys = environment.dbs[db].getKeys({ ...(range as object), snapshot: false });
+    environment.readers += 1;
+    try {
+      yield* keys as Iterable<StoreKey>;
+    } finally {
+      this.#readTo(environment);
+    }
   }
 
   async commit(write: (tx: StoreTx) => void): Promise<CommitReceipt> {
@@ -170,12 +214,43 @@ class LmdbCheckpointStore implements CheckpointStore {
         (stats.overflowPages ?? 0)
       );
     };
-    const { pageSize } = this.#root.getStats() as { pageSize: number };
+    const { pageSize } = this.#environment.root.getStats() as { pageSize: number };
     return Object.values(this.#dbs).reduce((sum, db) => sum + pages(db), 2) * pageSize;
   }
 
+  async copyTo(dir: string): Promise<void> {
+    await this.#environment.root.backup(dir, true);
+  }
+
+  replaceWith(dir: string, move: () => void): void {
+    const old = this.#environment;
+    const next = openEnvironment(dir, this.#options.bytesMax);
+    try {
+      move();
+    } catch (error) {
+      this.#close(next);
+      throw error;
+    }
+    this.#environment = next;
+    this.#usedEstimate = this.usedBytes();
+    old.retired = true;
+    if (old.readers === 0) this.#close(old);
+  }
+
   async close(): Promise<void> {
-    await this.#root.close();
+    await Promise.all(this.#closing);
+    await this.#environment.root.close();
+  }
+
+  #readTo(environment: Environment): void {
+    environment.readers -= 1;
+    if (environment.retired && environment.readers === 0) this.#close(environment);
+  }
+
+  /** Waited for by `close`; there is nothing left to lose in it. */
+  #close({ root }: Environment): void {
+    const closed = root.close().finally(() => this.#closing.delete(closed));
+    this.#closing.add(closed);
   }
 
   /** Counting pages takes some 50 µs, so it is done only when the estimate meets the budget. */
@@ -195,7 +270,7 @@ class LmdbCheckpointStore implements CheckpointStore {
 
   async #write(operations: readonly Operation[]): Promise<void> {
     try {
-      await this.#root.batch(() => {
+      await this.#environment.root.batch(() => {
         for (const { db, key, value } of operations) {
           const target = this.#dbs[db];
           // The promises belong to the batch, which is awaited; these never reject by themselves.

@@ -11,7 +11,8 @@ import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { RunnelError } from '@runnel/shared/errors.ts';
-import { openCheckpointStore, type CheckpointStore } from './checkpoint-store.ts';
+import { openCheckpointStore, type ReplaceableStore } from './checkpoint-store.ts';
+import { settleCompaction } from './compaction-files.ts';
 import { checkFormat } from './store-layout.ts';
 
 const EXIT_NEWER = 4;
@@ -30,13 +31,14 @@ export interface OpenStoreOptions {
 }
 
 export interface OpenedStore {
-  readonly store: CheckpointStore;
+  readonly store: ReplaceableStore;
   /** Where the damaged store was set aside and why; undefined when all was well. */
   readonly recovered: { readonly setAside: string; readonly reason: string } | undefined;
 }
 
 export async function openStore(options: OpenStoreOptions): Promise<OpenedStore> {
   const dir = join(options.dataDir, 'store');
+  settleCompaction(options.dataDir);
   let recovered: OpenedStore['recovered'];
   if (options.unclean && existsSync(join(dir, 'data.mdb'))) {
     const reason = await findDamage(options.verifyEntry, dir, options.clock);
@@ -58,7 +60,11 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenedStore>
 }
 
 /** Undefined when the child read everything; else what went wrong. */
-async function findDamage(entry: string, dir: string, clock: Clock): Promise<string | undefined> {
+export async function findDamage(
+  entry: string,
+  dir: string,
+  clock: Clock,
+): Promise<string | undefined> {
   if (!existsSync(entry)) {
     throw new RunnelError('verify_missing', `${entry} is not there to check the store with`, {
       hint: 'Run npm run setup.',
