@@ -40,7 +40,7 @@ export function checkTasks(job: JobParts, issues: DefinitionIssue[]): readonly T
     const settings = compiler.settings();
     if (spec === undefined || settings === undefined) return NO_FACTS;
     const path = [...task.path, spec.kind];
-    const facts = checkTaskConfig(spec, settings, { scope, path }, issues);
+    const facts = checkTaskConfig(spec, settings, { scope, parameters, path }, issues);
     for (const read of facts.reads) {
       if (graph.ancestors(task.id).has(read)) continue;
       const isKnown = taskIds.includes(read);

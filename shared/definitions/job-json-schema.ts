@@ -7,12 +7,15 @@
  */
 import { z } from 'zod';
 import { operators } from '../engine/operators/registry.ts';
+import { batchJobFields } from './batch-fields.ts';
 import { commonSourceFields } from './source-definition.ts';
 import { sinks } from './sinks/registry.ts';
 import { sources } from './sources/registry.ts';
 import { stepFields } from './step-schemas.ts';
 import { name, streamJobFields } from './stream-job.ts';
 import { strict } from './strict.ts';
+import { taskFields } from './task-fields.ts';
+import { tasks as taskSpecs } from './tasks/registry.ts';
 
 export interface JsonSchema {
   readonly type?: string | readonly string[];
@@ -49,7 +52,18 @@ function shorthand(at: { zodSchema: z.core.$ZodTypes; jsonSchema: z.core.JSONSch
 }
 
 export function jobJsonSchema(): JsonSchema {
-  const source = sources.map((spec) =>
+  const { $schema, ...stream } = streamJobSchema();
+  const { $schema: _, ...batch } = batchJobSchema();
+  return {
+    $schema,
+    title: 'Runnel job',
+    type: 'object',
+    oneOf: [stream, batch],
+  };
+}
+
+function sourceSchemas(): JsonSchema[] {
+  return sources.map((spec) =>
     branchFor(
       spec.kind,
       strict({ [spec.kind]: strict(spec.fields).nullish(), ...commonSourceFields }).describe(
@@ -57,6 +71,9 @@ export function jobJsonSchema(): JsonSchema {
       ),
     ),
   );
+}
+
+function streamJobSchema(): JsonSchema {
   const sink = sinks.map((spec) =>
     branchFor(
       spec.kind,
@@ -85,10 +102,89 @@ export function jobJsonSchema(): JsonSchema {
     title: 'Runnel stream job',
     properties: {
       ...properties,
-      sources: { ...properties.sources, additionalProperties: { anyOf: source } },
+      sources: { ...properties.sources, additionalProperties: { anyOf: sourceSchemas() } },
       sinks: { ...properties.sinks, items: { anyOf: sink } },
     },
   };
+}
+
+function batchJobSchema(): JsonSchema {
+  const task = taskSpecs.map((spec) => {
+    const fields = strict({ ...taskFields, [spec.kind]: z.unknown() }).describe(spec.summary);
+    const { properties, ...branch } = branchFor(spec.kind, fields);
+    const { $schema: _, ...settings } = schemaOf(strict(spec.fields));
+    const written = { anyOf: [withTemplates(settings), { type: 'null' }] };
+    return {
+      ...branch,
+      properties: { ...properties, [spec.kind]: written },
+      required: ['id', spec.kind],
+    };
+  });
+  const { $schema: _, ...bare } = schemaOf(
+    strict(taskFields).describe('Does no work: joins other tasks, or chooses among them.'),
+  );
+  const job = schemaOf(
+    strict({
+      ...batchJobFields,
+      sources: z
+        .record(name, z.unknown())
+        .optional()
+        .describe('Sources that the job has journaled itself, each under a name.'),
+      tasks: z.array(z.unknown()).min(1).describe('What is done, in the order that they need.'),
+    }),
+  );
+  const properties = job.properties ?? {};
+  return {
+    ...job,
+    title: 'Runnel batch job',
+    properties: {
+      ...properties,
+      sources: { ...properties.sources, additionalProperties: { anyOf: sourceSchemas() } },
+      tasks: { ...properties.tasks, items: { anyOf: [...task, bare] } },
+    },
+  };
+}
+
+const TEMPLATE: JsonSchema = { type: 'string', pattern: String.raw`\{\{` };
+
+/** In the settings of a task a template may stand for any value, at any depth. */
+function withTemplates(schema: JsonSchema): JsonSchema {
+  const inner: Record<string, unknown> = { ...schema };
+  if (schema.properties !== undefined) {
+    inner.properties = mapped(schema.properties, (each) => orTemplate(each));
+  }
+  for (const key of ['items', 'additionalProperties'] as const) {
+    const each = schema[key];
+    if (typeof each === 'object') inner[key] = orTemplate(each as JsonSchema);
+  }
+  for (const key of ['anyOf', 'oneOf', 'allOf'] as const) {
+    const list = schema[key];
+    if (Array.isArray(list)) inner[key] = list.map((each: JsonSchema) => withTemplates(each));
+  }
+  return inner;
+}
+
+function orTemplate(schema: JsonSchema): JsonSchema {
+  const inner = withTemplates(schema);
+  const isFree = schema.type === 'string' && schema.pattern === undefined && !schema.enum;
+  if (isFree || Object.keys(constraintsOf(schema)).length === 0) return inner;
+  const { description, default: preset, ...rest } = inner;
+  return {
+    ...(description === undefined ? {} : { description }),
+    ...(preset === undefined ? {} : { default: preset }),
+    anyOf: [rest, TEMPLATE],
+  };
+}
+
+function constraintsOf({ description: _, default: __, examples: ___, ...rest }: JsonSchema) {
+  return rest;
+}
+
+function mapped(
+  map: Readonly<Record<string, JsonSchema>>,
+  change: (schema: JsonSchema) => JsonSchema,
+): Readonly<Record<string, JsonSchema>> {
+  return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, change(value)]));
 }
 
 /** A source or sink may be written `host:` with nothing behind it, but not left out. */

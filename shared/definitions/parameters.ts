@@ -1,18 +1,33 @@
 /**
- * Parameters of a job: declared with a type, overridden from the outside (fleet, label, site,
- * device), and baked into the expressions as `params.name` when a job starts.
+ * Parameters of a job: declared with a type or a JSON Schema, overridden from the outside (fleet,
+ * label, site, device, run), and baked into the expressions as `params.name` when a job starts.
  */
 import { z } from 'zod';
 import type { DefinitionIssue } from '../errors.ts';
 import { durationOf } from '../expressions/duration-text.ts';
 import { suggestion } from '../expressions/suggest.ts';
+import { readJsonSchema, sampleOfSchema, schemaProblem } from './json-schema.ts';
+import { parsePath, type Path } from './path.ts';
 import { issueAt, strict, withHint, wordFor } from './strict.ts';
 
 export const PARAMETER_TYPES = ['number', 'string', 'boolean', 'duration', 'list', 'map'] as const;
 export type ParameterType = (typeof PARAMETER_TYPES)[number];
 
 const parameterFields = {
-  type: z.enum(PARAMETER_TYPES).describe('Type of the value; a duration is used in milliseconds.'),
+  type: z
+    .enum(PARAMETER_TYPES)
+    .optional()
+    .describe(
+      'Type of the value; this or `schema` is needed. A duration is used in milliseconds: write ' +
+        '`{{ params.hold }}ms` where a template stands for a duration.',
+    ),
+  schema: z
+    .unknown()
+    .optional()
+    .describe(
+      'JSON Schema that the value must meet, instead of a type. Example: ' +
+        '`{ type: array, items: { type: string }, minItems: 1 }`.',
+    ),
   default: z
     .unknown()
     .optional()
@@ -24,7 +39,9 @@ const parameterFields = {
 };
 
 export interface ParameterDefinition {
-  readonly type: ParameterType;
+  /** Undefined where there is a `schema`. */
+  readonly type?: ParameterType | undefined;
+  readonly schema?: unknown;
   readonly default?: unknown;
   readonly description?: string | undefined;
   readonly min?: number | undefined;
@@ -38,15 +55,14 @@ export const parametersField = z
   .record(
     z.string().regex(PARAMETER_NAME, { error: 'is no name that an expression can hold' }),
     strict(parameterFields).superRefine((parameter, context) => {
-      if (parameter.default === undefined) return;
+      const issue = (path: Path, message: string): void =>
+        context.addIssue({ code: 'custom', path: [...path], message });
+      if (!isDeclared(parameter, issue) || parameter.default === undefined) return;
       const checked = valueOf(parameter, parameter.default);
-      if ('problem' in checked) {
-        context.addIssue({
-          code: 'custom',
-          path: ['default'],
-          message: withHint(checked.problem, `the parameter is a ${parameter.type}`),
-        });
-      }
+      if (!('problem' in checked)) return;
+      const { type } = parameter;
+      const hint = type === undefined ? 'the default must meet the schema' : `a ${type} is needed`;
+      issue(['default'], withHint(checked.problem, hint));
     }),
   )
   .describe(
@@ -54,12 +70,40 @@ export const parametersField = z
       'Example: `{ limit: { type: number, default: 0.8 } }`.',
   );
 
+/** Whether it is told what values may be. */
+function isDeclared(
+  { type, schema, min, max }: ParameterDefinition,
+  issue: (path: Path, message: string) => void,
+): boolean {
+  if ((type === undefined) === (schema === undefined)) {
+    const what = type === undefined ? 'has neither type nor schema' : 'has both type and schema';
+    issue([], withHint(what, 'one of them says what the value may be'));
+    return false;
+  }
+  if (schema === undefined) return true;
+  if (min !== undefined || max !== undefined) {
+    const [field, keyword] = min === undefined ? ['max', 'maximum'] : ['min', 'minimum'];
+    issue([field], withHint('stands beside schema', `write ${keyword} in the schema`));
+  }
+  const read = readJsonSchema(schema);
+  if (!('problem' in read)) return true;
+  issue(['schema', ...read.path], withHint(read.problem, read.hint));
+  return false;
+}
+
 type Checked = { readonly value: unknown } | { readonly problem: string };
 
 /** The value as expressions see it: a duration becomes milliseconds. */
 function valueOf(parameter: ParameterDefinition, given: unknown): Checked {
-  const { type, min, max, values } = parameter;
-  if (!isOfType(type, given)) return { problem: `${wordFor(given)} is no ${type}` };
+  const { type, schema, min, max, values } = parameter;
+  if (type !== undefined && !isOfType(type, given)) {
+    return { problem: `${wordFor(given)} is no ${type}` };
+  }
+  if (schema !== undefined) {
+    const read = readJsonSchema(schema);
+    const problem = 'problem' in read ? read.problem : schemaProblem(read.check, given);
+    if (problem !== undefined) return { problem };
+  }
   if (type === 'number') {
     const number = given as number;
     if (min !== undefined && number < min) return { problem: `${number} is less than ${min}` };
@@ -121,6 +165,44 @@ export function effectiveParameters(
   return { values, issues };
 }
 
+/** Values from one place: `fleet`, `label:site=lyon`, `device`, `run`. */
+export interface ParameterLayer {
+  readonly name: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+export interface LayeredParameters extends EffectiveParameters {
+  /** The layer that each value comes from, `default` for the job's own. */
+  readonly origins: Readonly<Record<string, string>>;
+}
+
+/**
+ * The values that a job runs with, of several layers: a later one wins. What is wrong in a layer is
+ * told with its name; a value that is not used is not looked at.
+ */
+export function effectiveParametersOf(
+  declared: Readonly<Record<string, ParameterDefinition>>,
+  layers: readonly ParameterLayer[],
+): LayeredParameters {
+  const given: Record<string, unknown> = {};
+  const from: Record<string, string> = {};
+  for (const { name: layer, values } of layers) {
+    for (const [name, value] of Object.entries(values)) {
+      given[name] = value;
+      from[name] = layer;
+    }
+  }
+  const { values, issues } = effectiveParameters(declared, given);
+  const origins = Object.fromEntries(
+    Object.keys(values).map((name) => [name, from[name] ?? 'default']),
+  );
+  const named = issues.map((issue) => {
+    const layer = from[String(parsePath(issue.path)[1])];
+    return layer === undefined ? issue : { ...issue, message: `${issue.message} (from ${layer})` };
+  });
+  return { values, origins, issues: named };
+}
+
 /**
  * Values to check a job with before any device is known: the defaults, and for parameters without
  * one a plausible value of their type.
@@ -139,6 +221,8 @@ export function sampleParameters(
 
 function sampleOf(parameter: ParameterDefinition): unknown {
   switch (parameter.type) {
+    case undefined:
+      return sampleOfSchema(parameter.schema);
     case 'number':
       return parameter.min ?? parameter.max ?? 1;
     case 'string':

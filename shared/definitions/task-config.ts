@@ -144,6 +144,17 @@ export function parseTaskConfig(
   return undefined;
 }
 
+/** What only compiling finds, with sample parameters. */
+function compileIssues(
+  spec: TaskSpec,
+  parsed: unknown,
+  sample: Sample,
+): readonly DefinitionIssue[] {
+  if (parsed === undefined) return [];
+  const found = spec.issues?.(parsed as never, sample.parameters) ?? [];
+  return found.map(({ path, message, hint }) => issueAt([...sample.path, ...path], message, hint));
+}
+
 /** The same for an instance, where an issue is an error. */
 export function taskConfigOf(spec: TaskSpec, config: Json, path: Path): unknown {
   const issues: DefinitionIssue[] = [];
@@ -152,11 +163,18 @@ export function taskConfigOf(spec: TaskSpec, config: Json, path: Path): unknown 
   return parsed;
 }
 
+interface Sample {
+  readonly scope: TaskScope;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  /** Of the settings. */
+  readonly path: Path;
+}
+
 /** What can be known at submit to be wrong with the settings, and the facts that they tell. */
 export function checkTaskConfig(
   spec: TaskSpec,
   config: JsonTemplate,
-  sample: { readonly scope: TaskScope; readonly path: Path },
+  sample: Sample,
   issues: DefinitionIssue[],
 ): TaskFacts {
   const known = knownValues(config, sample.scope, issues);
@@ -171,7 +189,8 @@ export function checkTaskConfig(
       if (fixed !== undefined) return fixed.value;
       return isAlone ? candidate(text) : LATER;
     });
-    return [parseTaskConfig(spec, value, sample.path, found), found];
+    const parsed = parseTaskConfig(spec, value, sample.path, found);
+    return [parsed, [...found, ...compileIssues(spec, parsed, sample)]];
   };
   if (unknown.length === 0) {
     const [parsed, found] = attempt(() => null);
