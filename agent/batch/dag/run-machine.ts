@@ -45,6 +45,8 @@ export type RunEvent =
       readonly error: RunError;
       readonly retryAfterMs?: number | undefined;
     } & InstanceRef)
+  /** What is ready can never start on this device: it fails without an attempt. */
+  | ({ readonly kind: 'attemptRefused'; readonly error: RunError } & InstanceRef)
   /** After a restart: every attempt that was running was interrupted. */
   | { readonly kind: 'resumed' }
   /** By a person, or because of `overlap: cancelOther`. A second one ends teardown tasks too. */
@@ -145,6 +147,13 @@ function attemptFailed(draft: RunDraft, event: EventOf<'attemptFailed'>): void {
   fail(draft, event.task, event.index, event.error, event.retryAfterMs);
 }
 
+function attemptRefused(draft: RunDraft, event: EventOf<'attemptRefused'>): void {
+  const { task, index, error } = event;
+  const { state, task: id } = draft.record(task, index);
+  assert(state === 'ready', `an attempt of ${id} was refused while it was ${state}`);
+  finish(draft, task, index, { state: 'failed', error });
+}
+
 function assertRunning(draft: RunDraft, { task, index }: InstanceRef): void {
   const { state, task: id, items } = draft.record(task, index);
   const fits = state === 'running' && items === null;
@@ -224,6 +233,7 @@ const NOT_RUNNING = {
   attemptStarted: unfit,
   attemptSucceeded: unfit,
   attemptFailed: unfit,
+  attemptRefused: unfit,
 } satisfies Partial<Row>;
 
 const ENDED: Row = {
@@ -254,6 +264,7 @@ const TABLE: { readonly [S in RunState]: Row } = {
     attemptStarted,
     attemptSucceeded,
     attemptFailed,
+    attemptRefused,
     resumed,
     cancel: cancelRunning,
     timedOut: timeOut,
