@@ -8,6 +8,7 @@
 import { z } from 'zod';
 import { operators } from '../engine/operators/registry.ts';
 import { batchJobFields } from './batch-fields.ts';
+import { shareSchemas } from './share-schemas.ts';
 import { commonSourceFields } from './source-definition.ts';
 import { sinks } from './sinks/registry.ts';
 import { sources } from './sources/registry.ts';
@@ -54,12 +55,7 @@ function shorthand(at: { zodSchema: z.core.$ZodTypes; jsonSchema: z.core.JSONSch
 export function jobJsonSchema(): JsonSchema {
   const { $schema, ...stream } = streamJobSchema();
   const { $schema: _, ...batch } = batchJobSchema();
-  return {
-    $schema,
-    title: 'Runnel job',
-    type: 'object',
-    oneOf: [stream, batch],
-  };
+  return shareSchemas({ $schema, title: 'Runnel job', type: 'object', oneOf: [stream, batch] });
 }
 
 function sourceSchemas(): JsonSchema[] {
@@ -113,7 +109,7 @@ function batchJobSchema(): JsonSchema {
     const fields = strict({ ...taskFields, [spec.kind]: z.unknown() }).describe(spec.summary);
     const { properties, ...branch } = branchFor(spec.kind, fields);
     const { $schema: _, ...settings } = schemaOf(strict(spec.fields));
-    const written = { anyOf: [withTemplates(settings), { type: 'null' }] };
+    const written = { anyOf: [withTemplates(settings, spec.raw), { type: 'null' }] };
     return {
       ...branch,
       properties: { ...properties, [spec.kind]: written },
@@ -148,10 +144,12 @@ function batchJobSchema(): JsonSchema {
 const TEMPLATE: JsonSchema = { type: 'string', pattern: String.raw`\{\{` };
 
 /** In the settings of a task a template may stand for any value, at any depth. */
-function withTemplates(schema: JsonSchema): JsonSchema {
+function withTemplates(schema: JsonSchema, raw: readonly string[] = []): JsonSchema {
   const inner: Record<string, unknown> = { ...schema };
   if (schema.properties !== undefined) {
-    inner.properties = mapped(schema.properties, (each) => orTemplate(each));
+    inner.properties = mapped(schema.properties, (each, key) =>
+      raw.includes(key) ? each : orTemplate(each),
+    );
   }
   for (const key of ['items', 'additionalProperties'] as const) {
     const each = schema[key];
@@ -182,9 +180,9 @@ function constraintsOf({ description: _, default: __, examples: ___, ...rest }: 
 
 function mapped(
   map: Readonly<Record<string, JsonSchema>>,
-  change: (schema: JsonSchema) => JsonSchema,
+  change: (schema: JsonSchema, key: string) => JsonSchema,
 ): Readonly<Record<string, JsonSchema>> {
-  return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, change(value)]));
+  return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, change(value, key)]));
 }
 
 /** A source or sink may be written `host:` with nothing behind it, but not left out. */
