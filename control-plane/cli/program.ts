@@ -9,6 +9,7 @@ import { handOver } from './commands/agent-program.ts';
 import { describeAgent, describeJob } from './commands/describe.ts';
 import { getAgents, getAlerts, getDatasets, getJobs, getVersions } from './commands/get.ts';
 import { results } from './commands/results.ts';
+import { describeRun } from './commands/runs.ts';
 import { SCHEDULE_NEXT_HELP, scheduleNext, type ScheduleNextOptions } from './commands/schedule.ts';
 import {
   changeAgent,
@@ -20,6 +21,7 @@ import {
 } from './commands/tokens.ts';
 import type { Context, OutputFormat } from './context.ts';
 import { EXIT_CODES_HELP, exitCodes } from './exit-code.ts';
+import { addRuns } from './program-runs.ts';
 import { report } from './report.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -84,6 +86,7 @@ function build(terminal: Terminal, options: ProgramOptions, exit: (code: number)
   const context = (command: Command): Context => contextOf(terminal, command);
   addJobs(program, context);
   addReads(program, context);
+  addRuns(program, context, exit);
   addTokens(program, context);
   addAgents(program, context);
   addSchedule(program, context);
@@ -177,7 +180,9 @@ function addReads(program: Command, context: MakeContext): void {
     .description('the newest alerts, newest first')
     .addOption(output('table', 'json'))
     .action((_options: unknown, command: Command) => getAlerts(context(command)));
-  const describe = program.command('describe').description('everything about one agent or job');
+  const describe = program
+    .command('describe')
+    .description('everything about one agent, job or run');
   describe
     .command('agent <name>')
     .description('by name or id')
@@ -191,6 +196,13 @@ function addReads(program: Command, context: MakeContext): void {
     .addOption(output('table', 'json'))
     .action((name: string, _options: unknown, command: Command) =>
       describeJob(context(command), name),
+    );
+  describe
+    .command('run <run>')
+    .description('its tasks, their states and errors; by id, or a beginning that only one has')
+    .addOption(output('table', 'json', 'yaml'))
+    .action((run: string, _options: unknown, command: Command) =>
+      describeRun(context(command), run),
     );
   addResults(program, context);
 }

@@ -64,7 +64,12 @@ const body = <T extends z.ZodType>(schema: T, required = true) => ({
 
 const answers = {
   200: json(
-    z.object({ items: z.array(agentAnswerSchema).readonly() }),
+    z.object({
+      items: z.array(agentAnswerSchema).readonly(),
+      at: z.number().openapi({
+        description: 'When they were asked. A report of a run that came later speaks of this.',
+      }),
+    }),
     'What each agent said; 409 when none of them has the job',
   ),
   ...problems,
@@ -90,13 +95,14 @@ function addStarts(router: Router, parts: RunCommandsParts): void {
   router.openapi(start, async (c) => {
     const { agents, selector, ...request } = c.req.valid('json');
     const { job } = request;
+    const at = parts.clock.now();
     const items = await parts.control.start(job, targetsOf({ agents, selector }), {
       action: 'run',
       ...request,
     });
     const asked = items.map((item) => item.agent);
     await audit(parts, actorOf(c).id, 'run.start', job, { ...request, agents: asked });
-    return c.json({ items }, 200);
+    return c.json({ items, at }, 200);
   });
 
   const backfill = createRoute({
@@ -116,6 +122,7 @@ function addStarts(router: Router, parts: RunCommandsParts): void {
         hint: 'the range is [from, to), epoch milliseconds',
       });
     }
+    const at = parts.clock.now();
     const items = await parts.control.start(job, targetsOf({ agents, selector }), {
       action: 'backfill',
       ...request,
@@ -123,7 +130,7 @@ function addStarts(router: Router, parts: RunCommandsParts): void {
     const asked = items.map((item) => item.agent);
     const data = { ...request, agents: asked };
     if (!request.dryRun) await audit(parts, actorOf(c).id, 'run.backfill', job, data);
-    return c.json({ items }, 200);
+    return c.json({ items, at }, 200);
   });
 }
 

@@ -31,6 +31,7 @@ import type { Store } from '@runnel/control-plane/store/open-store.ts';
 import type { Schema } from '@runnel/control-plane/store/schema.ts';
 import { resultsContract } from './store-results-contract.ts';
 import { retentionContract } from './store-retention-contract.ts';
+import { runsContract } from './store-runs-contract.ts';
 import { insertAgent, insertResults } from './store-rows.ts';
 
 export type OpenEmptyStore = () => Promise<Store>;
@@ -63,6 +64,7 @@ export function storeContract(name: string, openEmpty: OpenEmptyStore): void {
     historyContract(withStore);
     resultsContract(withStore);
     retentionContract(withStore);
+    runsContract(withStore);
   });
 }
 

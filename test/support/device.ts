@@ -8,9 +8,15 @@ import type { EnrolReply, Labels } from '@runnel/shared/protocol/enrolment.ts';
 import type { Heartbeat, JobReport, SourceReport } from '@runnel/shared/protocol/heartbeat.ts';
 import type { AgentId } from '@runnel/shared/ids.ts';
 import type { MarkReply, Row } from '@runnel/shared/protocol/results.ts';
+import type { BatchCommand, BatchOutcome, CommandAnswer } from '@runnel/shared/protocol/runs.ts';
 import { subjects } from '@runnel/shared/protocol/subjects.ts';
 import type { TestControlPlane } from './control-plane.ts';
 import { type DeviceKey, enrolRequestOf, newDeviceKey, openConnection } from './nats.ts';
+
+/** What a device makes of a command: the parts of an outcome that matter, or its refusal. */
+export type BatchAnswer =
+  | Partial<BatchOutcome>
+  | { readonly code: string; readonly message: string };
 
 export class Device {
   readonly id: AgentId;
@@ -21,6 +27,8 @@ export class Device {
   readonly #connection: NatsConnection;
   #seq = 0;
   #sent = 0;
+  #last: unknown;
+  #answer: (command: BatchCommand) => BatchAnswer | null = () => null;
 
   static async join(
     control: TestControlPlane,
@@ -46,7 +54,9 @@ export class Device {
       callback: (error, message) => {
         if (error !== null) return;
         const name = message.subject.split('.').at(-1) ?? '';
-        this.commands.push({ name, body: message.json() });
+        const body: unknown = message.json();
+        this.commands.push({ name, body });
+        if (name === 'batch') this.#answerBatch(body as BatchCommand);
       },
     });
   }
@@ -58,6 +68,16 @@ export class Device {
 
   async close(): Promise<void> {
     await this.#connection.close();
+  }
+
+  /** What it says to commands about runs from now on; null: nothing. */
+  answering(answer: (command: BatchCommand) => BatchAnswer | null): void {
+    this.#answer = answer;
+  }
+
+  /** Sends an answer to a command, whoever was asked. */
+  async answer(answer: CommandAnswer): Promise<void> {
+    await this.#request('answer', answer);
   }
 
   async beat(more: Partial<Heartbeat> = {}): Promise<void> {
@@ -93,10 +113,29 @@ export class Device {
       lost: 0,
       rows: full,
     };
+    this.#last = body;
     return (await this.#request<MarkReply>('results', body)).mark;
   }
 
-  async #request<T>(kind: 'desired' | 'results', body: unknown): Promise<T> {
+  /** The block that was sent last, again. */
+  async resend(): Promise<number> {
+    return (await this.#request<MarkReply>('results', this.#last)).mark;
+  }
+
+  #answerBatch(command: BatchCommand): void {
+    const said = this.#answer(command);
+    if (said === null) return;
+    const outcome = { runs: [], partitions: [], lines: [], open: false };
+    const body: CommandAnswer =
+      'code' in said
+        ? { v: 1, agent: this.id, id: command.id, outcome: null, error: said }
+        : { v: 1, agent: this.id, id: command.id, outcome: { ...outcome, ...said }, error: null };
+    this.#connection.publish(subjects.request(this.id, 'answer'), JSON.stringify(body), {
+      reply: `${subjects.inboxPrefix(this.id)}.answered`,
+    });
+  }
+
+  async #request<T>(kind: 'desired' | 'results' | 'answer', body: unknown): Promise<T> {
     const subject = subjects.request(this.id, kind);
     const reply = await this.#connection.request(subject, JSON.stringify(body), { timeout: 5000 });
     return reply.json<T>();

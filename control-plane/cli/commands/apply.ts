@@ -2,6 +2,7 @@
 import { DefinitionError } from '@runnel/shared/errors.ts';
 import { type Context, print } from '../context.ts';
 import { inFile, type JobText, readJobs } from '../job-files.ts';
+import { oneLine } from '../table.ts';
 import { paint } from '../terminal.ts';
 
 interface ApplyReply {
@@ -11,6 +12,8 @@ interface ApplyReply {
   readonly created: boolean;
   readonly changed?: boolean;
   readonly agents?: { readonly desired: number };
+  /** Agents that are chosen and cannot run it. */
+  readonly warnings?: readonly string[];
 }
 
 export async function apply(
@@ -24,6 +27,10 @@ export async function apply(
     const reply = await send(context, job, options.dryRun);
     replies.push({ file: job.file, ...reply });
     if (context.output === 'table') context.terminal.out(`${lineOf(context, reply, options)}\n`);
+    for (const warning of reply.warnings ?? []) {
+      const word = paint(context.terminal, 'yellow', 'warning');
+      context.terminal.err(`${word}: ${reply.name}: ${oneLine(warning)}\n`);
+    }
   }
   if (context.output !== 'table') print(context, { items: replies }, () => '');
 }

@@ -126,7 +126,7 @@ function jobText(job: JobDetail, nowMs: number): string {
   const parts = [
     properties([
       ['Name', job.name],
-      ['Kind', job.kind],
+      ['Kind', job.paused ? `${job.kind} (paused)` : job.kind],
       ['Version', `${job.version} (${job.hash.slice(0, 12)})`],
       ['Labels', labelText(job.labels)],
       ['Selector', job.selector ?? 'every agent'],
@@ -145,9 +145,38 @@ function jobText(job: JobDetail, nowMs: number): string {
         attemptText(agent.attempted, agent.version),
       ]),
     ),
+    section('Runs', RUN_HEADINGS, runRows(job, nowMs)),
+    section(
+      'Not placed',
+      ['NAME', 'REASON'],
+      job.agents.flatMap(({ name, notPlaced }) => (notPlaced === null ? [] : [[name, notPlaced]])),
+    ),
     `Document\n${indented(safeLines(job.source))}`,
   ];
   return parts.filter((part) => part !== '').join('\n');
+}
+
+const RUN_HEADINGS = ['NAME', 'NEXT', 'ACTIVE', 'QUEUED', 'LAST RUN', 'LAST SUCCESS', 'SKIPPED'];
+
+/** Of a batch job, as its agents last said. */
+function runRows(job: JobDetail, nowMs: number): string[][] {
+  return job.agents.flatMap(({ name, batch }) => {
+    if (batch === null) return [];
+    const { lastRun } = batch;
+    return [
+      [
+        name,
+        batch.nextAt === null ? '-' : `${instant(batch.nextAt)} (${ago(batch.nextAt, nowMs)})`,
+        `${batch.activeRuns}`,
+        `${batch.queuedRuns}`,
+        lastRun === null
+          ? '-'
+          : `${lastRun.partition} ${lastRun.state} ${ago(lastRun.endedAt, nowMs)}`,
+        ago(batch.lastSuccessAt, nowMs),
+        countersText(batch.skipped),
+      ],
+    ];
+  });
 }
 
 function agentsText(counts: JobDetail['counts']): string {

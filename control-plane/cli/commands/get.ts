@@ -58,7 +58,7 @@ export async function getJobs(context: Context): Promise<void> {
           ['NAME', 'KIND', 'VERSION', 'DESIRED', 'RUNNING', 'FAILED', 'UPDATED', 'LABELS'],
           items.map((job) => [
             job.name,
-            job.kind,
+            job.paused ? `${job.kind} (paused)` : job.kind,
             `${job.version}`,
             `${job.agents.desired}`,
             `${job.agents.running}`,

@@ -1,0 +1,190 @@
+/** `runnel run JOB` and `runnel backfill JOB`: runs now, on one or more agents. */
+import { type AnyJob, parseJob } from '@runnel/shared/definitions/parse-job.ts';
+import { firstInstantOf } from '@runnel/shared/engine/windows/time-zone.ts';
+import type { JobDetail } from '../../http/live-messages.ts';
+import type { RunDetail } from '../../http/run-messages.ts';
+import { CliError, usageError } from '../cli-error.ts';
+import { type Context, print } from '../context.ts';
+import { exitCodes } from '../exit-code.ts';
+import { runParameters } from '../run-parameters.ts';
+import { shortRun, stateText } from '../run-text.ts';
+import { oneLine } from '../table.ts';
+
+interface TargetOptions {
+  readonly agent?: readonly string[];
+  readonly selector?: string;
+  readonly param?: readonly string[];
+}
+
+export interface RunOptions extends TargetOptions {
+  readonly partition?: string;
+  readonly fullRefresh: boolean;
+  readonly wait: boolean;
+}
+
+export interface BackfillOptions extends TargetOptions {
+  readonly from: string;
+  readonly to: string;
+  readonly which: string;
+  readonly order: string;
+  readonly maxActive: number;
+  readonly dryRun: boolean;
+}
+
+interface AgentAnswer {
+  readonly agent: string;
+  readonly name: string;
+  readonly status: 'accepted' | 'unreachable' | 'refused';
+  readonly reason: string | null;
+  readonly runs: readonly { run: string; partition: string; state: string }[];
+  readonly partitions: readonly string[];
+}
+
+interface Answers {
+  readonly items: readonly AgentAnswer[];
+  readonly at: number;
+}
+
+const POLL_MS = 500;
+
+/** Gives the exit code: 1 when an agent did not accept, or, with `--wait`, a run did not succeed. */
+export async function runJob(context: Context, job: string, options: RunOptions): Promise<number> {
+  const declared = options.param === undefined ? undefined : await jobOf(context, job);
+  const answers = await context.api.request<Answers>('/runs', {
+    method: 'POST',
+    body: {
+      job,
+      ...targetsOf(options),
+      partition: options.partition ?? null,
+      parameters: runParameters(options.param ?? [], declared?.parameters ?? {}),
+      fullRefresh: options.fullRefresh,
+    },
+  });
+  const accepted = answers.items.every(({ status }) => status === 'accepted');
+  if (!options.wait) {
+    print(context, answers, () => answers.items.map((each) => answerText(each)).join(''));
+    return accepted ? exitCodes.ok : exitCodes.failed;
+  }
+  if (context.output === 'table') {
+    for (const each of answers.items) context.terminal.err(answerText(each));
+  }
+  const ended: RunDetail[] = [];
+  for (const { run } of answers.items.flatMap(({ runs }) => runs)) {
+    ended.push(await waitForEnd(context, run, answers.at));
+  }
+  print(context, { ...answers, runs: ended }, () =>
+    ended.map((run) => `${endText(context, run)}\n`).join(''),
+  );
+  const succeeded = ended.every(({ state }) => state === 'success');
+  return accepted && succeeded ? exitCodes.ok : exitCodes.failed;
+}
+
+/** Gives the exit code: 1 when an agent did not accept. */
+export async function backfill(
+  context: Context,
+  job: string,
+  options: BackfillOptions,
+): Promise<number> {
+  const declared = await jobOf(context, job);
+  const timezone = declared.kind === 'BatchJob' ? (declared.partition?.timezone ?? 'UTC') : 'UTC';
+  const answers = await context.api.request<Answers>('/backfills', {
+    method: 'POST',
+    body: {
+      job,
+      ...targetsOf(options),
+      from: boundOf('--from', options.from, timezone),
+      to: boundOf('--to', options.to, timezone),
+      which: options.which,
+      order: options.order,
+      maxActive: options.maxActive,
+      dryRun: options.dryRun,
+      parameters: runParameters(options.param ?? [], declared.parameters),
+    },
+  });
+  print(context, answers, () =>
+    answers.items.map((each) => backfillText(each, options.dryRun)).join(''),
+  );
+  const accepted = answers.items.every(({ status }) => status === 'accepted');
+  return accepted ? exitCodes.ok : exitCodes.failed;
+}
+
+async function jobOf(context: Context, name: string): Promise<AnyJob> {
+  const { document } = await context.api.request<JobDetail>(`/jobs/${encodeURIComponent(name)}`);
+  return parseJob(JSON.stringify(document)).job;
+}
+
+function targetsOf({ agent, selector }: TargetOptions) {
+  if (agent !== undefined && selector !== undefined) {
+    throw usageError('--agent and --selector exclude each other');
+  }
+  if (agent !== undefined) return { agents: agent };
+  if (selector !== undefined) return { selector };
+  throw usageError('say where: --agent NAME, or --selector "site=lyon"');
+}
+
+const LOCAL = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d(?::\d\d)?))?$/;
+
+/** A date or a time without a zone is of the zone of the job's partitions. */
+function boundOf(option: string, text: string, timezone: string): number {
+  const [, date, time = '00:00'] = LOCAL.exec(text) ?? [];
+  const at =
+    date === undefined
+      ? Date.parse(text)
+      : firstInstantOf(timezone, Date.parse(`${date}T${time}Z`));
+  if (Number.isSafeInteger(at)) return at;
+  throw usageError(`${option} "${text}" is no time`, '2026-11-22, or 2026-11-22T06:00:00Z');
+}
+
+function answerText({ name, status, reason, runs }: AgentAnswer): string {
+  const agent = oneLine(name);
+  if (status !== 'accepted') return `${agent}: ${status}: ${oneLine(reason ?? '')}\n`;
+  if (runs.length === 0) return `${agent}: accepted, nothing to run\n`;
+  return runs
+    .map(({ run, partition, state }) => `${agent}: run ${run} of ${partition} is ${state}\n`)
+    .join('');
+}
+
+function backfillText(answer: AgentAnswer, dryRun: boolean): string {
+  const { name, status, partitions } = answer;
+  if (!dryRun || status !== 'accepted') return answerText(answer);
+  const agent = oneLine(name);
+  const count = `${partitions.length} partition${partitions.length === 1 ? '' : 's'}`;
+  const lines = partitions.map((partition) => `  ${oneLine(partition)}\n`);
+  return `${agent}: ${count} would run (dry run: nothing was started)\n${lines.join('')}`;
+}
+
+function endText({ terminal }: Context, { run, agentName, partition, state, error }: RunDetail) {
+  const cause = error === null ? '' : `: ${oneLine(error.message)}`;
+  const what = `${oneLine(agentName)}: run ${shortRun(run)} of ${oneLine(partition)}`;
+  return `${what}: ${stateText(terminal, state)}${cause}`;
+}
+
+const ENDED = new Set(['success', 'failed', 'cancelled']);
+
+/**
+ * A run is told by its device a moment after it was accepted, and one that ran before shows its old
+ * end until then: only reports since `atMs`, by the control plane's clock, count.
+ */
+async function waitForEnd(context: Context, run: string, atMs: number): Promise<RunDetail> {
+  const { terminal, api } = context;
+  for (;;) {
+    const detail = await api
+      .request<RunDetail>(`/runs/${encodeURIComponent(run)}`, { signal: terminal.interrupted })
+      .catch((error: unknown) => {
+        if (error instanceof CliError && error.code === 'not_found') return undefined;
+        throw stopped(context, error);
+      });
+    const fresh = detail !== undefined && detail.receivedAt >= atMs;
+    if (fresh && ENDED.has(detail.state)) return detail;
+    await terminal.clock.sleep(POLL_MS, terminal.interrupted).catch((error: unknown) => {
+      throw stopped(context, error);
+    });
+  }
+}
+
+function stopped({ terminal }: Context, error: unknown): unknown {
+  if (!terminal.interrupted.aborted) return error;
+  return new CliError(exitCodes.failed, 'not waited to the end; the runs go on', {
+    code: 'interrupted',
+  });
+}
