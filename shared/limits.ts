@@ -145,11 +145,17 @@ export const limits = {
   rollupPeriodsMax: 1000,
   rollupGroupsMax: 100_000,
   /** Rows that a check `unique` can tell apart, 16 bytes each; more: the attempt fails. */
-  uniqueRowsMax: 2_000_000,
+  uniqueRowsMax: 1_000_000,
   /** Measures of earlier partitions that one quality task keeps; the oldest go first. */
   qualityHistoryMax: 100,
   /** Partitions or files that one attempt of a purge deletes; the rest waits for the next. */
   purgeItemsMax: 10_000,
   /** Rows that a transform sorts in memory; more are sorted in parts on disk, and merged. */
   sortRowsMax: 20_000,
+  /** Resident memory of the process in which SQLite works; beyond it the attempt fails. */
+  sqliteMemoryBytesMax: 192 * MiB,
+  /** Files that one pattern of an extract task may name; more fail the attempt (`files_max`). */
+  extractFilesMax: 10_000,
+  /** A file of one JSON value, which is read whole; a larger one fails, `file_too_large`. */
+  jsonFileBytesMax: 64 * MiB,
 } as const;

@@ -17,7 +17,7 @@ export const qualityTask = defineTask({
       'when a check blocks, the task fails with class `data` and there is none.',
     'A row that one check leaves out does not count for `unique` and the checks of the table.',
     'The history of a measure holds partitions that succeeded, each once however often it ran.',
-    '`unique` keeps 16 bytes a row (SHA-256, cut); beyond 2 million rows the task fails.',
+    '`unique` keeps 16 bytes a row (SHA-256, cut); beyond 1 million rows the task fails.',
   ],
   output:
     '`{ passed, checks: [{ name, severity, passed, violations, measured, examples }], rowCount, ' +

@@ -109,7 +109,7 @@ export const transformTask = defineTask({
         '  needs: [daily]',
         '  transform:',
         '    input: daily',
-        '    steps: [{ filter: payload.rms > params.limit }]',
+        '    steps: [{ filter: payload.rms > 5 }]',
         '    output: { dataset: hot-machines }',
       ].join('\n'),
     },
