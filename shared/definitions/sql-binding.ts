@@ -67,6 +67,11 @@ export function sqlPieces(sql: string): SqlPieces | TemplateProblem {
   return { text, sources };
 }
 
+/** Where the literal, quoted name or comment that begins at `at` ends; undefined in code. */
+export function endOfPlace(sql: string, at: number): number | undefined {
+  return PLACES.find(([start]) => matchesAt(start, sql, at))?.[2](sql, at);
+}
+
 function matchesAt(pattern: RegExp, text: string, at: number): boolean {
   pattern.lastIndex = at;
   return pattern.test(text);

@@ -105,12 +105,9 @@ class Analysis {
       if (named !== undefined) return [named, second];
       return single && !isSubquery ? [single, first] : undefined;
     };
-    const aliases = new Set(list(select.select_list).map(({ alias }) => String(alias)));
-    for (const path of columnPaths({ ...select, from_table: null, cte_map: null })) {
-      const name = path[0] ?? '';
-      if (path.length === 1 && (isSubquery || aliases.has(name) || VALUE_KEYWORDS.has(name))) {
-        continue;
-      }
+    for (const path of columnsOf(select)) {
+      const [name = ''] = path;
+      if (path.length === 1 && (isSubquery || VALUE_KEYWORDS.has(name.toLowerCase()))) continue;
       const found = tableOf(path);
       if (found !== undefined) this.#reach(found[0].name).columns.add(found[1]);
     }
@@ -225,6 +222,22 @@ function conjuncts(where: unknown): readonly Node[] {
 function pathOf(value: unknown): readonly string[] | undefined {
   if (!isNode(value) || value.type !== 'COLUMN_REF') return undefined;
   return (value.column_names as unknown[]).map(String);
+}
+
+/**
+ * Columns that a SELECT names, what stands for an alias of its own list left out: within the list
+ * that is the alias of an item before, behind it any.
+ */
+function columnsOf(select: Node): readonly (readonly string[])[] {
+  const aliases = new Set<string>();
+  const isColumn = (path: readonly string[]): boolean => !aliases.has(path[0] ?? '');
+  const found: (readonly string[])[] = [];
+  for (const item of list(select.select_list)) {
+    found.push(...columnPaths(item).filter(isColumn));
+    if (item.alias !== '') aliases.add(String(item.alias));
+  }
+  const rest = { ...select, select_list: null, from_table: null, cte_map: null };
+  return [...found, ...columnPaths(rest).filter(isColumn)];
 }
 
 /** Every column that is named here, nested queries and the variables of lambdas left out. */

@@ -1,7 +1,21 @@
 /** Every kind of task that this agent runs. An explicit list: importing a task registers nothing. */
+import { commandTask } from './command.ts';
+import { extractTask } from './extract.ts';
+import { httpTask } from './http.ts';
+import { loadTask } from './load.ts';
+import { publishTask } from './publish.ts';
 import { sqlTask } from './sql.ts';
 import type { TaskRunner } from './task.ts';
 import { transformTask } from './transform.ts';
 import { valueTask } from './value.ts';
 
-export const taskRunners: readonly TaskRunner[] = [valueTask, sqlTask, transformTask];
+export const taskRunners: readonly TaskRunner[] = [
+  valueTask,
+  sqlTask,
+  transformTask,
+  extractTask,
+  loadTask,
+  httpTask,
+  commandTask,
+  publishTask,
+];

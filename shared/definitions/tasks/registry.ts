@@ -9,6 +9,7 @@ import { publishTask } from './publish.ts';
 import { purgeTask } from './purge.ts';
 import { qualityTask } from './quality.ts';
 import { rollupTask } from './rollup.ts';
+import { sqlTask } from './sql.ts';
 import { transformTask } from './transform.ts';
 import { valueTask } from './value.ts';
 
@@ -19,6 +20,7 @@ export const tasks: readonly TaskSpec[] = [
   httpTask,
   commandTask,
   publishTask,
+  sqlTask,
   transformTask,
   qualityTask,
   rollupTask,
