@@ -75,8 +75,8 @@ export interface BatchEngine {
    */
   command(command: BatchCommand): Promise<BatchOutcome>;
   jobReports(): JobReport[];
-  /** Rows of a dataset were committed by a stream job: the window `[start, end)`, by its key. */
-  datasetUpdated(name: string, partition: string, start: number, end: number): void;
+  /** Rows of a dataset are in a commit of a stream job: their newest window ends here, or null. */
+  datasetUpdated(name: string, end: number | null): void;
   /** Sources that batch jobs of their own have journaled. */
   sources(): readonly Connector[];
   /** How much of the journal its jobs want kept, in milliseconds. */

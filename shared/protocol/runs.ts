@@ -188,6 +188,8 @@ export const batchOutcome = z.object({
   /** `logs`: at most `linesMax`, and whether the run may still write more. */
   lines: z.array(logLine),
   open: z.boolean(),
+  /** `backfill`: its id, which `cancel` takes in place of a run's. Older agents do not say. */
+  backfill: z.string().optional(),
 });
 export type BatchOutcome = z.infer<typeof batchOutcome>;
 

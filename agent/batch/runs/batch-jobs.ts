@@ -124,6 +124,14 @@ export class BatchJobs {
     throw new RunnelError('job_unreadable', `this release cannot read the stored job ${name}`);
   }
 
+  /** Effective values of a run that is given some of its own. Throws `DefinitionError`. */
+  valuesWith(
+    { parameters, values }: JobFacts,
+    given: Readonly<Record<string, unknown>>,
+  ): Readonly<Record<string, unknown>> {
+    return jobParameters(parameters, { ...values, ...given });
+  }
+
   /** The program of a run. Throws `version_gone`, `DefinitionError`. */
   program(run: RunRecord, values: Readonly<Record<string, unknown>>): BatchProgram {
     const stored = this.#options.store.get<BatchVersionRecord>(keys.version(run.job, run.version));
@@ -161,9 +169,9 @@ export class BatchJobs {
     this.hosts.delete(name);
     tx.remove(keys.job(name));
     for (const kind of ['schedule', 'version', 'cursor', 'breaker', 'quality', 'partition']) {
-      for (const { key } of store.list([kind, name])) tx.remove(key);
+      for (const key of store.keys([kind, name])) tx.remove(key);
     }
-    for (const { key } of store.list(['results', name])) tx.remove(key);
+    for (const key of store.keys(['results', name])) tx.remove(key);
     tx.remove(keys.schedule(name));
     this.#options.changed(name, undefined);
   }

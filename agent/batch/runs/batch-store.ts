@@ -11,7 +11,7 @@
  * A commit takes at most `BYTES_PER_COMMIT` of it, one write at least: a long run of writes does not
  * make one transaction that does not fit.
  */
-import { RunnelError } from '@runnel/shared/errors.ts';
+import { assert, RunnelError } from '@runnel/shared/errors.ts';
 import type { DeadLetter } from '@runnel/shared/engine/stream-job.ts';
 import type { Lane } from '@runnel/shared/protocol/results.ts';
 import type { CheckpointStore, StoreTx } from '../../checkpoints/checkpoint-store.ts';
@@ -68,6 +68,7 @@ export class BatchStore implements Participant {
   /** The newest pending operation of each key. */
   readonly #overlay = new Map<string, Operation>();
   #closed = false;
+  #isWriting = false;
 
   constructor(options: BatchStoreOptions) {
     this.#options = options;
@@ -107,6 +108,27 @@ export class BatchStore implements Participant {
     return isMerged ? all.toSorted((a, b) => compareKeys(a.key, b.key)) : all;
   }
 
+  has(key: BatchKey): boolean {
+    const pending = this.#overlay.get(nameOf(key));
+    if (pending !== undefined) return pending.value !== undefined;
+    return this.#options.store.has('batch', key);
+  }
+
+  /** The same without the values. */
+  keys(prefix: BatchKey): BatchKey[] {
+    const found = new Map<string, BatchKey>();
+    const range = { start: prefix, end: [...prefix, '\uffff'] };
+    for (const key of this.#options.store.keys('batch', range)) {
+      found.set(nameOf(key as BatchKey), key as BatchKey);
+    }
+    for (const [name, { key, value }] of this.#overlay) {
+      if (key.length <= prefix.length || prefix.some((part, at) => part !== key[at])) continue;
+      if (value === undefined) found.delete(name);
+      else found.set(name, key);
+    }
+    return [...found.values()].toSorted(compareKeys);
+  }
+
   /**
    * Takes a write; `write` is called once, at once. Resolves when it is on disk, which a failed
    * commit only delays. Rejects with `agent_closing` alone.
@@ -122,10 +144,21 @@ export class BatchStore implements Participant {
         resolve,
         reject,
       };
-      write(this.#gather(gathered));
-      this.#writes.push(gathered);
+      this.#write(gathered, write);
       this.#options.wake();
     });
+  }
+
+  /** One at a time: a write within a write would come before what is put after it. */
+  #write(gathered: Write, write: (tx: BatchTx) => void): void {
+    assert(!this.#isWriting, 'a write within a write');
+    this.#isWriting = true;
+    try {
+      write(this.#gather(gathered));
+    } finally {
+      this.#isWriting = false;
+    }
+    this.#writes.push(gathered);
   }
 
   stage(tx: StoreTx): void {

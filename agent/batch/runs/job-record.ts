@@ -66,6 +66,8 @@ export interface BackfillRecord {
 
 export const keys = {
   job: (name: string): BatchKey => ['job', name],
+  /** The newest time that was known. */
+  time: ['time'] as BatchKey,
   schedule: (name: string): BatchKey => ['schedule', name],
   version: (name: string, version: number): BatchKey => ['version', name, version],
   run: (id: string): BatchKey => ['run', id],

@@ -159,7 +159,11 @@ export class RunSet {
    * What a person asks of a run, open or ended. Throws `run_unknown`, and what the machine says of
    * an event that does not fit; resolves with the run when it is on disk.
    */
-  async command(id: string, event: RunEvent): Promise<RunRecord> {
+  async command(
+    id: string,
+    event: RunEvent,
+    write?: (tx: BatchTx, run: RunRecord) => void,
+  ): Promise<RunRecord> {
     const open = this.#open.get(id) ?? this.#reopened(id);
     const active = open.active ?? this.#activate(open);
     if (active === undefined) throw new RunnelError('run_ended', `run ${id} could not be compiled`);
@@ -169,6 +173,7 @@ export class RunSet {
     try {
       await active.dispatch(event, (tx) => {
         if (isOpen(active.run)) tx.put(keys.open(id), {});
+        write?.(tx, active.run);
       });
     } catch (error) {
       if (isNew && !isOpen(active.run)) this.#open.delete(id);

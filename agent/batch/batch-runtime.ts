@@ -1,0 +1,342 @@
+/**
+ * The batch engine of one agent, from a due time to a committed run: schedules, runs, attempts and
+ * what they leave behind. It needs no network and no control plane.
+ *
+ * Guarantees: a run is one per (job, partition) among those that are queued or running; every change
+ * of a run or task is in one commit with its effect (outbox rows, cursor, dataset, completion); an
+ * attempt starts when that is on disk, so that after a crash what was running is known and is made
+ * again; nothing that the engine drops (missed times, old runs, lines of logs) goes uncounted.
+ */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '@runnel/shared/errors.ts';
+import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
+import type { JobReport } from '@runnel/shared/protocol/heartbeat.ts';
+import type { BatchCommand, BatchOutcome } from '@runnel/shared/protocol/runs.ts';
+import type { RefusedJob } from '../streams/job-plan.ts';
+import type { Connector } from '../streams/runnable-job.ts';
+import type { BatchEngine, BatchRuntimeOptions, RunChange } from './batch-engine.ts';
+import { TaskChildren } from './child/children.ts';
+import type { DatasetRecord, RunRecord, TaskRecord } from './records.ts';
+import { Backfills } from './runs/backfills.ts';
+import { batchJobReports } from './runs/batch-job-report.ts';
+import { type BatchJobHost, BatchJobs } from './runs/batch-jobs.ts';
+import type { BatchTx } from './runs/batch-store.ts';
+import { Commands } from './runs/commands.ts';
+import { Datasets, type DatasetUpdate } from './runs/datasets.ts';
+import { keys } from './runs/job-record.ts';
+import { Retention } from './runs/retention.ts';
+import { RunEnd } from './runs/run-end-effects.ts';
+import { RunSet } from './runs/run-set.ts';
+import { Schedules } from './runs/schedules.ts';
+import { SuccessEffects } from './runs/success-effects.ts';
+import { TaskStarter } from './runs/task-starter.ts';
+import { StoredJournal } from './tables/stored-journal.ts';
+import { TableFiles } from './tables/table-files.ts';
+import { taskRunners } from './tasks/registry.ts';
+import type { TaskServices } from './tasks/task-services.ts';
+
+/** How often old runs, logs and answers are looked for. */
+const TIDY_MS = 3_600_000;
+
+export class BatchRuntime implements BatchEngine {
+  readonly #options: BatchRuntimeOptions;
+  readonly #batchDir: string;
+  readonly #files: TableFiles;
+  readonly #jobs: BatchJobs;
+  readonly #runs: RunSet;
+  readonly #schedules: Schedules;
+  readonly #starter: TaskStarter;
+  readonly #backfills: Backfills;
+  readonly #commands: Commands;
+  readonly #retention: Retention;
+  readonly #ends: RunEnd;
+  readonly #listeners = new Set<(change: RunChange) => void>();
+  readonly #gone = new Set<string>();
+  #starting: Promise<void> | undefined;
+  #cancelTidy: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: BatchRuntimeOptions) {
+    this.#options = options;
+    const { store, clock, random, log, conditions, dataDir, agent, name, labels } = options;
+    this.#batchDir = join(dataDir, 'batch');
+    const batchDir = this.#batchDir;
+    const files = new TableFiles(dataDir);
+    this.#files = files;
+    const facts = { id: agent, name, labels };
+    const now = (): number => clock.now();
+    const shared = { store, clock, random, log };
+    this.#jobs = new BatchJobs({
+      store,
+      now,
+      changed: (job, host) => this.#jobChanged(job, host),
+    });
+    const jobs = this.#jobs;
+    this.#runs = new RunSet({
+      ...shared,
+      jobs,
+      agent: facts,
+      batchDir,
+      admit: (at) => this.#starter.admit(this.#runs, at),
+      ended: (tx, run, affected) => this.#ended(tx, run, affected),
+      committed: (run, tasks) => this.#committed(run, tasks),
+    });
+    const runs = this.#runs;
+    const datasets = new Datasets(store, files);
+    this.#backfills = new Backfills({ store, jobs, runs, now });
+    this.#starter = new TaskStarter({
+      ...shared,
+      jobs,
+      files,
+      effects: new SuccessEffects(store, datasets, files),
+      budget: options.budget,
+      attempts: {
+        clock,
+        services: this.#services(datasets),
+        runners: new Map((options.runners ?? taskRunners).map((each) => [each.kind, each])),
+        scratchRoot: join(batchDir, 'scratch'),
+      },
+      backfillMaxOf: (id) => this.#backfills.maxOf(id),
+      updated: (tx, updates) => this.#datasetsUpdated(tx, updates),
+    });
+    this.#schedules = new Schedules({
+      ...shared,
+      jobs,
+      runs,
+      conditions,
+      agent,
+      lastMs: options.journal.now,
+      isClockSynchronised: options.isClockSynchronised ?? (() => true),
+      diskShare: options.diskShare,
+    });
+    this.#retention = new Retention(store, jobs, files);
+    this.#commands = new Commands({
+      store,
+      jobs,
+      runs,
+      backfills: this.#backfills,
+      now: () => this.#schedules.now(),
+      batchDir,
+    });
+    this.#ends = new RunEnd({ store, jobs, conditions, log, now });
+  }
+
+  async applyJobs(
+    desired: readonly DesiredJob[],
+    refused: readonly RefusedJob[],
+  ): Promise<void> {
+    for (const name of await this.#jobs.apply(desired, refused)) await this.#remove(name);
+    for (const { name } of desired) this.#gone.delete(name);
+  }
+
+  async command(command: BatchCommand): Promise<BatchOutcome> {
+    return this.#commands.command(command);
+  }
+
+  jobReports(): JobReport[] {
+    return batchJobReports(this.#jobs, this.#runs, this.#schedules);
+  }
+
+  datasetUpdated(name: string, end: number | null): void {
+    if (this.#jobs.waitingFor(name).length === 0) return;
+    const { store } = this.#options;
+    this.#quietly(store.commit((tx) => this.#schedules.datasetUpdated(tx, name, end)));
+  }
+
+  sources(): readonly Connector[] {
+    return this.#jobs.sources().map(({ connector, definition }) => ({ id: connector, definition }));
+  }
+
+  get historyMs(): number {
+    let most = 0;
+    for (const { facts } of this.#jobs.hosts.values()) {
+      most = Math.max(most, facts?.historyMs ?? 0);
+    }
+    return most;
+  }
+
+  counters(): Record<string, number> {
+    const open = this.#runs.open().map((each) => this.#runs.runOf(each));
+    return {
+      batch_runs_queued: open.filter(({ state }) => state === 'queued').length,
+      batch_runs_running: open.filter(({ state }) => state === 'running').length,
+      batch_attempts_running: this.#starter.running,
+      batch_attempts: this.#starter.attemptsTotal,
+      batch_attempts_failed: this.#starter.failedAttemptsTotal,
+    };
+  }
+
+  onRunChange(listener: (change: RunChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  start(): void {
+    this.#starting ??= this.#start();
+  }
+
+  async close(): Promise<void> {
+    this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  async #start(): Promise<void> {
+    const { log, schedules = true } = this.#options;
+    this.#runs.load();
+    this.#backfills.load();
+    try {
+      await this.#sweep();
+    } catch (error) {
+      log.warn({ error: messageOf(error) }, 'files of earlier attempts were not removed');
+    }
+    if (this.#closing !== undefined) return;
+    this.#runs.start();
+    if (schedules) this.#schedules.start();
+    this.#tidyLater();
+  }
+
+  async #close(): Promise<void> {
+    this.#schedules.stop();
+    this.#cancelTidy?.();
+    await this.#starting;
+    await this.#starter.stop(this.#runs);
+    this.#runs.close();
+  }
+
+  #services(datasets: Datasets): TaskServices {
+    const { log, checkpoints, policy, childEntry, clock, storeCare, broker } = this.#options;
+    const { streamSources, purgeJournal } = this.#options;
+    return {
+      log,
+      tables: this.#files,
+      journal: new StoredJournal({
+        store: checkpoints,
+        sources: () => [...streamSources(), ...this.#jobs.sources()],
+        purgeBefore: purgeJournal,
+      }),
+      datasets,
+      policy,
+      children: new TaskChildren({ entry: childEntry, clock }),
+      store: storeCare,
+      broker,
+    };
+  }
+
+  #jobChanged(name: string, host: BatchJobHost | undefined): void {
+    const { schedules = true } = this.#options;
+    if (schedules) this.#schedules.jobChanged(name, host);
+    this.#runs.pump();
+    this.#options.changed(name);
+  }
+
+  /** Its runs are cancelled; when the last has ended, all of the job is forgotten. */
+  async #remove(name: string): Promise<void> {
+    this.#gone.add(name);
+    this.#schedules.jobChanged(name, undefined);
+    const { store } = this.#options;
+    await store.commit((tx) => this.#backfills.forget(tx, name));
+    const reason = 'the job was taken from the device';
+    for (const open of this.#runs.open(name)) {
+      const { id } = this.#runs.runOf(open);
+      await this.#runs.command(id, { kind: 'cancel', reason });
+    }
+    await this.#forgetGone(name);
+  }
+
+  async #forgetGone(name: string): Promise<void> {
+    if (!this.#gone.has(name) || this.#runs.open(name).length > 0) return;
+    const { store } = this.#options;
+    const ids = store.list<string>(['runs', name]).map(({ value }) => value);
+    this.#gone.delete(name);
+    await store.commit((tx) => {
+      for (const id of ids) {
+        const run = store.get<RunRecord>(keys.run(id));
+        if (run !== undefined) this.#retention.forget(tx, run);
+      }
+      this.#jobs.forget(tx, name);
+    });
+    await this.#retention.removeFiles(this.#batchDir, ids);
+  }
+
+  #ended(tx: BatchTx, run: RunRecord, affectedTasks: readonly string[]): void {
+    const host = this.#jobs.hosts.get(run.job);
+    if (host === undefined) return;
+    this.#ends.ended(tx, host, run, affectedTasks);
+    if (!this.#gone.has(run.job)) this.#backfills.ended(tx, run);
+    const gone = this.#retention.trim(tx, host, this.#options.clock.now());
+    // After the commit that is being gathered.
+    this.#quietly(Promise.resolve().then(() => this.#afterEnd(run.job, gone)));
+  }
+
+  async #afterEnd(job: string, gone: readonly string[]): Promise<void> {
+    this.#options.changed(job);
+    if (gone.length > 0) {
+      await this.#options.store.commit(() => undefined);
+      await this.#retention.removeFiles(this.#batchDir, gone);
+    }
+    await this.#forgetGone(job);
+  }
+
+  #committed(run: RunRecord, tasks: readonly TaskRecord[]): void {
+    for (const listener of this.#listeners) listener({ run, tasks });
+  }
+
+  #datasetsUpdated(tx: BatchTx, updates: readonly DatasetUpdate[]): void {
+    for (const { record } of updates) {
+      this.#schedules.datasetUpdated(tx, record.name, record.end);
+    }
+  }
+
+  /** What attempts that were cut off have left: nobody refers to it. */
+  async #sweep(): Promise<void> {
+    const { store, log } = this.#options;
+    await rm(join(this.#batchDir, 'scratch'), { recursive: true, force: true });
+    const kept = new Set<string>();
+    for (const { value } of store.list<DatasetRecord>(['dataset'])) {
+      if (value.table !== null) kept.add(value.table.path);
+    }
+    for (const open of this.#runs.open()) {
+      const { id } = this.#runs.runOf(open);
+      for (const { value } of store.list<TaskRecord>(['task', id])) {
+        if (value.table !== null) kept.add(value.table.path);
+      }
+    }
+    const removed = await this.#files.sweep((path) => {
+      if (kept.has(path)) return true;
+      const [folder, run = ''] = path.split('/');
+      // What a run that has ended holds goes with it.
+      return folder === 'tables' && this.#runs.get(run) === undefined && store.has(keys.run(run));
+    });
+    if (removed > 0) log.info({ removed }, 'removed files of attempts that were cut off');
+  }
+
+  #tidyLater(): void {
+    this.#cancelTidy = this.#options.clock.after(TIDY_MS, () => {
+      this.#quietly(this.#tidy());
+      this.#tidyLater();
+    });
+  }
+
+  async #tidy(): Promise<void> {
+    const { store, clock } = this.#options;
+    const gone: string[] = [];
+    await store.commit((tx) => this.#commands.trim(tx, clock.now()));
+    for (const host of this.#jobs.hosts.values()) {
+      await store.commit((tx) => {
+        gone.push(...this.#retention.trim(tx, host, clock.now()));
+        this.#retention.trimPartitions(tx, host.name);
+      });
+    }
+    await this.#retention.removeFiles(this.#batchDir, gone);
+    await this.#retention.trimLogs(this.#batchDir, (run) => this.#runs.get(run) !== undefined);
+  }
+
+  #quietly(done: Promise<unknown>): void {
+    done.catch((error: unknown) => {
+      const { code } = error as { code?: unknown };
+      if (code === 'agent_closing') return;
+      this.#options.log.error({ error: messageOf(error) }, 'batch upkeep failed');
+    });
+  }
+}

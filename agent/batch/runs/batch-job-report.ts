@@ -1,0 +1,58 @@
+/** What the agent tells of its batch jobs: heartbeat, `status`, metrics. */
+import type { JobReport } from '@runnel/shared/protocol/heartbeat.ts';
+import type { BatchReport } from '@runnel/shared/protocol/runs.ts';
+import type { BatchJobHost, BatchJobs } from './batch-jobs.ts';
+import type { BatchJobRecord } from './job-record.ts';
+import type { RunSet } from './run-set.ts';
+import type { Schedules } from './schedules.ts';
+
+const NO_RECORDS = {
+  watermark: null,
+  lagRecords: 0,
+  recordsIn: 0,
+  recordsOut: 0,
+  late: 0,
+  deadLetters: 0,
+  dropped: {},
+  stateKeys: 0,
+} as const;
+
+export function batchJobReports(jobs: BatchJobs, runs: RunSet, schedules: Schedules): JobReport[] {
+  const running = [...jobs.hosts.values()].map((host) => hostReport(host, runs, schedules));
+  const without = [...jobs.withoutVersion].map(([name, attempted]): JobReport => {
+    const { phase } = attempted;
+    return { name, version: null, phase, attempted: shown(attempted), ...NO_RECORDS };
+  });
+  return [...running, ...without];
+}
+
+function hostReport(host: BatchJobHost, runs: RunSet, schedules: Schedules): JobReport {
+  const { name, record, facts } = host;
+  const { paused, version, attempted } = record;
+  return {
+    name,
+    version,
+    phase: facts === null ? 'failed' : paused ? 'paused' : 'running',
+    attempted: attempted === null ? null : shown(attempted),
+    ...NO_RECORDS,
+    batch: batchReport(host, runs, schedules),
+  };
+}
+
+function batchReport({ name, record }: BatchJobHost, runs: RunSet, schedules: Schedules): BatchReport {
+  const open = runs.open(name).map((each) => runs.runOf(each));
+  return {
+    nextAt: schedules.nextAt(name),
+    activeRuns: open.filter(({ state }) => state === 'running').length,
+    queuedRuns: open.filter(({ state }) => state === 'queued').length,
+    lastRun: record.lastRun,
+    lastSuccessAt: record.lastSuccessAt,
+    skipped: { ...record.skipped },
+    ended: { ...record.ended } as Record<string, number>,
+  };
+}
+
+function shown(attempted: NonNullable<BatchJobRecord['attempted']>): JobReport['attempted'] {
+  const { version, phase, reason, at } = attempted;
+  return { version, phase, reason, at };
+}

@@ -1,0 +1,128 @@
+/**
+ * Lets old runs go: ended ones beyond `limits.batchRunsKeptMax` of a job or older than
+ * `limits.batchRunsKeptMsMax`, with their tasks, tables and logs; and logs beyond
+ * `limits.runLogsBytesMax` over all jobs, those of the oldest runs first.
+ *
+ * Files go after the commit that forgets them: a crash in between leaves files that no record refers
+ * to, which the next start sweeps.
+ */
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { limits } from '@runnel/shared/limits.ts';
+import { isMissing } from '../../config/durable-file.ts';
+import type { RunRecord } from '../records.ts';
+import type { TableFiles } from '../tables/table-files.ts';
+import type { BatchJobHost, BatchJobs } from './batch-jobs.ts';
+import type { BatchStore, BatchTx } from './batch-store.ts';
+import { keys } from './job-record.ts';
+import { logPath, removeLog } from './run-log.ts';
+
+/** Runs that go in one commit: what is over goes with the next ones. */
+const RUNS_PER_COMMIT_MAX = 10;
+/** Completed partitions that a job remembers. */
+const PARTITIONS_KEPT_MAX = 20_000;
+
+export class Retention {
+  readonly #store: BatchStore;
+  readonly #jobs: BatchJobs;
+  readonly #files: TableFiles;
+
+  constructor(store: BatchStore, jobs: BatchJobs, files: TableFiles) {
+    this.#store = store;
+    this.#jobs = jobs;
+    this.#files = files;
+  }
+
+  /** Within a commit; returns the runs whose files go when it is on disk. */
+  trim(tx: BatchTx, host: BatchJobHost, now: number): readonly string[] {
+    const { name } = host;
+    const { firstRun, nextRun } = host.record;
+    const gone: string[] = [];
+    let first = firstRun;
+    while (first < nextRun && gone.length < RUNS_PER_COMMIT_MAX) {
+      const id = this.#store.get<string>(keys.numbered(name, first));
+      const run = id === undefined ? undefined : this.#store.get<RunRecord>(keys.run(id));
+      if (run !== undefined) {
+        if (run.endedAt === null || run.state === 'queued' || run.state === 'running') break;
+        const tooMany = nextRun - first > limits.batchRunsKeptMax;
+        if (!tooMany && now - run.endedAt <= limits.batchRunsKeptMsMax) break;
+        gone.push(this.forget(tx, run));
+      }
+      first++;
+    }
+    if (first === firstRun) return gone;
+    host.update(tx, { firstRun: first });
+    this.#jobs.removeVersions(tx, name, this.#versionsOf(name));
+    return gone;
+  }
+
+  /** All records of a run. */
+  forget(tx: BatchTx, { id, job, n }: RunRecord): string {
+    tx.remove(keys.run(id));
+    tx.remove(keys.given(id));
+    tx.remove(keys.open(id));
+    tx.remove(keys.numbered(job, n));
+    for (const key of this.#store.keys(['task', id])) tx.remove(key);
+    return id;
+  }
+
+  /** Completions beyond the bound, oldest names first; what was sent of them is forgotten too. */
+  trimPartitions(tx: BatchTx, job: string): void {
+    const stored = this.#store.keys(['partition', job]);
+    for (const key of stored.slice(0, Math.max(0, stored.length - PARTITIONS_KEPT_MAX))) {
+      tx.remove(key);
+      for (const sent of this.#store.keys(['results', job, String(key[2])])) tx.remove(sent);
+    }
+  }
+
+  async removeFiles(batchDir: string, runs: readonly string[]): Promise<void> {
+    for (const run of runs) {
+      await this.#files.removeRun(run);
+      removeLog(logPath(batchDir, run));
+    }
+  }
+
+  /** Returns how many logs went. */
+  async trimLogs(batchDir: string, isOpen: (run: string) => boolean): Promise<number> {
+    const directory = join(batchDir, 'logs');
+    const logs: { readonly path: string; readonly bytes: number; readonly at: number }[] = [];
+    let bytes = 0;
+    for (const name of await namesIn(directory)) {
+      const path = join(directory, name);
+      const run = name.replace(/\.jsonl$/, '');
+      const { size, mtimeMs } = await stat(path);
+      if (!this.#store.has(keys.run(run))) {
+        removeLog(path);
+        continue;
+      }
+      bytes += size;
+      if (!isOpen(run)) logs.push({ path, bytes: size, at: mtimeMs });
+    }
+    let removed = 0;
+    for (const log of logs.toSorted((a, b) => a.at - b.at)) {
+      if (bytes <= limits.runLogsBytesMax) break;
+      removeLog(log.path);
+      bytes -= log.bytes;
+      removed++;
+    }
+    return removed;
+  }
+
+  #versionsOf(job: string): ReadonlySet<number> {
+    const versions = new Set<number>();
+    for (const { value: id } of this.#store.list<string>(['runs', job])) {
+      const run = this.#store.get<RunRecord>(keys.run(id));
+      if (run !== undefined) versions.add(run.version);
+    }
+    return versions;
+  }
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}

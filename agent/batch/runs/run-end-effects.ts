@@ -1,0 +1,96 @@
+/**
+ * What the end of a run means beyond it, in the commit that ends it: the completion of its
+ * partition, the totals of its job, the report with who is affected, and the event of a failure.
+ * Jobs that wait for a dataset which the run should have made hear of it by a condition of their own.
+ */
+import type { Logger } from 'pino';
+import type { RunReport } from '@runnel/shared/protocol/runs.ts';
+import type { Conditions } from '../../resources/conditions.ts';
+import { runKey } from '../dag/task-scope.ts';
+import type { PartitionRecord, RunRecord, TaskRecord } from '../records.ts';
+import type { BatchJobHost, BatchJobs } from './batch-jobs.ts';
+import type { BatchStore, BatchTx } from './batch-store.ts';
+import { keys, type RunParametersRecord } from './job-record.ts';
+import { eventRow, runRow } from './run-reports.ts';
+import { upstreamCondition } from './schedules.ts';
+
+export interface RunEndOptions {
+  readonly store: BatchStore;
+  readonly jobs: BatchJobs;
+  readonly conditions: Conditions;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+export class RunEnd {
+  readonly #options: RunEndOptions;
+
+  constructor(options: RunEndOptions) {
+    this.#options = options;
+  }
+
+  ended(
+    tx: BatchTx,
+    host: BatchJobHost,
+    run: RunRecord,
+    affectedTasks: readonly string[],
+  ): void {
+    const { log, now, store } = this.#options;
+    const { id, job, partition, version, error } = run;
+    const state = run.state as PartitionRecord['state'];
+    const endedAt = run.endedAt ?? now();
+    const done: PartitionRecord = { job, partition, state, run: id, version, endedAt };
+    tx.put(keys.partition(job, partition.id), done);
+    const { ended, lastSuccessAt } = host.record;
+    host.update(tx, {
+      ended: { ...ended, [state]: (ended[state] ?? 0) + 1 },
+      lastRun: { run: id, partition: partition.id, state, endedAt },
+      lastSuccessAt: state === 'success' ? endedAt : lastSuccessAt,
+    });
+    const jobs = state === 'success' ? [] : this.#waitingJobs(host, id);
+    const affected: RunReport['affected'] = { tasks: [...affectedTasks], jobs };
+    const given = store.get<RunParametersRecord>(keys.given(id)) ?? NOTHING;
+    tx.row('results', runRow(run, given, affected, now()));
+    const at = { job, run: id, partition: partition.id, state };
+    if (state !== 'failed') {
+      log.info(at, 'run ended');
+      return;
+    }
+    log.error({ ...at, error: error?.message, affected }, 'run failed');
+    const message = `run ${runKey(run)} failed: ${error?.message ?? 'a task failed'}`;
+    const fields = { run: id, key: runKey(run), error, affected };
+    tx.row('results', eventRow({ job, version, type: 'run_failed', severity: 'error', message, fields }, now()));
+    for (const waiting of jobs) this.#tell(waiting, run);
+  }
+
+  /** Jobs on this device that wait for what the tasks that did not succeed should have made. */
+  #waitingJobs(host: BatchJobHost, run: string): string[] {
+    const { jobs, store } = this.#options;
+    const succeeded = new Set(
+      store
+        .list<TaskRecord>(['task', run])
+        .filter(({ value }) => value.index === null && value.state === 'success')
+        .map(({ value }) => value.task),
+    );
+    const names = new Set<string>();
+    for (const [task, datasets] of host.facts?.datasets ?? []) {
+      if (succeeded.has(task)) continue;
+      for (const dataset of datasets) {
+        for (const { name } of jobs.waitingFor(dataset)) names.add(name);
+      }
+    }
+    return [...names];
+  }
+
+  #tell(job: string, run: RunRecord): void {
+    this.#options.conditions.set({
+      type: upstreamCondition(job),
+      axis: 'jobs',
+      severity: 'warning',
+      reason: 'UpstreamFailed',
+      message: `${job} waits for a dataset that run ${runKey(run)} should have updated: it failed`,
+    });
+  }
+}
+
+const NOTHING: RunParametersRecord = { values: {}, origins: {}, tasks: [] };

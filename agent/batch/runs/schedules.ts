@@ -1,0 +1,320 @@
+/**
+ * The shell around the schedules of all jobs (schedule/schedule-state.ts): tells them the time and
+ * what happened, and makes the runs that are due.
+ *
+ * Guarantees: what a schedule has accounted for is stored with the runs that it made, so that every
+ * time is a run, or counted with its reason; a schedule is asked at its next fire time and at least
+ * every 30 s, so that a clock that jumps is seen. Overlap is judged per fire: the runs of one fire
+ * (a job with keys) never stand in each other's way. Where a run would do again what is done, or is
+ * already open for the same partition, none is made and that is counted.
+ *
+ * Two policies are stricter about losing than their name says: what `misfire: runAll` makes up for
+ * waits in any case, and an update of a dataset that comes while its consumer runs waits for the
+ * next run also with `overlap: skip`.
+ */
+import type { Logger } from 'pino';
+import type { Clock } from '@runnel/shared/clock.ts';
+import type { Overlap } from '@runnel/shared/definitions/batch-job.ts';
+import { messageOf } from '@runnel/shared/errors.ts';
+import { limits } from '@runnel/shared/limits.ts';
+import type { Conditions } from '../../resources/conditions.ts';
+import { covers } from '@runnel/shared/schedule/partitions.ts';
+import type { PartitionRecord } from '../records.ts';
+import { BatchClock, type BatchTime } from '../schedule/batch-clock.ts';
+import { type DueRun, type SchedulePlan, schedulePlan } from '../schedule/schedule-plan.ts';
+import {
+  newScheduleRecord,
+  type ScheduleRecord,
+  scheduleRecord,
+} from '../schedule/schedule-record.ts';
+import {
+  type Advance,
+  advance,
+  nextFireMs,
+  type ScheduleInput,
+} from '../schedule/schedule-state.ts';
+import type { BatchJobHost, BatchJobs } from './batch-jobs.ts';
+import type { BatchStore, BatchTx } from './batch-store.ts';
+import { keys } from './job-record.ts';
+import { eventRow } from './run-reports.ts';
+import type { RunSet } from './run-set.ts';
+import { SkipEvents } from './skip-events.ts';
+
+export interface SchedulesOptions {
+  readonly store: BatchStore;
+  readonly jobs: BatchJobs;
+  readonly runs: RunSet;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly conditions: Conditions;
+  readonly agent: string;
+  /** Newest time that the journal knows. */
+  readonly lastMs: number;
+  readonly isClockSynchronised: (nowMs: number) => boolean;
+  readonly diskShare: () => number | null;
+}
+
+interface Scheduled {
+  readonly host: BatchJobHost;
+  readonly plan: SchedulePlan;
+  record: ScheduleRecord;
+}
+
+const LOOK_MS = 30_000;
+const CLOCK_CONDITION = 'batch/clock';
+
+export class Schedules {
+  readonly #options: SchedulesOptions;
+  readonly #clock: BatchClock;
+  readonly #scheduled = new Map<string, Scheduled>();
+  readonly #skips: SkipEvents;
+  #cancelTimer: (() => void) | undefined;
+  #isStarted = false;
+  #timeStored = 0;
+
+  constructor(options: SchedulesOptions) {
+    this.#options = options;
+    const { clock, log, store } = options;
+    const stored = store.get<number>(keys.time);
+    const lastMs = Math.max(stored ?? 0, options.lastMs);
+    this.#clock = new BatchClock({
+      clock,
+      lastMs: lastMs === 0 ? null : lastMs,
+      isSynchronised: options.isClockSynchronised,
+      onJump: ({ fromMs, toMs }) => log.warn({ from: fromMs, to: toMs }, 'the clock jumped'),
+    });
+    this.#skips = new SkipEvents();
+  }
+
+  /** A job came, changed or went. */
+  jobChanged(name: string, host: BatchJobHost | undefined): void {
+    const known = this.#scheduled.get(name);
+    const facts = host?.facts;
+    if (host === undefined || facts == null || facts.schedule === null) {
+      this.#scheduled.delete(name);
+      return;
+    }
+    const { schedule, partition } = facts;
+    const plan = schedulePlan({ schedule, partition, agent: this.#options.agent, job: name });
+    const record = known?.record ?? this.#stored(name);
+    const scheduled = { host, plan, record };
+    this.#scheduled.set(name, scheduled);
+    if (host.record.paused !== record.paused) {
+      this.#take(scheduled, { kind: host.record.paused ? 'pause' : 'resume' });
+    }
+    if (!this.#isStarted) return;
+    if (known === undefined) this.#take(scheduled, { kind: 'started' });
+    this.#arm();
+  }
+
+  start(): void {
+    this.#isStarted = true;
+    for (const scheduled of this.#scheduled.values()) this.#take(scheduled, { kind: 'started' });
+    this.look();
+  }
+
+  stop(): void {
+    this.#isStarted = false;
+    this.#cancelTimer?.();
+  }
+
+  /** Every schedule hears the time, and those that ask for it how full the disk is. */
+  look(): void {
+    const time = this.#clock.read();
+    this.#tellClock();
+    const share = this.#options.diskShare();
+    for (const scheduled of this.#scheduled.values()) {
+      this.#take(scheduled, { kind: 'tick' }, time);
+      if (share !== null && scheduled.plan.disk.length > 0) {
+        this.#take(scheduled, { kind: 'disk', share }, time);
+      }
+    }
+    this.#arm(time);
+  }
+
+  /** A dataset was updated; `tx` is the commit that holds the update. */
+  datasetUpdated(tx: BatchTx, name: string, endMs: number | null): void {
+    for (const scheduled of this.#scheduled.values()) {
+      if (!scheduled.plan.datasets.some(({ names }) => names.includes(name))) continue;
+      this.#options.conditions.clear(upstreamCondition(scheduled.host.name));
+      const input = { kind: 'dataset', name, endMs } as const;
+      this.#apply(tx, scheduled, this.#advance(scheduled, input, this.#clock.read()));
+    }
+  }
+
+  nextAt(name: string): number | null {
+    const scheduled = this.#scheduled.get(name);
+    if (scheduled === undefined) return null;
+    return nextFireMs(scheduled.plan, scheduled.record, this.#clock.read());
+  }
+
+  /** The time that runs go by. */
+  now(): number {
+    return this.#clock.read().nowMs;
+  }
+
+  #stored(name: string): ScheduleRecord {
+    const { store, log } = this.#options;
+    const parsed = scheduleRecord.safeParse(store.get(keys.schedule(name)));
+    if (parsed.success) return parsed.data;
+    log.debug({ job: name }, 'a schedule begins');
+    return newScheduleRecord(this.#clock.read().nowMs);
+  }
+
+  #advance({ plan, record }: Scheduled, input: ScheduleInput, time: BatchTime): Advance {
+    return advance(plan, record, input, time);
+  }
+
+  #take(scheduled: Scheduled, input: ScheduleInput, time = this.#clock.read()): void {
+    const result = this.#advance(scheduled, input, time);
+    if (!isWorthStoring(scheduled.record, result)) {
+      scheduled.record = result.record;
+      return;
+    }
+    const { store, log } = this.#options;
+    const done = store.commit((tx) => this.#apply(tx, scheduled, result));
+    done.catch((error: unknown) => log.debug({ error: messageOf(error) }, 'not committed'));
+  }
+
+  #apply(tx: BatchTx, scheduled: Scheduled, result: Advance): void {
+    const { host } = scheduled;
+    const now = this.#options.clock.now();
+    scheduled.record = result.record;
+    tx.put(keys.schedule(host.name), result.record);
+    this.#storeTime(tx);
+    const skipped: Record<string, number> = { ...result.skipped };
+    for (const due of byFire(result.due)) this.#fire(tx, host, due, skipped);
+    if (Object.keys(skipped).length > 0) host.skip(tx, skipped);
+    const { name: job } = host;
+    const { version } = host.record;
+    for (const event of this.#skips.of(job, version, result.notes, skipped, now)) {
+      tx.row('results', eventRow(event, now));
+    }
+  }
+
+  /** Runs of one instant. */
+  #fire(
+    tx: BatchTx,
+    host: BatchJobHost,
+    due: readonly DueRun[],
+    skipped: Record<string, number>,
+  ): void {
+    const { runs, store } = this.#options;
+    const { facts } = host;
+    const [first] = due;
+    if (facts === null || first === undefined) return;
+    const count = (reason: string, more = 1): void => {
+      skipped[reason] = (skipped[reason] ?? 0) + more;
+    };
+    const open = runs.open(host.name).map((each) => runs.runOf(each));
+    const isDone = ({ partition, trigger }: DueRun): boolean => {
+      const done = store.get<PartitionRecord>(keys.partition(host.name, partition.id));
+      return trigger !== 'dataset' && done?.state === 'success' && covers(done.partition, partition);
+    };
+    const wanted = due.filter((each) => !isDone(each));
+    count('done', due.length - wanted.length);
+    const fresh = wanted.filter(
+      ({ partition }) => !open.some((run) => run.partition.id === partition.id),
+    );
+    count('same_partition', wanted.length - fresh.length);
+    const others = open.filter(({ backfill }) => backfill === null);
+    const waiting = others.filter(({ state }) => state === 'queued').length;
+    const overlap = overlapOf(facts.schedule?.overlap ?? 'skip', first, facts.schedule?.misfire);
+    if (
+      (overlap === 'skip' && others.length > 0) ||
+      (overlap === 'bufferOne' && waiting > 0) ||
+      fresh.length === 0
+    ) {
+      count('overlap', fresh.length);
+      dropZeros(skipped);
+      return;
+    }
+    if (overlap === 'cancelOther') this.#cancelOthers(others.map(({ id }) => id));
+    for (const [index, { partition, trigger, at, notBefore }] of fresh.entries()) {
+      if (waiting + index >= limits.batchRunsQueuedMax) {
+        count('queue_full', fresh.length - index);
+        break;
+      }
+      runs.create(tx, host, facts, { partition, trigger, at, notBefore });
+    }
+    dropZeros(skipped);
+  }
+
+  #cancelOthers(ids: readonly string[]): void {
+    const { runs, log } = this.#options;
+    const reason = 'the next run of the job took its place';
+    for (const id of ids) {
+      // After the commit that is being gathered: it is a commit of its own.
+      Promise.resolve()
+        .then(() => runs.command(id, { kind: 'cancel', reason }))
+        .catch((error: unknown) => log.debug({ run: id, error: messageOf(error) }, 'not cancelled'));
+    }
+  }
+
+  /** So that a device without a clock of its own knows after a start when it was last on. */
+  #storeTime(tx: BatchTx): void {
+    if (this.#clock.kind !== 'known') return;
+    this.#timeStored = this.#clock.read().nowMs;
+    tx.put(keys.time, this.#timeStored);
+  }
+
+  #tellClock(): void {
+    const { conditions } = this.#options;
+    const { kind } = this.#clock;
+    const isOdd = kind === 'held' || kind === 'unknown';
+    if (!isOdd || this.#scheduled.size === 0) {
+      conditions.clear(CLOCK_CONDITION);
+      return;
+    }
+    const message =
+      kind === 'unknown'
+        ? 'The device does not know the time: schedules that need the calendar wait.'
+        : 'The clock is behind the last known time: schedules go on from that.';
+    const reason = kind === 'unknown' ? 'TimeUnknown' : 'ClockBehind';
+    conditions.set({ type: CLOCK_CONDITION, axis: 'jobs', severity: 'warning', reason, message });
+  }
+
+  #arm(time = this.#clock.read()): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    if (!this.#isStarted || this.#scheduled.size === 0) return;
+    let next = Infinity;
+    for (const { plan, record } of this.#scheduled.values()) {
+      next = Math.min(next, nextFireMs(plan, record, time) ?? Infinity);
+    }
+    const delayMs = Math.min(Math.max(next - time.nowMs, 0), LOOK_MS);
+    this.#cancelTimer = this.#options.clock.after(delayMs, () => this.look());
+  }
+}
+
+export function upstreamCondition(job: string): string {
+  return `batch/upstream/${job}`;
+}
+
+/** How far a schedule came is only worth a commit when that made a difference. */
+function isWorthStoring(before: ScheduleRecord, { record, due, notes, skipped }: Advance): boolean {
+  if (due.length > 0 || notes.length > 0 || Object.keys(skipped).length > 0) return true;
+  if (before.accounted.kind !== record.accounted.kind) return true;
+  const rest = ({ accounted: _, ...others }: ScheduleRecord): string => JSON.stringify(others);
+  return rest(before) !== rest(record);
+}
+
+function overlapOf(overlap: Overlap, { trigger }: DueRun, misfire: string | undefined): Overlap {
+  if (trigger === 'catchUp' && misfire === 'runAll') return 'bufferAll';
+  return trigger === 'dataset' && overlap === 'skip' ? 'bufferOne' : overlap;
+}
+
+function byFire(due: readonly DueRun[]): DueRun[][] {
+  const fires = new Map<string, DueRun[]>();
+  for (const run of due) {
+    const fire = `${run.trigger} ${run.at}`;
+    const same = fires.get(fire);
+    if (same === undefined) fires.set(fire, [run]);
+    else same.push(run);
+  }
+  return [...fires.values()];
+}
+
+function dropZeros(counts: Record<string, number>): void {
+  for (const [reason, count] of Object.entries(counts)) if (count === 0) delete counts[reason];
+}

@@ -1,0 +1,316 @@
+/**
+ * Starts what there is room for: queued runs within the bounds of their job, ready tasks within the
+ * device's budget (dag/run-admission.ts, dag/admission.ts), and brings what becomes of an attempt
+ * back to its run.
+ *
+ * Guarantees: an attempt that may have an effect begins after the commit that says so; one that only
+ * computes does not wait for the disk, since making it again costs nothing. What an attempt made
+ * counts in the commit of its success, or not at all. An attempt that was ended because the agent
+ * stops leaves its task `running` in the store: it is made again.
+ */
+import type { Logger } from 'pino';
+import type { Clock } from '@runnel/shared/clock.ts';
+import { assert, messageOf } from '@runnel/shared/errors.ts';
+import { randomId } from '@runnel/shared/ids.ts';
+import type { Random } from '@runnel/shared/random.ts';
+import type { BatchBudget } from '../batch-budget.ts';
+import { admitTasks, type TaskCandidate, type TaskLoad } from '../dag/admission.ts';
+import { admitRuns, type QueuedRun } from '../dag/run-admission.ts';
+import { readyInstances } from '../dag/ready-instances.ts';
+import type { TableFiles } from '../tables/table-files.ts';
+import { TaskError, taskErrorOf } from '../tasks/task-error.ts';
+import type { TaskLog, TaskSuccess } from '../tasks/task.ts';
+import type { ActiveRun } from './active-run.ts';
+import type { AttemptDeps } from './attempt.ts';
+import type { BatchJobs } from './batch-jobs.ts';
+import type { BatchStore, BatchTx } from './batch-store.ts';
+import type { DatasetUpdate } from './datasets.ts';
+import { keys } from './job-record.ts';
+import { QuotaUsage } from './quota-usage.ts';
+import type { OpenRun, RunSet } from './run-set.ts';
+import type { CursorRecord, SuccessEffects } from './success-effects.ts';
+import { TaskBreakers } from './task-breakers.ts';
+
+export interface TaskStarterOptions {
+  readonly store: BatchStore;
+  readonly jobs: BatchJobs;
+  readonly effects: SuccessEffects;
+  readonly files: TableFiles;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly budget: BatchBudget;
+  readonly attempts: AttemptDeps;
+  readonly backfillMaxOf: (backfill: string) => number | undefined;
+  /** In the commit that holds the updates. */
+  readonly updated: (tx: BatchTx, updates: readonly DatasetUpdate[]) => void;
+}
+
+interface Candidate extends TaskCandidate {
+  readonly active: ActiveRun;
+  readonly task: number;
+  readonly index: number | null;
+}
+
+/** Kinds that only compute. */
+const EFFECTLESS: ReadonlySet<string> = new Set(['none', 'value']);
+
+export class TaskStarter {
+  readonly #options: TaskStarterOptions;
+  readonly #usage: QuotaUsage;
+  readonly #breakers: TaskBreakers;
+  readonly #loads = new Map<string, TaskLoad>();
+  readonly #attempts = new Set<Promise<void>>();
+  #stopping: TaskError | undefined;
+  attemptsTotal = 0;
+  failedAttemptsTotal = 0;
+
+  constructor(options: TaskStarterOptions) {
+    this.#options = options;
+    this.#usage = new QuotaUsage(options.store);
+    this.#breakers = new TaskBreakers(options.store);
+  }
+
+  get running(): number {
+    return this.#loads.size;
+  }
+
+  admit(runs: RunSet, now: number): void {
+    if (this.#stopping !== undefined) return;
+    this.#admitRuns(runs, now);
+    this.#admitTasks(runs, now);
+  }
+
+  /** Aborts every attempt and waits until they have ended; nothing of them is committed. */
+  async stop(runs: RunSet): Promise<void> {
+    this.#stopping = new TaskError('interrupted', 'agent_closing', 'the agent stops');
+    for (const { active } of runs.open()) active?.abortAll(this.#stopping);
+    await Promise.all(this.#attempts);
+  }
+
+  #admitRuns(runs: RunSet, now: number): void {
+    const { jobs, backfillMaxOf } = this.#options;
+    const open = runs.open();
+    const queued: (QueuedRun & { readonly open: OpenRun })[] = [];
+    const active: { job: string; backfill: string | null }[] = [];
+    for (const each of open) {
+      const run = runs.runOf(each);
+      if (run.state === 'running') active.push(run);
+      else queued.push({ ...run, since: run.queuedAt, open: each });
+    }
+    if (queued.length === 0) return;
+    const { start } = admitRuns(
+      {
+        queued,
+        active,
+        jobOf: (name) => {
+          const host = jobs.hosts.get(name);
+          if (host === undefined || host.facts === null) return undefined;
+          const { maxActiveRuns, quota } = host.facts;
+          const usage = quota === null ? [] : this.#usage.of(name, quota.perMs, now);
+          return { maxActiveRuns, quota, usage, isPaused: host.record.paused };
+        },
+        backfillMaxOf,
+      },
+      now,
+    );
+    for (const { open: each, id, job } of start) {
+      this.#usage.started(job, id, now);
+      runs.startRun(each);
+    }
+  }
+
+  #admitTasks(runs: RunSet, now: number): void {
+    const candidates: Candidate[] = [];
+    for (const { active, host } of runs.open()) {
+      if (active === undefined) continue;
+      const { program, snapshot, run } = active;
+      for (const { task, index, record } of readyInstances(program, snapshot, now)) {
+        const compiled = program.tasks[task];
+        assert(compiled !== undefined, `no task ${task}`);
+        const { cost, pool, priority, slots } = compiled.definition;
+        candidates.push({
+          active,
+          task,
+          index,
+          job: host.name,
+          pool,
+          slots,
+          cost,
+          priority: run.priority + priority,
+          since: record.readyAt ?? now,
+          maxActiveTasks: program.job.maxActiveTasks,
+        });
+      }
+    }
+    if (candidates.length === 0) return;
+    const { budget } = this.#options;
+    const admitted = admitTasks(budget, [...this.#loads.values()], candidates, now);
+    for (const { candidate, error } of admitted.impossible) {
+      const { active, task, index } = candidate;
+      runs.send(active, { kind: 'attemptStarted', task, index });
+      runs.send(active, { kind: 'attemptFailed', task, index, error });
+    }
+    for (const candidate of admitted.start) this.#begin(runs, candidate);
+  }
+
+  #begin(runs: RunSet, candidate: Candidate): void {
+    const { active, task, index, job } = candidate;
+    const id = randomId(this.#options.random);
+    const { definition } = active.program.tasks[task]!;
+    const refusal = this.#breakers.call(job, definition, this.#options.clock.now());
+    const started = active.dispatch({ kind: 'attemptStarted', task, index }, refusal.write);
+    if (refusal.refusedForMs !== null) {
+      started.catch((error: unknown) => this.#complain(active, error));
+      const message = `the circuit breaker of "${definition.id}" is open`;
+      const error = { code: 'circuit_open', class: 'circuit_open', message };
+      const { refusedForMs: retryAfterMs } = refusal;
+      runs.send(active, { kind: 'attemptFailed', task, index, error, retryAfterMs });
+      return;
+    }
+    this.#loads.set(id, candidate);
+    this.attemptsTotal++;
+    const attempt = this.#attempt(runs, candidate, id, started)
+      .catch((error: unknown) => this.#complain(active, error))
+      .finally(() => {
+        this.#loads.delete(id);
+        this.#attempts.delete(attempt);
+        runs.pump();
+      });
+    this.#attempts.add(attempt);
+  }
+
+  async #attempt(
+    runs: RunSet,
+    { active, task, index, job }: Candidate,
+    id: string,
+    started: Promise<void>,
+  ): Promise<void> {
+    const { attempts, clock, effects, store } = this.#options;
+    const { definition } = active.program.tasks[task]!;
+    const { attempt: number } = active.record(task, index);
+    const { fullRefresh } = active.run;
+    const cursor = store.get<CursorRecord>(keys.cursor(job, definition.id));
+    const history = store.get<TaskHistory>(keys.quality(job, definition.id)) ?? [];
+    const plan = {
+      id,
+      task,
+      index,
+      fullRefresh,
+      cursor: fullRefresh ? null : (cursor?.value ?? null),
+      history,
+    };
+    const attempt = active.attempt(attempts, plan, this.#mirror(active, definition.id, number));
+    const startedMs = clock.monotonicMs();
+    const place = { run: active.run, task: definition.id, index };
+    try {
+      // It rejects when the agent stops, and then nothing of the attempt is committed.
+      if (EFFECTLESS.has(definition.kind)) started.catch(() => undefined);
+      else await started;
+      const success = await attempt.run();
+      const prepared = await effects.prepare(success, { ...place, now: clock.now() });
+      const tookMs = clock.monotonicMs() - startedMs;
+      this.#usage.used(job, active.run.id, tookMs);
+      if (!active.isCurrent(task, index, number) || this.#stopping !== undefined) return;
+      await this.#succeeded(runs, active, { task, index, success, prepared, tookMs });
+    } catch (thrown) {
+      this.#failed(runs, active, {
+        task,
+        index,
+        number,
+        error: taskErrorOf(thrown),
+        tookMs: clock.monotonicMs() - startedMs,
+      });
+    } finally {
+      active.attemptEnded(task, index);
+    }
+  }
+
+  async #succeeded(
+    runs: RunSet,
+    active: ActiveRun,
+    made: {
+      readonly task: number;
+      readonly index: number | null;
+      readonly success: TaskSuccess;
+      readonly prepared: Awaited<ReturnType<SuccessEffects['prepare']>>;
+      readonly tookMs: number;
+    },
+  ): Promise<void> {
+    const { clock, effects, files, updated } = this.#options;
+    const { task, index, success, prepared, tookMs } = made;
+    const { definition } = active.program.tasks[task]!;
+    const { output, table = null } = success;
+    const garbage: Parameters<TableFiles['remove']>[0][] = [];
+    const event = { kind: 'attemptSucceeded', task, index, output: output ?? null, table } as const;
+    const committed = active.dispatch(event, (tx) => {
+      const now = clock.now();
+      const isSuccess = active.record(task, index).state === 'success';
+      const kind = isSuccess ? 'succeeded' : 'failed';
+      this.#breakers.ended(tx, active.run.job, definition, { kind, tookMs }, now);
+      if (!isSuccess) return;
+      const place = { run: active.run, task: definition.id, index, now };
+      const done = effects.commit(tx, prepared, place);
+      garbage.push(...done.garbage);
+      updated(tx, done.updates);
+    });
+    runs.pump();
+    await committed;
+    for (const table of garbage) await files.remove(table);
+  }
+
+  #failed(
+    runs: RunSet,
+    active: ActiveRun,
+    failed: {
+      readonly task: number;
+      readonly index: number | null;
+      readonly number: number;
+      readonly error: TaskError;
+      readonly tookMs: number;
+    },
+  ): void {
+    const { task, index, number, error, tookMs } = failed;
+    const { clock, log } = this.#options;
+    // What the agent's stop has ended is made again after the next start.
+    if (this.#stopping !== undefined || error.code === 'agent_closing') return;
+    if (!active.isCurrent(task, index, number)) {
+      if (error.code === 'invariant_broken') this.#complain(active, error);
+      return;
+    }
+    this.failedAttemptsTotal++;
+    const { definition } = active.program.tasks[task]!;
+    const { id: run, job, cancelling } = active.run;
+    const { class: errorClass, code, hint, message, retryAfterMs } = error;
+    const at = { job, run, task: definition.id, index, attempt: number };
+    log.warn({ ...at, class: errorClass, code, error: message }, 'attempt failed');
+    const text = hint === undefined ? message : `${message} (${hint})`;
+    const told = { code, class: errorClass, message: text.slice(0, 4000) };
+    runs.send(
+      active,
+      { kind: 'attemptFailed', task, index, error: told, retryAfterMs },
+      (tx) => {
+        const kind = cancelling === null ? 'failed' : 'abandoned';
+        this.#breakers.ended(tx, job, definition, { kind, tookMs }, clock.now());
+      },
+    );
+  }
+
+  #mirror(active: ActiveRun, task: string, attempt: number): TaskLog {
+    const { id: run, job } = active.run;
+    const log = this.#options.log.child({ job, run, task, attempt });
+    return {
+      info: (text) => log.debug(text),
+      warn: (text) => log.warn(text),
+      error: (text) => log.error(text),
+    };
+  }
+
+  #complain(active: ActiveRun, error: unknown): void {
+    if (this.#stopping !== undefined) return;
+    const { id: run, job } = active.run;
+    this.#options.log.error({ job, run, error: messageOf(error) }, 'an attempt was lost');
+  }
+}
+
+type TaskHistory = NonNullable<TaskSuccess['history']>;
