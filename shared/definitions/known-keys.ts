@@ -13,10 +13,17 @@ type Def = z.core.$ZodTypeDef & {
   readonly shape?: Readonly<Record<string, z.ZodType>>;
   readonly element?: z.ZodType;
   readonly valueType?: z.ZodType;
+  readonly keyType?: z.ZodType;
+  readonly entries?: Readonly<Record<string, unknown>>;
 };
 
 export function knownKeys(schema: z.ZodType, path: Path): string[] {
-  const keys = branches(schema, path).flatMap((branch) => Object.keys(defOf(branch).shape ?? {}));
+  const keys = branches(schema, path).flatMap((branch) => {
+    const { shape, keyType } = defOf(branch);
+    // A record whose keys are words of a list.
+    const words = keyType === undefined ? undefined : defOf(keyType).entries;
+    return Object.keys(shape ?? words ?? {});
+  });
   return [...new Set(keys)];
 }
 

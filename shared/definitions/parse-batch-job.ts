@@ -12,9 +12,11 @@ import { limits } from '../limits.ts';
 import { batchJobFields } from './batch-fields.ts';
 import type { BatchJob, PartitionDefinition, Schedule, TaskDefinition } from './batch-job.ts';
 import { checkTasks } from './check-tasks.ts';
+import { parametersField } from './parameters.ts';
 import { checkSourceExpressions, parseSources } from './parse-sources.ts';
 import { pickOptionalKind } from './pick-kind.ts';
 import { issueAt, parseAt, strict } from './strict.ts';
+import { TRIGGER_KEYS } from './schedule-fields.ts';
 import { commonTaskSchema, taskFields } from './task-fields.ts';
 import { checkGraph } from './task-graph.ts';
 import { tasks as taskSpecs } from './tasks/registry.ts';
@@ -28,18 +30,25 @@ const jobSchema = strict({
 /** Undefined when there are issues; they are added to `issues`. */
 export function parseBatchJob(document: unknown, issues: DefinitionIssue[]): BatchJob | undefined {
   const job = parseAt(jobSchema, document, [], issues);
-  const parts = document as { sources?: unknown; tasks?: unknown };
+  const parts = document as { parameters?: unknown; sources?: unknown; tasks?: unknown };
   const sources = parts.sources === undefined ? {} : parseSources(parts.sources, issues);
-  const { tasks, known, unsure } = parseTasks(parts.tasks, issues);
-  const graph = checkGraph(tasks, known, unsure, issues);
+  const { tasks, known, complete } = parseTasks(parts.tasks, issues);
+  const graph = checkGraph(tasks, known, !complete, issues);
+  const { timezone = 'UTC', ...schedule } = job?.schedule ?? {};
+  if (job?.schedule?.triggers.length === 0) {
+    const hint = `one of ${TRIGGER_KEYS}; without schedule the job runs when it is asked to`;
+    issues.push(issueAt(['schedule'], 'starts nothing', hint));
+  }
+  const partition = job?.partition?.(timezone) ?? null;
+  const parameters = job?.parameters ?? parametersField.safeParse(parts.parameters ?? {}).data;
+  if (parameters === undefined) return undefined;
+  checkSourceExpressions(sources, parameters, issues);
+  const name = job?.metadata.name ?? 'job';
+  const facts = complete ? checkTasks({ name, parameters, partition, tasks, graph }, issues) : [];
   if (job === undefined) return undefined;
-  checkSourceExpressions(sources, job.parameters, issues);
-  const { timezone = 'UTC', ...schedule } = job.schedule ?? {};
-  const partition = job.partition?.(timezone) ?? null;
-  const { metadata, parameters } = job;
-  const facts = checkTasks({ name: metadata.name, parameters, partition, tasks, graph }, issues);
   const readsJournal = facts.some(({ journals }) => journals.length > 0);
   if (issues.length > 0) return undefined;
+  const { metadata } = job;
   return {
     kind: 'BatchJob',
     name: metadata.name as JobName,
@@ -91,37 +100,38 @@ interface ParsedTasks {
   readonly tasks: TaskDefinition[];
   /** Ids of all tasks, also of those that do not pass: one mistake, one error. */
   readonly known: ReadonlySet<string>;
-  /** A task has no id that can be told: it may be the one that others mean. */
-  readonly unsure: boolean;
+  /**
+   * Every task passed: only then is it told what is missing in the graph, or it would be said twice
+   * what is wrong with a task.
+   */
+  readonly complete: boolean;
 }
 
 function parseTasks(input: unknown, issues: DefinitionIssue[]): ParsedTasks {
   const known = new Set<string>();
   if (input === undefined) {
     issues.push(issueAt(['tasks'], 'is missing: a job needs a task'));
-    return { tasks: [], known, unsure: true };
+    return { tasks: [], known, complete: false };
   }
   const list = parseAt(z.array(z.unknown()), input, ['tasks'], issues);
-  if (list === undefined) return { tasks: [], known, unsure: true };
+  if (list === undefined) return { tasks: [], known, complete: false };
   if (list.length === 0) issues.push(issueAt(['tasks'], 'is empty: a job needs a task'));
   if (list.length > limits.tasksPerJobMax) {
     const hint = 'go through a list with forEach, or make several jobs that wait for datasets';
     issues.push(issueAt(['tasks'], `holds more than ${limits.tasksPerJobMax} tasks`, hint));
-    return { tasks: [], known, unsure: true };
+    return { tasks: [], known, complete: false };
   }
   const tasks: TaskDefinition[] = [];
-  let unsure = false;
   for (const [index, raw] of list.entries()) {
     const id = idOf(raw);
-    if (id === undefined) unsure = true;
-    else if (known.has(id)) {
+    if (id !== undefined && known.has(id)) {
       issues.push(issueAt(['tasks', index, 'id'], `a second task named "${id}"`, 'rename one'));
     }
     const task = parseTask(raw, index, issues);
     if (task !== undefined && !known.has(task.id)) tasks.push(task);
     if (id !== undefined) known.add(id);
   }
-  return { tasks, known, unsure };
+  return { tasks, known, complete: tasks.length === list.length };
 }
 
 function idOf(raw: unknown): string | undefined {

@@ -164,7 +164,8 @@ function triggersOf(given: Written): ScheduleTrigger[] {
   return triggers;
 }
 
-const TRIGGER_KEYS = 'cron, every, at, dataset, datasets, onStartup, diskAbove';
+/** Keys of which a schedule has one at least. */
+export const TRIGGER_KEYS = 'cron, every, at, dataset, datasets, onStartup, diskAbove';
 
 export const scheduleField = written
   .superRefine((given, context) => {
@@ -177,12 +178,6 @@ export const scheduleField = written
     if (given.dataset !== undefined && given.datasets !== undefined) {
       const message = withHint('stands beside dataset', 'list all of them in datasets');
       context.addIssue({ code: 'custom', path: ['datasets'], message });
-    }
-    const none =
-      triggersOf(given).length === 0 && given.at === undefined && given.dataset === undefined;
-    if (none) {
-      const hint = `one of ${TRIGGER_KEYS}; without schedule the job runs when it is asked to`;
-      context.addIssue({ code: 'custom', message: withHint('starts nothing', hint) });
     }
   })
   .transform((given): Schedule & { readonly timezone: string } => ({

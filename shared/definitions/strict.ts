@@ -156,6 +156,7 @@ const WORDS: Readonly<Record<string, string>> = {
   int: 'a whole number',
   boolean: 'true or false',
   number: 'a number',
+  nonoptional: 'a value',
 };
 
 function article(expected: string): string {

@@ -67,7 +67,7 @@ export class TaskCompiler {
     if (expression === undefined) return null;
     const { dependents } = this.#site;
     for (const target of branchTargets(parseExpression(expression.source))) {
-      if (dependents.includes(target)) continue;
+      if (dependents.length === 0 || dependents.includes(target)) continue;
       const path = [...this.#task.path, 'branch'];
       const message = `no task named "${target}" stands behind this one`;
       this.#issues.push(issueAt(path, message, suggestion(target, dependents)));
