@@ -48,6 +48,12 @@ export interface PublishOptions {
   readonly retain: boolean;
 }
 
+/** Of aedes' persistence, which its types leave out. */
+interface RetainedPacket {
+  readonly topic: string;
+  readonly payload: Buffer | string;
+}
+
 const CONNECTIONS_MAX = 1000;
 const RETRY_MS = 5000;
 const SWEEP_MS = 1000;
@@ -142,6 +148,17 @@ export class EmbeddedBroker {
     const flags = (options.retain ? 1 : 0) | (options.qos << 1);
     const message = await this.#offer(makeTopic(topic), payload, flags, '');
     await new Promise<void>((resolve) => this.#forward(message, resolve));
+  }
+
+  /** The messages that it retains, by a subscription's filter; none while it does not listen. */
+  async *retained(filter: string): AsyncGenerator<{ topic: string; payload: Buffer }> {
+    const aedes = this.#aedes as unknown as {
+      persistence: { createRetainedStream(filter: string): AsyncIterable<RetainedPacket> };
+    } | null;
+    if (aedes === null) return;
+    for await (const { topic, payload } of aedes.persistence.createRetainedStream(filter)) {
+      yield { topic, payload: Buffer.from(payload) };
+    }
   }
 
   /** To every source that takes it; rejects when it cannot be taken or was discarded. */

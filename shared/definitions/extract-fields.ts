@@ -10,6 +10,7 @@ import {
   sqliteFields,
 } from './database-fields.ts';
 import { duration, positiveDuration } from './duration.ts';
+import { limits } from '../limits.ts';
 import { httpFields } from './http-fields.ts';
 import { brokerFields, brokerProblem } from './mqtt-fields.ts';
 import { filterProblem } from './mqtt-topic.ts';
@@ -109,6 +110,7 @@ export const fileExtract = checked(
       .number()
       .int()
       .min(0)
+      .max(limits.taskDeadRowsMax)
       .default(0)
       .describe('Bad lines that go to the dead letters; more fail the attempt (class `data`).'),
     take: z

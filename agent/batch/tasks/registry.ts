@@ -7,6 +7,7 @@ import { publishTask } from './publish.ts';
 import { sqlTask } from './sql.ts';
 import type { TaskRunner } from './task.ts';
 import { transformTask } from './transform.ts';
+import { qualityTask } from './quality.ts';
 import { valueTask } from './value.ts';
 
 export const taskRunners: readonly TaskRunner[] = [
@@ -18,4 +19,5 @@ export const taskRunners: readonly TaskRunner[] = [
   httpTask,
   commandTask,
   publishTask,
+  qualityTask,
 ];

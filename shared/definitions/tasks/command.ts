@@ -23,8 +23,9 @@ export const commandTask = defineTask({
       'RUNNEL_EFFECT_KEY where it matters.',
   ],
   output:
-    '`{ code, bytes, value }`: `value` is the text, or with `output: json` the value. With ' +
-    '`output: jsonl` `{ code, rowCount, columns, rows }`, and the rows are the table of the task.',
+    '`{ code, bytes, value }`: `value` is the text without its last line end, or with ' +
+    '`output: json` the value; beyond 32 KiB it is null and `truncated` true. With ' +
+    '`output: jsonl` `{ code, bytes, rowCount, columns, rows }`, and the rows are the table.',
   fields: {
     run: z
       .array(argument)
@@ -48,8 +49,8 @@ export const commandTask = defineTask({
     memory: size
       .prefault('64MiB')
       .describe(
-        'Resident memory of the program with all that it starts; beyond it the group is killed ' +
-          '(class `resources`). Looked at every 100 ms, on Linux. Example: `256MiB`.',
+        'Memory that the program and all that it starts hold for themselves; beyond it they are ' +
+          'killed (class `resources`). Looked at every 100 ms, on Linux. Example: `256MiB`.',
       ),
     outputMax: size
       .prefault('1MiB')
@@ -67,7 +68,7 @@ export const commandTask = defineTask({
   problem: ({ run, outputMax }) => {
     if (run[0]?.startsWith('/') !== true) return ['run', 'must begin with an absolute path'];
     if (run.some((text) => text.includes('\0'))) return ['run', 'holds a NUL character'];
-    return outputMax > 64 * 1024 * 1024 ? ['outputMax', 'must be at most 64MiB'] : undefined;
+    return outputMax > 16 * 1024 * 1024 ? ['outputMax', 'must be at most 16MiB'] : undefined;
   },
   examples: [
     {

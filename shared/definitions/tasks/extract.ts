@@ -12,6 +12,7 @@ import {
   rows,
   sqliteExtract,
 } from '../extract-fields.ts';
+import { usesCursor } from '../sql-cursor.ts';
 import { RESPONSE_NAMES, ROW_NAMES, rowExpressionIssues } from '../row-expression.ts';
 import type { ConfigOf } from '../source-definition.ts';
 import { defineTask } from '../task-definition.ts';
@@ -61,7 +62,15 @@ export const extractTask = defineTask({
     if (config.rows !== undefined && from !== 'http' && from !== 'file') {
       return ['rows', `is for http and file; ${from} gives rows as they are`];
     }
+    const query = config.sqlite?.query ?? config.postgres?.query;
+    if (query !== undefined && usesCursor(query) !== (config.cursor !== undefined)) {
+      const wrong = config.cursor === undefined ? 'has $cursor' : 'has no $cursor';
+      return ['cursor', `and $cursor in the query come together: the query ${wrong}`];
+    }
     if (config.cursor === undefined) return undefined;
+    if (query !== undefined && config.cursor.from === undefined) {
+      return ['cursor', 'needs from: without a bound for the first run $cursor would be null'];
+    }
     if (from === 'mqtt') return ['cursor', 'retained messages have none'];
     if (from === 'file') return ['cursor', 'files have none of rows: use file.take: new'];
     const byParameter = from === 'http';
@@ -101,7 +110,7 @@ export const extractTask = defineTask({
         '    postgres:',
         '      url: "postgres://runnel@db.site.example/mes"',
         '      password: { env: RUNNEL_SECRET_MES_DB }',
-        '      query: SELECT * FROM parts WHERE id > $cursor AND line = {{ params.line }}',
+        '      query: SELECT * FROM parts WHERE id > $cursor AND press = {{ agent.name }}',
         '    cursor: { from: 0, value: row.id }',
       ].join('\n'),
     },

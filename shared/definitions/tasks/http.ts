@@ -20,7 +20,8 @@ export const httpTask = defineTask({
   ],
   output:
     '`{ status, body, bytes }`: `body` is the JSON value or text, null with `response: none`. Where ' +
-    'it is a list of maps it is the table of the task too.',
+    'it is a list of maps it is the table of the task too, with `rowCount` and `columns`, and null ' +
+    'beyond 32 KiB.',
   fields: {
     method: z
       .enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'])

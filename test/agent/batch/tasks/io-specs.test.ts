@@ -40,6 +40,8 @@ describe.each(specs)('the task $kind', (spec) => {
 
 const url = 'http://127.0.0.1:1/';
 const postgres = { url: 'postgres://u@h/d', query: 'SELECT 1' };
+const since = { ...postgres, query: "SELECT '$cursor', id FROM t WHERE id > $cursor" };
+const quoted = { ...postgres, query: "SELECT '$cursor' -- $cursor" };
 const refused: [TaskSpec, unknown, RegExp][] = [
   [httpTask, { url: 'ftp://x' }, /is no http/],
   [httpTask, { url: 'http://u:p@x/' }, /must not hold credentials/],
@@ -56,7 +58,11 @@ const refused: [TaskSpec, unknown, RegExp][] = [
   [extractTask, { http: { url, paging: { next: 'response.' } } }, /http.paging.next/],
   [extractTask, { http: { url }, rows: 'answer.body' }, /rows: unknown name "answer"/],
   [extractTask, { http: { url }, cursor: { value: 'row.id' } }, /needs param/],
-  [extractTask, { postgres, cursor: { value: 'row.id', param: 'x' } }, /write \$cursor/],
+  [extractTask, { postgres: since, cursor: { from: 0, value: 'row.id', param: 'x' } }, /for http/],
+  [extractTask, { postgres: since, cursor: { value: 'row.id' } }, /needs from/],
+  [extractTask, { postgres, cursor: { from: 0, value: 'row.id' } }, /has no \$cursor/],
+  [extractTask, { postgres: since }, /has \$cursor/],
+  [extractTask, { postgres: quoted, cursor: { from: 0, value: 'row.id' } }, /has no \$cursor/],
   [extractTask, { postgres: { ...postgres, url: 'postgres://u:p@h/d' } }, /not hold a password/],
   [extractTask, { postgres, rows: 'response.body' }, /is for http and file/],
   [extractTask, { mqtt: { topic: 'a/#/b' } }, /stands alone/],

@@ -1,0 +1,116 @@
+/**
+ * Rows into a SQLite table: one transaction with the key of the run in `runnel_runs`. Whoever comes
+ * again with that key finds it there; a crash before the commit leaves neither.
+ */
+import type { Json } from '@runnel/shared/engine/record.ts';
+import { quoteName, quoteTable, tableName } from '../io/sql-names.ts';
+import { LEDGER, missingColumns, unknownTable } from '../io/load-ledger.ts';
+import { readLines } from '../tables/line-file.ts';
+import type { SqliteDatabase, SqliteStatement } from './sqlite-database.ts';
+import type { SqliteLoadAnswer, SqliteLoadRequest } from './sqlite-request.ts';
+import { bindable } from './sqlite-value.ts';
+
+const CREATE_LEDGER =
+  `CREATE TABLE IF NOT EXISTS ${LEDGER} (effect_key TEXT PRIMARY KEY, job TEXT NOT NULL, ` +
+  'partition TEXT NOT NULL, task TEXT NOT NULL, rows INTEGER NOT NULL, tries INTEGER NOT NULL, ' +
+  'loaded_at TEXT NOT NULL)';
+const WRITE_LEDGER =
+  `INSERT INTO ${LEDGER} (effect_key, job, partition, task, rows, tries, loaded_at) ` +
+  'VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (effect_key) DO UPDATE SET ' +
+  'rows = excluded.rows, tries = excluded.tries, loaded_at = excluded.loaded_at';
+const TYPES: Readonly<Record<string, string>> = {
+  number: 'NUMERIC',
+  string: 'TEXT',
+  boolean: 'INTEGER',
+  json: 'TEXT',
+};
+
+export async function loadSqlite(
+  database: SqliteDatabase,
+  request: SqliteLoadRequest,
+): Promise<SqliteLoadAnswer> {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    const answer = await load(database, request);
+    database.exec('COMMIT');
+    return answer;
+  } catch (error) {
+    database.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+async function load(
+  database: SqliteDatabase,
+  request: SqliteLoadRequest,
+): Promise<SqliteLoadAnswer> {
+  const { mode, where, run } = request;
+  database.exec(CREATE_LEDGER);
+  const known = database
+    .prepare(`SELECT rows FROM ${LEDGER} WHERE effect_key = ?`)
+    .all([run.effectKey])[0];
+  if (mode === 'append' && known !== undefined) {
+    return { loaded: false, rows: Number(known.rows) };
+  }
+  const table = quoteTable(tableName(request.table));
+  if (request.create) createTable(database, table, request);
+  checkColumns(database, request);
+  if (mode === 'replace') {
+    const filter = Object.entries(where ?? {});
+    const terms = filter.map(([name]) => `${quoteName(name)} IS ?`).join(' AND ');
+    database
+      .prepare(`DELETE FROM ${table}${terms === '' ? '' : ` WHERE ${terms}`}`)
+      .run(filter.map(([, value]) => bindable(value)));
+  }
+  const rows = await insertAll(database.prepare(insertText(table, request)), request);
+  const { effectKey, job, partition, task, tries, loadedAt } = run;
+  database.prepare(WRITE_LEDGER).run([effectKey, job, partition, task, rows, tries, loadedAt]);
+  return { loaded: true, rows };
+}
+
+async function insertAll(
+  insert: SqliteStatement,
+  { input, columns }: SqliteLoadRequest,
+): Promise<number> {
+  let rows = 0;
+  for await (const lines of readLines(input)) {
+    for (const line of lines) {
+      const row = JSON.parse(line) as Readonly<Record<string, Json>>;
+      insert.run(columns.map(({ from }) => bindable(row[from])));
+      rows += 1;
+    }
+  }
+  return rows;
+}
+
+function insertText(table: string, { columns, mode, key }: SqliteLoadRequest): string {
+  const names = columns.map(({ to }) => quoteName(to)).join(', ');
+  const places = columns.map(() => '?').join(', ');
+  const insert = `INSERT INTO ${table} (${names}) VALUES (${places})`;
+  if (mode !== 'upsert') return insert;
+  const rest = columns.filter(({ to }) => !key.includes(to));
+  const set = rest.map(({ to }) => `${quoteName(to)} = excluded.${quoteName(to)}`).join(', ');
+  const action = set === '' ? 'NOTHING' : `UPDATE SET ${set}`;
+  return `${insert} ON CONFLICT (${key.map(quoteName).join(', ')}) DO ${action}`;
+}
+
+function createTable(
+  database: SqliteDatabase,
+  table: string,
+  { columns, key }: SqliteLoadRequest,
+): void {
+  const parts = columns.map(({ to, type }) => `${quoteName(to)} ${TYPES[type] ?? 'TEXT'}`);
+  if (key.length > 0) parts.push(`PRIMARY KEY (${key.map(quoteName).join(', ')})`);
+  database.exec(`CREATE TABLE IF NOT EXISTS ${table} (${parts.join(', ')})`);
+}
+
+function checkColumns(database: SqliteDatabase, request: SqliteLoadRequest): void {
+  const { table: name, columns, key, where } = request;
+  const { table } = tableName(name);
+  const there = database.prepare('SELECT name FROM pragma_table_xinfo(?)').all([table]);
+  if (there.length === 0) throw unknownTable(name);
+  const names = there.map((column) => column.name as string);
+  const wanted = [...columns.map(({ to }) => to), ...key, ...Object.keys(where ?? {})];
+  const missing = missingColumns(name, wanted, names);
+  if (missing !== undefined) throw missing;
+}

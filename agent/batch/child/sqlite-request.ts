@@ -1,0 +1,52 @@
+/** What the agent asks of the child that works on a SQLite database (run-sqlite.ts). */
+import type { Json } from '@runnel/shared/engine/record.ts';
+
+export interface SqliteExtractRequest {
+  readonly action: 'extract';
+  readonly path: string;
+  readonly busyTimeoutMs: number;
+  readonly query: string;
+  /** By name, without the `$`. */
+  readonly parameters: Readonly<Record<string, Json>>;
+  /** New file for the rows as JSON lines. */
+  readonly file: string;
+  readonly rowsMax: number;
+}
+
+export interface SqliteLoadRequest {
+  readonly action: 'load';
+  readonly path: string;
+  readonly busyTimeoutMs: number;
+  readonly table: string;
+  readonly mode: 'append' | 'upsert' | 'replace';
+  readonly key: readonly string[];
+  readonly where: Readonly<Record<string, Json>> | null;
+  /** Columns of the table, and those of the input that they take. */
+  readonly columns: readonly {
+    readonly to: string;
+    readonly from: string;
+    readonly type: string;
+  }[];
+  readonly create: boolean;
+  /** JSON lines. */
+  readonly input: string;
+  readonly run: LedgerRow;
+}
+
+/** What `runnel_runs` keeps of a load. */
+export interface LedgerRow {
+  readonly effectKey: string;
+  readonly job: string;
+  readonly partition: string;
+  readonly task: string;
+  readonly tries: number;
+  /** ISO 8601. */
+  readonly loadedAt: string;
+}
+
+export type SqliteRequest = SqliteExtractRequest | SqliteLoadRequest;
+
+export interface SqliteLoadAnswer {
+  readonly loaded: boolean;
+  readonly rows: number;
+}

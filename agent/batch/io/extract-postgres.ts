@@ -1,0 +1,39 @@
+/**
+ * Rows of one SELECT in a read-only transaction, through a cursor of the server: neither side holds
+ * more than a few hundred of them.
+ */
+import type { ExtractTaskConfig } from '@runnel/shared/definitions/tasks/extract.ts';
+import type { TaskContext } from '../tasks/task.ts';
+import type { Row } from '../tasks/task-services.ts';
+import type { CursorValue } from './cursor.ts';
+import { PostgresSession } from './postgres-client.ts';
+import { quoteName } from './sql-names.ts';
+import { replaceCursor } from '@runnel/shared/definitions/sql-cursor.ts';
+
+const BATCH_ROWS = 500;
+
+export async function* postgresRows(
+  config: NonNullable<ExtractTaskConfig['postgres']>,
+  since: CursorValue | null,
+  context: TaskContext,
+): AsyncGenerator<Row> {
+  const bound = context.program.bind(config.query, context.scope);
+  const sql = replaceCursor(bound.text, `$${bound.values.length + 1}`);
+  const values = sql === bound.text ? bound.values : [...bound.values, since];
+  const session = await PostgresSession.open(config, context);
+  const { client } = session;
+  try {
+    if (config.searchPath.length > 0) {
+      await client.query(`SET search_path = ${config.searchPath.map(quoteName).join(', ')}`);
+    }
+    await client.query('BEGIN TRANSACTION READ ONLY');
+    const { default: QueryStream } = await import('pg-query-stream');
+    const options = { batchSize: BATCH_ROWS, highWaterMark: BATCH_ROWS };
+    const stream = client.query(new QueryStream(sql, [...values], options));
+    yield* stream as AsyncIterable<Row>;
+  } catch (error) {
+    throw session.failure(error);
+  } finally {
+    await session.close();
+  }
+}

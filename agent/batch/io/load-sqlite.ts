@@ -1,0 +1,34 @@
+/** Rows into a SQLite table, by the child (child/sqlite-load.ts). */
+import type { LoadTaskConfig } from '@runnel/shared/definitions/tasks/load.ts';
+import { limits } from '@runnel/shared/limits.ts';
+import type { SqliteLoadAnswer, SqliteLoadRequest } from '../child/sqlite-request.ts';
+import type { TableRef } from '../records.ts';
+import type { TaskContext } from '../tasks/task.ts';
+import { ledgerRow, loadColumns } from './load-input.ts';
+
+export async function loadIntoSqlite(
+  config: NonNullable<LoadTaskConfig['sqlite']>,
+  table: TableRef,
+  context: TaskContext,
+): Promise<SqliteLoadAnswer> {
+  const { services } = context;
+  const request: SqliteLoadRequest = {
+    action: 'load',
+    path: services.policy.path(config.path),
+    busyTimeoutMs: config.busyTimeout,
+    table: config.table,
+    mode: config.mode,
+    key: config.key ?? [],
+    where: config.where ?? null,
+    columns: loadColumns(table, config.columns),
+    create: config.create,
+    input: services.tables.pathOf(table),
+    run: ledgerRow(context),
+  };
+  const answer = await services.children.run(context, {
+    kind: 'sqlite',
+    body: request,
+    memoryBytesMax: limits.sqliteMemoryBytesMax,
+  });
+  return answer as SqliteLoadAnswer;
+}
