@@ -33,7 +33,7 @@ export function placementWarnings(
   }
   if (unknown > 0) {
     warnings.push(
-      `${unknown} ${of} have not said yet what they can run; they get it when they can`,
+      `${unknown} ${of} did not say yet what can run there; the job comes there when it can`,
     );
   }
   return warnings;

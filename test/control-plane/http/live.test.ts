@@ -4,6 +4,7 @@ import { WebSocket } from 'ws';
 import type { LiveMessage } from '@runnel/control-plane/http/live-messages.ts';
 import { TestControlPlane } from '../../support/control-plane.ts';
 import { Device, jobReportOf } from '../../support/device.ts';
+import { runRowOf, taskRowOf } from '../../support/runs.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 let control: TestControlPlane;
@@ -209,5 +210,57 @@ describe('the live view', () => {
     await live.next('snapshot');
     live.send('x'.repeat(100_000));
     await waitFor('the end', () => live.closed() !== undefined);
+  });
+});
+
+describe('the live views of runs', () => {
+  it('tell runs that changed, of one job or of all, and one run whole', async () => {
+    await device.send([runRowOf({ run: 'live1' })]);
+    const live = asAdmin();
+    await live.next('snapshot');
+    live.send({ subscribe: { view: 'runs', job: 'nightly' } });
+    expect(await live.next('runs')).toMatchObject({ job: 'nightly', items: [], more: false });
+    live.send({ subscribe: { view: 'run', run: 'live1' } });
+    expect((await live.next('run')).run).toMatchObject({ run: 'live1', state: 'running' });
+    await device.send([
+      taskRowOf({ run: 'live1' }),
+      runRowOf({ run: 'live1', state: 'success', endedAt: 3000 }),
+      runRowOf({ run: 'live2' }),
+      runRowOf({ run: 'foreign' }, 'other-job'),
+    ]);
+    const { items } = await live.next('runs');
+    expect(items).toMatchObject([
+      { run: 'live2', state: 'running' },
+      { run: 'live1', state: 'success', tasks: [{ id: 'daily', state: 'success' }, {}] },
+    ]);
+    const one = await live.next('run');
+    expect(one.run).toMatchObject({ state: 'success', instances: [{ task: 'daily' }] });
+    live.send({ unsubscribe: { view: 'run', run: 'live1' } });
+    live.send({ subscribe: { view: 'runs' } });
+    await live.next('runs', ({ job }) => job === null);
+    await device.send([runRowOf({ run: 'live1', state: 'failed', tries: 2 })]);
+    await live.next('runs', ({ job }) => job === null);
+    expect(live.messages.filter(({ type }) => type === 'run')).toEqual([]);
+  });
+
+  it('send many changes of a second once', async () => {
+    const live = asAdmin();
+    await live.next('snapshot');
+    live.send({ subscribe: { view: 'runs' } });
+    await live.next('runs');
+    for (let tries = 1; tries <= 30; tries += 1) {
+      await device.send([runRowOf({ run: 'busy', tries })]);
+    }
+    await live.next('runs', ({ items }) => items[0]?.tries === 30);
+    expect(live.messages.filter(({ type }) => type === 'runs').length).toBeLessThan(5);
+  });
+
+  it('refuse a run that there is not, and more views than a connection may have', async () => {
+    const live = asAdmin();
+    await live.next('snapshot');
+    live.send({ subscribe: { view: 'run', run: 'nowhere' } });
+    expect(await live.next('error')).toMatchObject({ code: 'not_found' });
+    for (let n = 0; n < 21; n += 1) live.send({ subscribe: { view: 'runs', job: `job-${n}` } });
+    expect(await live.next('error')).toMatchObject({ code: 'views_too_many' });
   });
 });
