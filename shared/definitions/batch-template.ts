@@ -62,16 +62,17 @@ export function endOfExpression(text: string, from: number): number | undefined 
   return undefined;
 }
 
-/** After the closing quote of a CEL string: `'…'`, `"…"`, tripled, raw (`r'…'`). */
+/**
+ * After the closing quote of a CEL string: `'…'`, `"…"` or tripled. A backslash protects what follows
+ * in raw strings (`r'…'`) too, as cel-js reads them.
+ */
 function endOfString(text: string, start: number): number {
   const one = text[start] ?? '';
   const quote = text.startsWith(one.repeat(3), start) ? one.repeat(3) : one;
-  const before = text[start - 1] ?? '';
-  const isRaw = /[rR]/.test(before) && !/\w/.test(text[start - 2] ?? '');
   let at = start + quote.length;
   while (at < text.length) {
     if (text.startsWith(quote, at)) return at + quote.length;
-    at += text[at] === '\\' && !isRaw ? 2 : 1;
+    at += text[at] === '\\' ? 2 : 1;
   }
   return text.length;
 }
