@@ -72,12 +72,14 @@ function nextByElapsedTime(
   let fromMs = Math.floor(afterMs / 1000) * 1000 + 1000;
   while (fromMs <= WALL_MS_MAX) {
     const { endMs, offsetMs } = zoneSegmentAt(timezone, fromMs);
-    const wallMs = calendar.nextWall(fromMs + offsetMs);
+    const fromWall = fromMs + offsetMs;
+    const wallMs = calendar.nextWall(fromWall);
     if (wallMs === undefined) return undefined;
     const instant = wallMs - offsetMs;
     if (instant < endMs) return instant;
-    // No clock shows the next time named before this, and none in this segment.
-    fromMs = Math.max(endMs, wallMs - OFFSET_MS_MAX);
+    // The wall may go back behind `fromWall` for a while; later on nothing is named before `wallMs`.
+    const isPast = endMs >= fromWall + OFFSET_MS_MAX;
+    fromMs = isPast ? Math.max(endMs, wallMs - OFFSET_MS_MAX) : endMs;
   }
   return undefined;
 }
