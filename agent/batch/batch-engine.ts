@@ -20,6 +20,8 @@ import type { DeclaredSource } from './tables/journal-sources.ts';
 import type { StoreCare, TaskPolicy } from './tasks/task-services.ts';
 import type { CheckpointStore } from '../checkpoints/checkpoint-store.ts';
 
+type Optional = 'runners' | 'schedules';
+
 /** What the composition root says of the device for its batch jobs. */
 export interface BatchSettings {
   readonly name: string;
@@ -28,14 +30,17 @@ export interface BatchSettings {
   readonly policy: TaskPolicy;
   /** MQTT broker of the device for jobs without `url`. */
   readonly broker: unknown;
-  /** The built task-child.js. */
-  readonly childEntry: string;
+  /** The built task-child.js; by default it stands beside verify-store.js. */
+  readonly childEntry?: string;
+  /** Share of the disk under the data directory that is used, 0 to 1, or null. */
+  readonly diskShare?: () => number | null;
   readonly runners?: readonly TaskRunner[];
   /** False: runs are made only by commands (`dry-run --execute`). */
   readonly schedules?: boolean;
 }
 
-export interface BatchRuntimeOptions extends BatchSettings {
+export interface BatchRuntimeOptions
+  extends Required<Omit<BatchSettings, Optional>>, Pick<BatchSettings, Optional> {
   readonly store: BatchStore;
   readonly journal: Journal;
   readonly clock: Clock;
@@ -45,8 +50,6 @@ export interface BatchRuntimeOptions extends BatchSettings {
   readonly agent: string;
   readonly dataDir: string;
   readonly isClockSynchronised?: (nowMs: number) => boolean;
-  /** Share of the disk under the data directory that is used, 0 to 1, or null. */
-  readonly diskShare: () => number | null;
   /** Sources of the stream jobs here. */
   readonly streamSources: () => readonly DeclaredSource[];
   /** The store itself, for what reads the journal. */

@@ -122,10 +122,7 @@ export class BatchRuntime implements BatchEngine {
     this.#ends = new RunEnd({ store, jobs, conditions, log, now });
   }
 
-  async applyJobs(
-    desired: readonly DesiredJob[],
-    refused: readonly RefusedJob[],
-  ): Promise<void> {
+  async applyJobs(desired: readonly DesiredJob[], refused: readonly RefusedJob[]): Promise<void> {
     for (const name of await this.#jobs.apply(desired, refused)) await this.#remove(name);
     for (const { name } of desired) this.#gone.delete(name);
   }

@@ -34,6 +34,7 @@ export class Journal {
   readonly #store: CheckpointStore;
   readonly #budget: JournalBudget;
   #historyMs = 0;
+  #purge = { timeMs: -Infinity, beforeBlock: 0 };
   #reliefBytes = Infinity;
   #reliefEndsRunMs = 0;
   /** The oldest block kept; undefined while the journal is empty. */
@@ -105,6 +106,11 @@ export class Journal {
     this.#historyMs = ms;
   }
 
+  /** The next commits drop blocks before this one whose records all arrived before this time. */
+  purge(timeMs: number, beforeBlock: number): void {
+    this.#purge = { timeMs, beforeBlock };
+  }
+
   /** Records of all time before the oldest block kept. */
   get recordsDropped(): number {
     return this.#kept?.firstHeader.recordsBefore ?? this.#records;
@@ -166,7 +172,8 @@ export class Journal {
       const { first, firstHeader } = kept;
       const tooBig = this.#bytes - firstHeader.bytesBefore > bytesMax;
       const tooOld = this.#runMs - firstHeader.runMs > ageMsMax;
-      if (!tooBig && !tooOld) break;
+      const isPurged = first < this.#purge.beforeBlock && firstHeader.nowLast < this.#purge.timeMs;
+      if (!tooBig && !tooOld && !isPurged) break;
       if (first >= keepFrom || first + 1 >= this.#next || this.#staged.has(first)) break;
       tx.remove('journal', first);
       dropped++;

@@ -11,13 +11,14 @@ import type { SinkDefinition } from '@runnel/shared/definitions/sinks/registry.t
 import type { Clock } from '@runnel/shared/clock.ts';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { randomId } from '@runnel/shared/ids.ts';
-import { limits } from '@runnel/shared/limits.ts';
 import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
 import type { JobReport, SourceReport } from '@runnel/shared/protocol/heartbeat.ts';
+import type { BatchCommand, BatchOutcome } from '@runnel/shared/protocol/runs.ts';
 import type { Random } from '@runnel/shared/random.ts';
-import type { CheckpointStore } from '../checkpoints/checkpoint-store.ts';
+import type { CheckpointStore, ReplaceableStore } from '../checkpoints/checkpoint-store.ts';
 import { type DataDirLock, lockDataDir } from '../checkpoints/data-dir-lock.ts';
 import { openStore } from '../checkpoints/recover-store.ts';
+import type { BatchEngine, BatchSettings } from '../batch/batch-engine.ts';
 import type { ControlEntry } from '../journal/control-entry.ts';
 import { Journal } from '../journal/journal.ts';
 import { DeadLetters } from '../outbox/dead-letters.ts';
@@ -26,11 +27,12 @@ import { Outbox, type OutboxDepth } from '../outbox/outbox.ts';
 import type { Conditions } from '../resources/conditions.ts';
 import type { Sink } from '../sinks/sink.ts';
 import type { Source } from '../sources/source.ts';
+import { batchSlotOf } from './batch-parts.ts';
+import type { BatchSlot } from './batch-slot.ts';
+import { BUDGETS, type Budgets } from './budgets.ts';
 import { ClockWatch } from './clock-watch.ts';
 import { CommitCycle, type CommitCycleOptions } from './commit-cycle.ts';
-import { LINGER_AUTO, type PaceSettings } from './commit-pace.ts';
 import { compileJob } from './compile-job.ts';
-import { GATHER_BOUNDS, type GatherBounds } from './gather.ts';
 import type { JobHost } from './job-host.ts';
 import { compileRecord, JobPlan, type RefusedJob, usedSources } from './job-plan.ts';
 import { jobReport } from './job-report.ts';
@@ -39,35 +41,9 @@ import { JobSet, type JobSetOptions } from './job-set.ts';
 import type { CompileJob, Connector } from './runnable-job.ts';
 import { SourceGarbage } from './source-garbage.ts';
 import { SourceSet } from './source-set.ts';
+import { tellRecovered } from './storage-condition.ts';
 import { countDeath } from './unclean-deaths.ts';
 import { VersionSwitch } from './version-switch.ts';
-
-export interface Budgets {
-  /** Disk budget of the store. */
-  readonly storeBytesMax: number;
-  readonly journalBytesMax: number;
-  readonly journalAgeMsMax: number;
-  readonly outboxBytesMax: number;
-  /** Each local sink. */
-  readonly sinkBytesMax: number;
-  readonly deadLettersMax: number;
-  /** Cached state in memory. */
-  readonly stateBytesMax: number;
-  readonly gather: GatherBounds;
-  readonly pace: PaceSettings;
-}
-
-export const BUDGETS: Budgets = {
-  storeBytesMax: limits.storeBytesMax,
-  journalBytesMax: limits.journalBytesMax,
-  journalAgeMsMax: limits.journalAgeMsMax,
-  outboxBytesMax: limits.outboxBytesMax,
-  sinkBytesMax: 16 * 1024 * 1024,
-  deadLettersMax: limits.deadLettersMax,
-  stateBytesMax: 32 * 1024 * 1024,
-  gather: GATHER_BOUNDS,
-  pace: LINGER_AUTO,
-};
 
 export interface AgentRuntimeOptions {
   readonly dataDir: string;
@@ -83,6 +59,8 @@ export interface AgentRuntimeOptions {
   /** The built verify-store.js. */
   readonly verifyEntry: string;
   readonly budgets?: Partial<Budgets>;
+  /** What batch jobs may use of the device; without it they are not run. */
+  readonly batch?: BatchSettings;
   /** Whether the clock can be believed; without it, it always can. */
   readonly isClockSynchronised?: (nowMs: number) => boolean;
   readonly compile?: CompileJob;
@@ -107,6 +85,7 @@ export class AgentRuntime {
   readonly #plan: JobPlan;
   readonly #garbage: SourceGarbage;
   readonly #clockWatch: ClockWatch | undefined;
+  readonly #batch: BatchSlot;
   readonly #listeners = new Set<(job: string) => void>();
   /** Changes of jobs, one after the other. */
   #changes: Promise<unknown> = Promise.resolve();
@@ -114,7 +93,7 @@ export class AgentRuntime {
 
   /** Throws `data_dir_locked`, `store_format_newer`. */
   static async open(options: AgentRuntimeOptions): Promise<AgentRuntime> {
-    const { dataDir, clock, conditions, log, random, verifyEntry } = options;
+    const { dataDir, clock, random, verifyEntry } = options;
     const lock = lockDataDir(dataDir, random);
     try {
       const { store, recovered } = await openStore({
@@ -124,17 +103,7 @@ export class AgentRuntime {
         unclean: lock.takenOver !== undefined,
         verifyEntry,
       });
-      if (recovered !== undefined) {
-        const { reason, setAside } = recovered;
-        log.error({ reason, setAside }, 'the store was damaged; a new one begins');
-        conditions.set({
-          type: 'storage/recovered',
-          axis: 'storage',
-          severity: 'warning',
-          reason: 'Recovered',
-          message: `The store was damaged (${reason}) and set aside as ${setAside}.`.slice(0, 2000),
-        });
-      }
+      if (recovered !== undefined) tellRecovered(options, recovered);
       return await AgentRuntime.#over(options, lock, store);
     } catch (error) {
       lock.release('unclean');
@@ -145,18 +114,23 @@ export class AgentRuntime {
   static async #over(
     options: AgentRuntimeOptions,
     lock: DataDirLock,
-    store: CheckpointStore,
+    store: ReplaceableStore,
   ): Promise<AgentRuntime> {
     try {
       if (lock.takenOver !== undefined) await countDeath(store, options.log);
-      return new AgentRuntime(options, lock, options.wrapStore?.(store) ?? store);
+      return new AgentRuntime(options, lock, options.wrapStore?.(store) ?? store, store);
     } catch (error) {
       await store.close();
       throw error;
     }
   }
 
-  private constructor(options: AgentRuntimeOptions, lock: DataDirLock, store: CheckpointStore) {
+  private constructor(
+    options: AgentRuntimeOptions,
+    lock: DataDirLock,
+    store: CheckpointStore,
+    care: ReplaceableStore,
+  ) {
     this.#options = options;
     this.#lock = lock;
     this.#store = store;
@@ -185,6 +159,7 @@ export class AgentRuntime {
     this.#jobs = this.#jobSet({ ...shared, journal: this.journal, stateBytesMax }, compile);
     this.#clockWatch = this.#watchClock(options);
     const watches = this.#clockWatch === undefined ? [] : [this.#clockWatch];
+    this.#batch = this.#batchSlot(care);
     this.#cycle = new CommitCycle({
       ...shared,
       journal: this.journal,
@@ -192,7 +167,7 @@ export class AgentRuntime {
       bounds: budgets.gather,
       jobs: this.#jobs,
       sources: this.#sources,
-      others: [this.outbox, this.delivery, this.deadLetters, ...watches],
+      others: [this.#batch.writes, this.outbox, this.delivery, this.deadLetters, ...watches],
       ...(options.acknowledge !== undefined && { acknowledge: options.acknowledge }),
     });
     this.#jobs.attach(this.#cycle);
@@ -214,7 +189,7 @@ export class AgentRuntime {
     this.#garbage = new SourceGarbage({
       store,
       log,
-      used: () => usedSources(compile, readJobs(store)),
+      used: () => new Set([...usedSources(compile, readJobs(store)), ...this.#batchSources()]),
       commit: async (write) => {
         this.#jobs.once(write);
         await this.#cycle.request(true);
@@ -222,6 +197,24 @@ export class AgentRuntime {
     });
     this.#load(compile);
     this.delivery.start();
+  }
+
+  #batchSources(): string[] {
+    return (this.#batch.engine?.sources() ?? []).map(({ id }) => id);
+  }
+
+  #batchSlot(care: ReplaceableStore): BatchSlot {
+    return batchSlotOf(this.#options, {
+      store: this.#store,
+      care,
+      journal: this.journal,
+      outbox: this.outbox,
+      deadLetters: this.deadLetters,
+      jobs: this.#jobs,
+      cycle: () => this.#cycle,
+      exclusive: (change) => this.#change(() => this.#cycle.exclusive(change)),
+      changed: (job) => this.#changed(job),
+    });
   }
 
   #watchClock(options: AgentRuntimeOptions): ClockWatch | undefined {
@@ -242,6 +235,7 @@ export class AgentRuntime {
         local: (job, sink, text) => this.delivery.add(job, sink, text),
         deadLetter: (job, version, letter) => this.deadLetters.add(job, version, letter),
         lettersDropped: (count) => this.deadLetters.countDropped(count),
+        updated: (dataset, end) => this.#batch.engine?.datasetUpdated(dataset, end),
       },
       compile: (record) => compileRecord(compile, record),
       giveUp: (host, error) => void this.#giveUp(host, error),
@@ -270,7 +264,11 @@ export class AgentRuntime {
     refused: readonly RefusedJob[] = [],
   ): Promise<void> {
     await this.#change(async () => {
-      await this.#plan.apply(desired, refused);
+      await this.#batch.load(desired);
+      const own = this.#batch.split(desired, refused);
+      await this.#plan.apply(own.desired.stream, own.refused.stream);
+      await this.#batch.apply(own.desired.batch, own.refused.batch);
+      this.journal.keepMs(this.#batch.engine?.historyMs ?? 0);
       await this.#runSources();
       this.delivery.applied();
       this.#clockWatch?.applied();
@@ -280,7 +278,16 @@ export class AgentRuntime {
   jobReports(): JobReport[] {
     const { recordsTotal } = this.journal;
     const running = [...this.#jobs.hosts.values()].map((host) => jobReport(host, recordsTotal));
-    return [...running, ...this.#plan.reports()];
+    return [...running, ...this.#plan.reports(), ...(this.#batch.engine?.jobReports() ?? [])];
+  }
+
+  /** The engine of batch jobs; throws `job_unknown` while there is none of them. */
+  get batch(): BatchEngine {
+    return this.#batch.required();
+  }
+
+  async batchCommand(command: BatchCommand): Promise<BatchOutcome> {
+    return this.batch.command(command);
   }
 
   sourceReports(): SourceReport[] {
@@ -307,6 +314,7 @@ export class AgentRuntime {
       outbox_gap_rows: this.outbox.gapRows,
       outbox_rows_lost: this.outbox.lostRows,
       run_ms: Math.round(this.#cycle.runMs),
+      ...this.#batch.engine?.counters(),
     };
   }
 
@@ -327,8 +335,10 @@ export class AgentRuntime {
       this.#options.log.warn({ error: messageOf(error) }, 'the last change of jobs failed');
     });
     this.#clockWatch?.stop();
+    await this.#batch.close();
     await this.#sources.stop();
     await this.#cycle.close();
+    this.#batch.writes.close();
     this.#jobs.close();
     await this.delivery.close();
     await this.#store.close();
@@ -371,6 +381,9 @@ export class AgentRuntime {
         wanted.set(connector.id, connector);
         if (runnable.onLag === 'block') blocking.add(connector.id);
       }
+    }
+    for (const connector of this.#batch.engine?.sources() ?? []) {
+      wanted.set(connector.id, connector);
     }
     await this.#sources.run(wanted, blocking);
     await this.#garbage.collect(new Set(wanted.keys()));

@@ -16,6 +16,8 @@ export interface OutputTargets {
   deadLetter(job: string, version: number, letter: DeadLetter): void;
   /** Letters beyond what a commit keeps. */
   lettersDropped(count: number): void;
+  /** A dataset got rows; `end` of the newest window among them, or null. */
+  updated?(dataset: string, end: number | null): void;
 }
 
 /** Dead letters of one job kept per commit; policy: drop-newest, counted. */
@@ -34,6 +36,7 @@ export class JobOutputs implements OutputCollector {
   #local: { readonly sink: number; readonly text: string }[] = [];
   #letters: DeadLetter[] = [];
   #lettersDropped = 0;
+  readonly #updated = new Map<string, number | null>();
 
   constructor(record: JobRecord, sinks: readonly RunnableSink[], meter: JobTotalsMeter) {
     this.#job = record.name;
@@ -57,6 +60,7 @@ export class JobOutputs implements OutputCollector {
         this.#local.push({ sink: index, text: JSON.stringify(row) });
       } else {
         this.#rows.push({ lane: sink.to, text: this.#rowText(sink, output) });
+        if (sink.to === 'results') this.#update(sink.dataset, output.windowEnd);
       }
     }
   }
@@ -73,6 +77,7 @@ export class JobOutputs implements OutputCollector {
     for (const { sink, text } of this.#local) targets.local(this.#job, sink, text);
     for (const letter of this.#letters) targets.deadLetter(this.#job, this.#version, letter);
     if (this.#lettersDropped > 0) targets.lettersDropped(this.#lettersDropped);
+    for (const [dataset, end] of this.#updated) targets.updated?.(dataset, end);
     this.discard();
   }
 
@@ -81,7 +86,16 @@ export class JobOutputs implements OutputCollector {
     if (this.#local.length > 0) this.#local = [];
     if (this.#letters.length > 0) this.#letters = [];
     this.#lettersDropped = 0;
+    if (this.#updated.size > 0) this.#updated.clear();
     this.urgent = false;
+  }
+
+  #update(dataset: string, end: number | null): void {
+    const before = this.#updated.get(dataset) ?? null;
+    this.#updated.set(
+      dataset,
+      end === null || before === null ? (end ?? before) : Math.max(end, before),
+    );
   }
 
   #rowText(sink: Exclude<RunnableSink, { to: 'local' }>, output: Output): string {

@@ -88,6 +88,13 @@ export class JobSet implements JobsInCycle {
     return keepFrom;
   }
 
+  /** Blocks before it have been read by every job. */
+  get readUpTo(): number {
+    let block = Infinity;
+    for (const host of this.hosts.values()) block = Math.min(block, host.neededBlock);
+    return block;
+  }
+
   get stateBytes(): number {
     return this.#budget.bytes;
   }

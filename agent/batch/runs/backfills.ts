@@ -169,10 +169,7 @@ export class Backfills {
     });
   }
 
-  #isWanted(
-    { job, which }: Pick<BackfillRecord, 'job' | 'which'>,
-    partition: Partition,
-  ): boolean {
+  #isWanted({ job, which }: Pick<BackfillRecord, 'job' | 'which'>, partition: Partition): boolean {
     if (which === 'all') return true;
     const done = this.#options.store.get<PartitionRecord>(keys.partition(job, partition.id));
     return done === undefined || (which === 'failed' && done.state !== 'success');

@@ -39,7 +39,11 @@ function hostReport(host: BatchJobHost, runs: RunSet, schedules: Schedules): Job
   };
 }
 
-function batchReport({ name, record }: BatchJobHost, runs: RunSet, schedules: Schedules): BatchReport {
+function batchReport(
+  { name, record }: BatchJobHost,
+  runs: RunSet,
+  schedules: Schedules,
+): BatchReport {
   const open = runs.open(name).map((each) => runs.runOf(each));
   return {
     nextAt: schedules.nextAt(name),

@@ -26,19 +26,18 @@ import { type BatchJobRecord, keys } from './job-record.ts';
 const VERSIONS_KEPT_MAX = 10;
 
 /** What is needed of a job between its runs. */
-export interface JobFacts
-  extends Pick<
-    BatchJob,
-    | 'historyMs'
-    | 'maxActiveRuns'
-    | 'maxActiveTasks'
-    | 'parameters'
-    | 'partition'
-    | 'priority'
-    | 'quota'
-    | 'schedule'
-    | 'sources'
-  > {
+export interface JobFacts extends Pick<
+  BatchJob,
+  | 'historyMs'
+  | 'maxActiveRuns'
+  | 'maxActiveTasks'
+  | 'parameters'
+  | 'partition'
+  | 'priority'
+  | 'quota'
+  | 'schedule'
+  | 'sources'
+> {
   /** Effective for this device. */
   readonly values: Readonly<Record<string, unknown>>;
   /** Datasets that each task updates, as far as the document says. */

@@ -78,7 +78,11 @@ export class Commands {
       // What was not told may be tried again: the agent stops, or the store failed.
       if (error.code === 'agent_closing') throw error;
       const { code, message } = error;
-      const answer: AnswerRecord = { at: this.#options.now(), outcome: null, error: { code, message } };
+      const answer: AnswerRecord = {
+        at: this.#options.now(),
+        outcome: null,
+        error: { code, message },
+      };
       await this.#options.store.commit((tx) => tx.put(keys.command(command.id), answer));
       throw error;
     }
@@ -163,7 +167,9 @@ export class Commands {
     await store.commit((tx) => {
       open = backfills.cancel(tx, command.run);
     });
-    const ended = await Promise.all(open.map((run) => runs.command(run, { kind: 'cancel', reason })));
+    const ended = await Promise.all(
+      open.map((run) => runs.command(run, { kind: 'cancel', reason })),
+    );
     const outcome = { ...NOTHING, runs: ended.map(shown), backfill: command.run };
     await store.commit((tx) => this.#answer(tx, command.id, outcome));
     return outcome;

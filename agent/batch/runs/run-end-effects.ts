@@ -29,12 +29,7 @@ export class RunEnd {
     this.#options = options;
   }
 
-  ended(
-    tx: BatchTx,
-    host: BatchJobHost,
-    run: RunRecord,
-    affectedTasks: readonly string[],
-  ): void {
+  ended(tx: BatchTx, host: BatchJobHost, run: RunRecord, affectedTasks: readonly string[]): void {
     const { log, now, store } = this.#options;
     const { id, job, partition, version, error } = run;
     const state = run.state as PartitionRecord['state'];
@@ -59,7 +54,10 @@ export class RunEnd {
     log.error({ ...at, error: error?.message, affected }, 'run failed');
     const message = `run ${runKey(run)} failed: ${error?.message ?? 'a task failed'}`;
     const fields = { run: id, key: runKey(run), error, affected };
-    tx.row('results', eventRow({ job, version, type: 'run_failed', severity: 'error', message, fields }, now()));
+    tx.row(
+      'results',
+      eventRow({ job, version, type: 'run_failed', severity: 'error', message, fields }, now()),
+    );
     for (const waiting of jobs) this.#tell(waiting, run);
   }
 

@@ -209,7 +209,9 @@ export class Schedules {
     const open = runs.open(host.name).map((each) => runs.runOf(each));
     const isDone = ({ partition, trigger }: DueRun): boolean => {
       const done = store.get<PartitionRecord>(keys.partition(host.name, partition.id));
-      return trigger !== 'dataset' && done?.state === 'success' && covers(done.partition, partition);
+      return (
+        trigger !== 'dataset' && done?.state === 'success' && covers(done.partition, partition)
+      );
     };
     const wanted = due.filter((each) => !isDone(each));
     count('done', due.length - wanted.length);
@@ -247,7 +249,9 @@ export class Schedules {
       // After the commit that is being gathered: it is a commit of its own.
       Promise.resolve()
         .then(() => runs.command(id, { kind: 'cancel', reason }))
-        .catch((error: unknown) => log.debug({ run: id, error: messageOf(error) }, 'not cancelled'));
+        .catch((error: unknown) =>
+          log.debug({ run: id, error: messageOf(error) }, 'not cancelled'),
+        );
     }
   }
 

@@ -107,7 +107,13 @@ export class SuccessEffects {
     for (const dead of (success.deadRows ?? []).slice(0, limits.taskDeadRowsMax)) {
       const { reason, message, value } = dead;
       const record = { topic: '', payload: value, time: run.partition.start };
-      tx.deadLetter(run.job, run.version, { step: task, reason, message, record, at: epochMs(now) });
+      tx.deadLetter(run.job, run.version, {
+        step: task,
+        reason,
+        message,
+        record,
+        at: epochMs(now),
+      });
     }
     return { updates, garbage: [...replaced, ...removed] };
   }

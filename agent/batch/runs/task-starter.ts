@@ -286,14 +286,10 @@ export class TaskStarter {
     log.warn({ ...at, class: errorClass, code, error: message }, 'attempt failed');
     const text = hint === undefined ? message : `${message} (${hint})`;
     const told = { code, class: errorClass, message: text.slice(0, 4000) };
-    runs.send(
-      active,
-      { kind: 'attemptFailed', task, index, error: told, retryAfterMs },
-      (tx) => {
-        const kind = cancelling === null ? 'failed' : 'abandoned';
-        this.#breakers.ended(tx, job, definition, { kind, tookMs }, clock.now());
-      },
-    );
+    runs.send(active, { kind: 'attemptFailed', task, index, error: told, retryAfterMs }, (tx) => {
+      const kind = cancelling === null ? 'failed' : 'abandoned';
+      this.#breakers.ended(tx, job, definition, { kind, tookMs }, clock.now());
+    });
   }
 
   #mirror(active: ActiveRun, task: string, attempt: number): TaskLog {
