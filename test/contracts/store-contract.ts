@@ -1,6 +1,6 @@
 /**
  * What every store must do, whatever database is under it. A suite calls it with a way to open an
- * empty store; it runs over libsql now, and over PostgreSQL when that comes.
+ * empty store; it runs over libsql and over PostgreSQL.
  */
 import type { Kysely } from 'kysely';
 import { describe, expect, it } from 'vitest';
