@@ -52,7 +52,7 @@ function batchReport(
     lastRun: record.lastRun,
     lastSuccessAt: record.lastSuccessAt,
     skipped: { ...record.skipped },
-    ended: { ...record.ended } as Record<string, number>,
+    ended: { ...record.ended },
   };
 }
 

@@ -299,7 +299,7 @@ export function upstreamCondition(job: string): string {
 function isWorthStoring(before: ScheduleRecord, { record, due, notes, skipped }: Advance): boolean {
   if (due.length > 0 || notes.length > 0 || Object.keys(skipped).length > 0) return true;
   if (before.accounted.kind !== record.accounted.kind) return true;
-  const rest = ({ accounted: _, ...others }: ScheduleRecord): string => JSON.stringify(others);
+  const rest = (of: ScheduleRecord): string => JSON.stringify({ ...of, accounted: null });
   return rest(before) !== rest(record);
 }
 

@@ -69,7 +69,7 @@ export async function openBatchSite(options: BatchSiteOptions = {}): Promise<Bat
     rows: allRows,
     runs,
     command: (command, id = `c${++commands}-${given.dataDir === undefined ? '' : 'again'}`) =>
-      site.runtime.batchCommand({ v: 1, id, ...command } as BatchCommand),
+      site.runtime.batchCommand({ v: 1, id, ...command }),
     async ended(run) {
       let found: RunReport | undefined;
       await waitFor(`run ${run} to end`, async () => {

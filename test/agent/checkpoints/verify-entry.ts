@@ -17,9 +17,10 @@ export async function bundle(file: string, name: string): Promise<string> {
     cwd: root,
     input: join(root, file),
     platform: 'node',
-    external: ['lmdb', 'msgpackr', 'pino', /^node:/],
+    // Packages stay packages, native ones among them.
+    external: (id) => !/^([./]|@runnel\/)/.test(id),
   });
-  await build.write({ file: output, format: 'esm' });
+  await build.write({ file: output, format: 'esm', codeSplitting: false });
   await build.close();
   return output;
 }
