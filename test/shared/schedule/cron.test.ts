@@ -1,5 +1,5 @@
 /** Cron against vectors made by hand, and against what no expression may ever do. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { cronFireTimes, cronProblem } from '@runnel/shared/schedule/cron.ts';
 import { lastFireTime } from '@runnel/shared/schedule/fire-times.ts';
