@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { chmodSync, chownSync, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
+import { Client, type QueryResultRow } from 'pg';
 import { freePort } from './free-port.ts';
 import { requireProgram } from './programs.ts';
 import { waitFor } from './wait-for.ts';
@@ -76,7 +76,7 @@ export class Postgres {
   }
 
   /** Runs statements as the superuser, through the socket's directory, and gives the last rows. */
-  async query<Row extends pg.QueryResultRow = Record<string, unknown>>(
+  async query<Row extends QueryResultRow = Record<string, unknown>>(
     sql: string,
     values: readonly unknown[] = [],
   ): Promise<Row[]> {
@@ -104,8 +104,8 @@ export class Postgres {
     rmSync(this.#dir, { recursive: true, force: true });
   }
 
-  #client(): pg.Client {
-    const client = new pg.Client({ host: this.#dir, port: this.port, user: 'postgres' });
+  #client(): Client {
+    const client = new Client({ host: this.#dir, port: this.port, user: 'postgres' });
     // A server that is ended cuts its clients; who waits for an answer is told by its promise.
     client.on('error', () => undefined);
     return client;

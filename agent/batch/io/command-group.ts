@@ -3,10 +3,11 @@
  * variable of its environment.
  *
  * What runs is written into the scratch directory of the attempt (`command-group.json`), so that an
- * agent that starts after one was killed ends what that one left behind. A pid alone proves nothing
- * then: a group is ended only when its leader has the very start time, or a member the variable.
+ * agent that starts after one was killed ends what that one left behind: the variable before the
+ * program starts, its pid after. A pid alone proves nothing then: a group is ended only when its
+ * leader has the very start time.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { isMissing } from '../../config/durable-file.ts';
@@ -16,13 +17,17 @@ import { groupMembers, signalGroup } from '../child/process-group.ts';
 export const MARK = 'RUNNEL_ATTEMPT';
 
 export interface CommandGroup {
-  readonly pgid: number;
+  /** Null: only those with the variable are known. */
+  readonly pgid: number | null;
   /** Value of the variable, of this attempt alone. */
   readonly mark: string;
 }
 
-interface GroupRecord extends CommandGroup {
+interface GroupRecord {
   readonly v: 1;
+  readonly mark: string;
+  /** Null: it was about to start. */
+  readonly pgid: number | null;
   /** Of the leader, in clock ticks since the boot; null where there is no /proc. */
   readonly startTicks: string | null;
   readonly boot: string | null;
@@ -32,12 +37,16 @@ const FILE = 'command-group.json';
 /** Between SIGTERM and SIGKILL. */
 const TERM_MS = 2000;
 const LOOK_MS = 50;
-const DEPTH_MAX = 4;
+/** `<root>/<attempt>/command-group.json`; below that programs write. */
+const DEPTH_MAX = 1;
 
-/** At once after the start: what is written here outlives the agent. */
-export function recordGroup(scratchDir: string, { pgid, mark }: CommandGroup): void {
-  const record: GroupRecord = { v: 1, pgid, mark, startTicks: startTicks(pgid), boot: bootId() };
-  writeFileSync(join(scratchDir, FILE), JSON.stringify(record));
+/** Before the start without a pid, and at once after it. */
+export function recordGroup(scratchDir: string, mark: string, pgid: number | null): void {
+  const ticks = pgid === null ? null : startTicks(pgid);
+  const record: GroupRecord = { v: 1, mark, pgid, startTicks: ticks, boot: bootId() };
+  const path = join(scratchDir, FILE);
+  writeFileSync(`${path}.new`, JSON.stringify(record));
+  renameSync(`${path}.new`, path);
 }
 
 /**
@@ -61,18 +70,19 @@ export async function endGroup(group: CommandGroup, clock: Clock): Promise<boole
  * attempts are removed; returns how many groups there were.
  */
 export async function endOrphans(scratchRoot: string, clock: Clock): Promise<number> {
-  const groups = recordsBelow(scratchRoot, 0).filter((record) => isOurs(record));
+  const groups = recordsBelow(scratchRoot, 0).flatMap((record) => groupOf(record));
   await Promise.all(groups.map((group) => endGroup(group, clock)));
   return groups.length;
 }
 
 /** Pids of the group and of those that left it. */
 export function groupPids({ pgid, mark }: CommandGroup): number[] {
-  return [...new Set([...groupMembers(pgid), ...markedPids(mark)])];
+  const members = pgid === null ? [] : groupMembers(pgid);
+  return [...new Set([...members, ...markedPids(mark)])];
 }
 
 function isAlive(group: CommandGroup): boolean {
-  if (process.platform === 'linux') return groupPids(group).length > 0;
+  if (process.platform === 'linux' || group.pgid === null) return groupPids(group).length > 0;
   try {
     return process.kill(-group.pgid, 0);
   } catch (error) {
@@ -84,7 +94,7 @@ function isAlive(group: CommandGroup): boolean {
 /** False when nobody is left. */
 function sendTo(group: CommandGroup, signal: NodeJS.Signals): boolean {
   if (!isAlive(group)) return false;
-  signalGroup(group.pgid, signal);
+  if (group.pgid !== null) signalGroup(group.pgid, signal);
   for (const pid of markedPids(group.mark)) {
     try {
       process.kill(pid, signal);
@@ -104,10 +114,12 @@ function markedPids(mark: string): number[] {
   });
 }
 
-function isOurs(record: GroupRecord): boolean {
-  if (record.boot !== bootId()) return false;
-  if (record.startTicks !== null && startTicks(record.pgid) === record.startTicks) return true;
-  return markedPids(record.mark).length > 0;
+/** What of it is still there, if anything. */
+function groupOf({ mark, pgid, startTicks: ticks, boot }: GroupRecord): CommandGroup[] {
+  if (boot !== bootId()) return [];
+  const isLeader = pgid !== null && ticks !== null && startTicks(pgid) === ticks;
+  if (isLeader) return [{ pgid, mark }];
+  return markedPids(mark).length > 0 ? [{ pgid: null, mark }] : [];
 }
 
 function recordsBelow(folder: string, depth: number): GroupRecord[] {
@@ -125,11 +137,19 @@ function recordsBelow(folder: string, depth: number): GroupRecord[] {
   });
 }
 
-/** A record that is cut short was written by an agent that was killed at that very instant. */
+/** A program may write what it likes where it runs: what is no record is none. */
 function parseRecord(text: string): GroupRecord[] {
   try {
-    const record = JSON.parse(text) as GroupRecord;
-    return record.v === 1 && Number.isSafeInteger(record.pgid) && record.pgid > 1 ? [record] : [];
+    const {
+      v,
+      mark,
+      pgid,
+      startTicks: ticks,
+      boot,
+    } = (JSON.parse(text) ?? {}) as Partial<GroupRecord>;
+    const isGroup = pgid === null || (Number.isSafeInteger(pgid) && (pgid ?? 0) > 1);
+    if (v !== 1 || typeof mark !== 'string' || mark === '' || !isGroup) return [];
+    return [{ v, mark, pgid: pgid ?? null, startTicks: ticks ?? null, boot: boot ?? null }];
   } catch (error) {
     if (error instanceof SyntaxError) return [];
     throw error;

@@ -63,6 +63,7 @@ class Running {
     // The scratch directory too: agents side by side on one machine run the same partitions.
     const site = createHash('sha256').update(scratchDir).digest('hex').slice(0, 16);
     this.#mark = `${effectKey.slice(0, 32)}.${site}.${tries}.${attempt}`;
+    recordGroup(scratchDir, this.#mark, null);
     this.#child = spawn(command.program, [...command.args], {
       cwd: command.cwd,
       detached: true,
@@ -87,7 +88,7 @@ class Running {
     signal.addEventListener('abort', abort, { once: true });
     let outcome: number | TaskError | null;
     try {
-      recordGroup(scratchDir, group);
+      recordGroup(scratchDir, this.#mark, pid);
       this.#read();
       if (signal.aborted) abort();
       const stopWatch = this.#watch(pid);
