@@ -42,7 +42,7 @@ export function checkTasks(job: JobParts, issues: DefinitionIssue[]): readonly T
     const path = [...task.path, spec.kind];
     const facts = checkTaskConfig(spec, settings, { scope, parameters, path }, issues);
     for (const read of facts.reads) {
-      if (graph.ancestors(task.id).has(read)) continue;
+      if (graph.isBefore(read, task.id)) continue;
       const isKnown = taskIds.includes(read);
       const message = isKnown
         ? `reads "${read}", which is not done before it`

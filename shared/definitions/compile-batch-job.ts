@@ -29,6 +29,7 @@ export function compileBatchJob(
   const graph = new TaskGraph(job.tasks);
   const dependents = dependentsOf(job.tasks);
   const taskIds = job.tasks.map(({ id }) => id);
+  const indexes = new Map(taskIds.map((id, index) => [id, index]));
   const tasks = job.tasks.map((definition, index): CompiledTask => {
     const spec = taskSpecs.find(({ kind }) => kind === definition.kind);
     if (spec === undefined && definition.kind !== 'none') {
@@ -46,7 +47,7 @@ export function compileBatchJob(
       definition,
       spec,
       index,
-      needs: definition.needs.map((id) => taskIds.indexOf(id)).toSorted((a, b) => a - b),
+      needs: definition.needs.map((id) => indexes.get(id) ?? -1).toSorted((a, b) => a - b),
       dependents: behind,
       isLeaf: definition.teardown.length === 0 && !behind.some((each) => isOrdinary(job, each)),
       when: compiler.when(),

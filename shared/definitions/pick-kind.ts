@@ -5,7 +5,7 @@
 import type { DefinitionIssue } from '../errors.ts';
 import { suggestion } from '../expressions/suggest.ts';
 import type { Path } from './path.ts';
-import { type Fields, issueAt, parseAt, strict } from './strict.ts';
+import { type Fields, issueAt, parseAt, strictOnce } from './strict.ts';
 
 export interface KindSpec {
   readonly kind: string;
@@ -76,7 +76,7 @@ export function parseConfig(
   issues: DefinitionIssue[],
 ): unknown {
   // `host:` and `alerts:` alone are null in YAML and mean the defaults.
-  const config = parseAt(strict(spec.fields), input ?? {}, path, issues);
+  const config = parseAt(strictOnce(spec.fields), input ?? {}, path, issues);
   if (config === undefined) return undefined;
   const problem = spec.problem?.(config as never);
   if (problem === undefined) return config;

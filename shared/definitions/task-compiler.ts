@@ -144,7 +144,7 @@ export class TaskCompiler {
       parameters,
       taskIds,
       hasItem,
-      upstream: (other) => graph.ancestors(id).has(other) || (ownOutput && other === id),
+      upstream: (other) => graph.isBefore(other, id) || (ownOutput && other === id),
       ...(expects === undefined ? {} : { expects }),
     };
     return compileTaskExpression(source, site);

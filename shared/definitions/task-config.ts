@@ -12,7 +12,7 @@ import { isTemplate, RenderBudget, type Template } from './batch-template.ts';
 import type { TaskScope } from './batch-program.ts';
 import type { Path } from './path.ts';
 import { pathText } from './path.ts';
-import { issueAt, parseAt, strict } from './strict.ts';
+import { issueAt, parseAt, strictOnce } from './strict.ts';
 import type { TaskSpec } from './task-definition.ts';
 
 /** What compiles the texts of a task; what is wrong becomes an issue, and nothing comes back. */
@@ -135,7 +135,7 @@ export function parseTaskConfig(
   issues: DefinitionIssue[],
 ): unknown {
   // `compact:` alone is null in YAML and means the defaults.
-  const parsed = parseAt(strict(spec.fields), config ?? {}, path, issues);
+  const parsed = parseAt(strictOnce(spec.fields), config ?? {}, path, issues);
   if (parsed === undefined) return undefined;
   const problem = spec.problem?.(parsed as never);
   if (problem === undefined) return parsed;

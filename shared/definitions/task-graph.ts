@@ -10,25 +10,25 @@ type Node = Pick<TaskDefinition, 'id' | 'needs'>;
 
 export class TaskGraph {
   readonly #needs: ReadonlyMap<string, readonly string[]>;
-  readonly #ancestors = new Map<string, ReadonlySet<string>>();
 
   constructor(tasks: readonly Node[]) {
     this.#needs = new Map(tasks.map(({ id, needs }) => [id, needs]));
   }
 
-  /** Every task that is needed by `id`, directly or not. Itself only where there is a cycle. */
-  ancestors(id: string): ReadonlySet<string> {
-    const known = this.#ancestors.get(id);
-    if (known !== undefined) return known;
-    const found = new Set<string>();
-    const open = [...(this.#needs.get(id) ?? [])];
-    for (let next = open.pop(); next !== undefined; next = open.pop()) {
-      if (found.has(next)) continue;
-      found.add(next);
-      open.push(...(this.#needs.get(next) ?? []));
+  /**
+   * Whether `id` needs `earlier`, directly or not. Nothing is kept: the sets of all that is needed
+   * would be half a million names for a chain of a thousand tasks.
+   */
+  isBefore(earlier: string, id: string): boolean {
+    const needs = this.#needs.get(id) ?? [];
+    if (needs.includes(earlier)) return true;
+    const seen = new Set(needs);
+    // What is added while it goes on is visited too.
+    for (const each of seen) {
+      if (each === earlier) return true;
+      for (const need of this.#needs.get(each) ?? []) seen.add(need);
     }
-    this.#ancestors.set(id, found);
-    return found;
+    return false;
   }
 
   /** Each cycle once, as the tasks on it in the order of needing: `a` needs `b` needs `a`. */
@@ -117,7 +117,7 @@ function checkTeardown(
         issues.push(issueAt(path, `no task is named "${setup}"`, suggestion(setup, [...known])));
       continue;
     }
-    if (graph.ancestors(task.id).has(setup)) continue;
+    if (graph.isBefore(setup, task.id)) continue;
     const hint = `add it, or a task behind it: needs: [${setup}]`;
     issues.push(issueAt(path, `the task does not come after "${setup}"`, hint));
   }
