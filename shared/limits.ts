@@ -129,6 +129,12 @@ export const limits = {
   tableColumnsMax: 1000,
   tableRowBytesMax: 4 * MiB,
   tableResultsMax: 10_000,
+  /**
+   * Periods or partitions that one attempt of `archive` writes, and that it remembers; more fail
+   * it (`resources`), of a dataset the rest goes with the next run. Space that it may spill to.
+   */
+  archivePeriodsMax: 400,
+  archiveTempBytesMax: 512 * MiB,
   /** Rows shown in `tasks.<id>.output`; more rows, or more bytes as JSON: none are shown. */
   outputRowsMax: 1000,
   outputRowsBytesMax: 32 * KiB,

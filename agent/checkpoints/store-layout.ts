@@ -11,7 +11,8 @@
  * | deadletters | number, from 1                    | versioned MessagePack                     |
  * | batch       | `[kind, …]` (batch/records.ts)    | versioned MessagePack                     |
  *
- * `meta` holds `['format']`, and by kind: `job`, `counters`, `source`, `garbage`, `slots`.
+ * `meta` holds `['format']`, and by kind: `job`, `counters`, `source`, `garbage`, `slots`,
+ * `journal`.
  * A store whose format is newer than FORMAT is refused and left as it is (I11).
  */
 import { Packr } from 'msgpackr';

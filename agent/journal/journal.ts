@@ -13,6 +13,7 @@ import type { CheckpointStore, StoreTx } from '../checkpoints/checkpoint-store.t
 import { HEADER_BYTES, readBlockHeader, type BlockHeader, type Offset } from './block-format.ts';
 import { BlockReader } from './block-reader.ts';
 import type { BlockWriter } from './block-writer.ts';
+import { readCut, writeCut } from './journal-cut.ts';
 
 export interface JournalBudget {
   readonly bytesMax: number;
@@ -39,6 +40,8 @@ export class Journal {
   #reliefEndsRunMs = 0;
   /** The oldest block kept; undefined while the journal is empty. */
   #kept: Kept | undefined;
+  /** When the newest record that was dropped had come; see journal-cut.ts. */
+  #droppedToMs: number | undefined;
   #next = 1;
   #now = 0;
   #runMs = 0;
@@ -56,6 +59,7 @@ export class Journal {
   /** Forgets what was staged and reads the ends of the log from disk. */
   reload(): void {
     this.#staged.clear();
+    this.#droppedToMs = readCut(this.#store);
     const [last] = this.#store.range('journal', { reverse: true, limit: 1 });
     if (last === undefined) {
       this.#kept = undefined;
@@ -94,8 +98,9 @@ export class Journal {
   get completeFromMs(): number {
     const kept = this.#kept;
     if (kept === undefined) return this.#records === 0 ? -Infinity : this.#now + 1;
-    // What was dropped may have come in the first millisecond of what was kept.
-    return kept.firstHeader.recordsBefore === 0 ? -Infinity : kept.firstHeader.nowFirst + 1;
+    if (kept.firstHeader.recordsBefore === 0) return -Infinity;
+    // Without a note of it, what was dropped may have come just before what was kept.
+    return (this.#droppedToMs ?? kept.firstHeader.nowFirst) + 1;
   }
 
   /**
@@ -176,10 +181,12 @@ export class Journal {
       if (!tooBig && !tooOld && !isPurged) break;
       if (first >= keepFrom || first + 1 >= this.#next || this.#staged.has(first)) break;
       tx.remove('journal', first);
+      this.#droppedToMs = firstHeader.nowLast;
       dropped++;
       kept = this.#keptFrom(first + 1);
     }
     this.#kept = kept;
+    if (dropped > 0) writeCut(tx, this.#droppedToMs ?? this.#now);
   }
 
   /** Whether the log is over its bytes and `keepFrom` forbids dropping more. */

@@ -21,7 +21,9 @@ import type { Row, TaskServices } from '@runnel/agent/batch/tasks/task-services.
 import type { CheckpointStore } from '@runnel/agent/checkpoints/checkpoint-store.ts';
 import { agentPolicy } from '@runnel/agent/config/agent-policy.ts';
 import { taskPolicy } from '@runnel/agent/config/task-policy.ts';
+import { readBlockHeader } from '@runnel/agent/journal/block-format.ts';
 import { BlockWriter } from '@runnel/agent/journal/block-writer.ts';
+import { writeCut } from '@runnel/agent/journal/journal-cut.ts';
 import type { BatchJob } from '@runnel/shared/definitions/batch-job.ts';
 import type { BatchProgram, TaskScope } from '@runnel/shared/definitions/batch-program.ts';
 import { compileBatchJob } from '@runnel/shared/definitions/compile-batch-job.ts';
@@ -91,6 +93,7 @@ export class TaskSite {
   env: Readonly<Record<string, string>> = {};
   broker: unknown = undefined;
   #block = 1;
+  #records = 0;
   #scratch = 0;
 
   constructor(dataDir = tempDir('tasks')) {
@@ -139,14 +142,22 @@ export class TaskSite {
       writer.record(source.connector, topic, bytes, undefined, arrivalMs);
     }
     await this.store.commit((tx) => {
-      for (const each of writers) tx.put('journal', each.block, each.seal(0, 0, 0));
+      for (const each of writers) {
+        tx.put('journal', each.block, each.seal(0, this.#records, 0));
+        this.#records += each.records;
+      }
     });
   }
 
   /** Drops the blocks before this one, as retention does. */
   async dropBlocksBefore(block: number): Promise<void> {
     await this.store.commit((tx) => {
-      for (let each = 1; each < block; each++) tx.remove('journal', each);
+      for (let each = 1; each < block; each++) {
+        const stored = this.store.get('journal', each);
+        if (stored === undefined) continue;
+        tx.remove('journal', each);
+        writeCut(tx, readBlockHeader(stored).nowLast);
+      }
     });
   }
 

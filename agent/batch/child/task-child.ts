@@ -13,6 +13,7 @@ import type { ChildWork, FromChild, ToChild } from './child-messages.ts';
 
 /** By `ChildRequest.kind`; loaded when asked for, since each brings a native library. */
 const KINDS: Readonly<Record<string, () => Promise<ChildWork>>> = {
+  parquet: async () => (await import('./run-parquet.ts')).runParquet,
   sql: async () => (await import('./run-sql.ts')).runSql,
   sqlite: async () => (await import('./run-sqlite.ts')).runSqlite,
 };

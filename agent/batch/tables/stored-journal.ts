@@ -13,6 +13,7 @@
 import { limits } from '@runnel/shared/limits.ts';
 import type { CheckpointStore } from '../../checkpoints/checkpoint-store.ts';
 import { readBlockHeader } from '../../journal/block-format.ts';
+import { completeFromMs } from '../../journal/journal-cut.ts';
 import { BlockReader } from '../../journal/block-reader.ts';
 import type { TaskContext } from '../tasks/task.ts';
 import { TaskError } from '../tasks/task-error.ts';
@@ -29,7 +30,7 @@ import { type DeclaredSource, findSource, type SourcesOfDevice } from './journal
 import { LineWriter } from './line-file.ts';
 
 export interface StoredJournalOptions {
-  readonly store: Pick<CheckpointStore, 'get' | 'keys'>;
+  readonly store: Pick<CheckpointStore, 'get' | 'keys' | 'range'>;
   /** Sources of all jobs of the device. */
   readonly sources: SourcesOfDevice;
   /** Drops what arrived before, as far as jobs have read it; returns records. */
@@ -87,6 +88,11 @@ export class StoredJournal implements JournalRows {
     return 1;
   }
 
+  aheadMsMax(context: TaskContext, name: string): number {
+    const { definition } = findSource(name, context.scope.job.name, this.#options.sources);
+    return definition.time === null ? 0 : definition.maxAhead;
+  }
+
   async purgeBefore(timeMs: number): Promise<number> {
     return this.#options.purgeBefore(timeMs);
   }
@@ -94,9 +100,9 @@ export class StoredJournal implements JournalRows {
   /** What each block holds of the range, for blocks that hold something. */
   async *#blocks(context: TaskContext, range: JournalRange): AsyncGenerator<readonly Found[]> {
     const source = findSource(range.source, context.scope.job.name, this.#options.sources);
-    const first = this.#firstBlock();
-    const end = this.nextBlock();
-    if (range.fromBlock === undefined) this.#checkWhole(context, range, first);
+    const first = this.firstBlock();
+    const end = Math.min(this.nextBlock(), range.toBlock ?? Infinity);
+    if (range.fromBlock === undefined) this.#checkWhole(context, range);
     this.#times.forgetBefore(first);
     const stats = newStats();
     const reading = new SourceReading(source, range, this.#times, stats);
@@ -114,20 +120,29 @@ export class StoredJournal implements JournalRows {
     report(context, range, stats);
   }
 
-  #firstBlock(): number {
+  blockSince(arrivalMs: number): number {
+    let [low, high] = [this.firstBlock(), this.nextBlock()];
+    // `now` never goes back from block to block.
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const bytes = this.#options.store.get('journal', middle);
+      if (bytes === undefined || readBlockHeader(bytes).nowLast < arrivalMs) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  firstBlock(): number {
     for (const key of this.#options.store.keys('journal', { limit: 1 })) return key as number;
     return 1;
   }
 
-  /** The journal holds what arrived since the oldest block that it kept. */
-  #checkWhole(context: TaskContext, range: JournalRange, first: number): void {
+  /** The journal holds what arrived since it was cut last. */
+  #checkWhole(context: TaskContext, range: JournalRange): void {
     const neededMs = range.neededFromMs ?? range.fromMs;
-    if (first === 1 || neededMs === -Infinity) return;
-    const bytes = this.#options.store.get('journal', first);
-    if (bytes === undefined) return;
-    const { nowFirst } = readBlockHeader(bytes);
-    if (nowFirst <= neededMs) return;
-    const since = new Date(nowFirst).toISOString();
+    const wholeMs = completeFromMs(this.#options.store);
+    if (neededMs === -Infinity || wholeMs <= neededMs) return;
+    const since = new Date(wholeMs).toISOString();
     const message =
       `the journal holds what arrived since ${since}, and ` +
       `${new Date(neededMs).toISOString()} is needed`;
@@ -137,7 +152,7 @@ export class StoredJournal implements JournalRows {
     }
     throw new TaskError('journal_incomplete', 'journal_incomplete', message, {
       hint: 'Raise history of the job or the journal in agent.yaml, or set allowPartial: true.',
-      fields: { completeFromMs: nowFirst, neededMs },
+      fields: { completeFromMs: wholeMs, neededMs },
     });
   }
 }

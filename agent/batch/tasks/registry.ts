@@ -1,4 +1,5 @@
 /** Every kind of task that this agent runs. An explicit list: importing a task registers nothing. */
+import { archiveTask } from './archive.ts';
 import { commandTask } from './command.ts';
 import { extractTask } from './extract.ts';
 import { httpTask } from './http.ts';
@@ -13,6 +14,7 @@ import { valueTask } from './value.ts';
 export const taskRunners: readonly TaskRunner[] = [
   valueTask,
   sqlTask,
+  archiveTask,
   transformTask,
   extractTask,
   loadTask,

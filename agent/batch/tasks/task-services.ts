@@ -39,6 +39,8 @@ export interface JournalRange {
    * range asks nothing of the journal's completeness.
    */
   readonly fromBlock?: number;
+  /** Only records of blocks before this one. */
+  readonly toBlock?: number;
   /** From when on the journal must be whole; default: `fromMs`, where that is a bound. */
   readonly neededFromMs?: number;
 }
@@ -54,6 +56,12 @@ export interface JournalRows {
   write(context: TaskContext, range: JournalRange, file: string): Promise<number>;
   /** The block that the next record goes to: everything before it can be read. */
   nextBlock(): number;
+  /** The oldest block that is kept. */
+  firstBlock(): number;
+  /** The oldest block that holds what arrived at this time or later. */
+  blockSince(arrivalMs: number): number;
+  /** How far a record's event time may be ahead of its arrival: 0 where they are the same. */
+  aheadMsMax(context: TaskContext, source: string): number;
   /** Asks the journal to drop what arrived before, as far as jobs have read it; returns records. */
   purgeBefore(timeMs: number): Promise<number>;
 }

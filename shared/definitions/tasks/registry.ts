@@ -1,5 +1,6 @@
 /** Every kind of task. An explicit list: importing a task registers nothing. */
 import type { TaskSpec } from '../task-definition.ts';
+import { archiveTask } from './archive.ts';
 import { commandTask } from './command.ts';
 import { compactTask } from './compact.ts';
 import { extractTask } from './extract.ts';
@@ -24,6 +25,7 @@ export const tasks: readonly TaskSpec[] = [
   transformTask,
   qualityTask,
   rollupTask,
+  archiveTask,
   purgeTask,
   compactTask,
 ];
