@@ -1,12 +1,10 @@
 /**
  * Rows of a task's input with their event time: a table, the journal, or a dataset.
  */
-import {
-  ExpressionError,
-  type Expression,
-  type Subject,
-} from '@runnel/shared/expressions/expression.ts';
 import { eventTimeOf } from '@runnel/shared/engine/event-time.ts';
+import type { EngineRecord } from '@runnel/shared/engine/record.ts';
+import { ExpressionError, type Expression } from '@runnel/shared/expressions/expression.ts';
+import { epochMs } from '@runnel/shared/ids.ts';
 import type { TaskContext } from '../tasks/task.ts';
 import { TaskError } from '../tasks/task-error.ts';
 import type { Row } from '../tasks/task-services.ts';
@@ -68,16 +66,17 @@ export async function* rowChunks(
   for await (const rows of tables.read(table)) yield { rows, presetMs };
 }
 
-/** A row as an expression over its columns sees it. */
-export function rowSubject(row: Row, timeMs: number): Subject {
+/** A row as an expression over its columns, or an aggregate, sees it. */
+export function rowRecord(row: Row, timeMs: number): EngineRecord {
   return {
-    time: timeMs,
+    time: epochMs(timeMs),
     payload: row,
     topic: typeof row['_topic'] === 'string' ? row['_topic'] : '',
     meta: {},
     key: null,
     windowStart: null,
     windowEnd: null,
+    revision: 1,
   };
 }
 
@@ -94,7 +93,7 @@ export function timeOfRow(
       return own === undefined || own === null ? presetMs : eventTimeOf(own, '_time');
     }
     const knownMs = typeof own === 'number' ? own : presetMs;
-    return eventTimeOf(time.evaluate(rowSubject(row, knownMs)), time.source);
+    return eventTimeOf(time.evaluate(rowRecord(row, knownMs)), time.source);
   } catch (error) {
     if (!(error instanceof ExpressionError)) throw error;
     dead.add(error.reason, error.message, row);

@@ -1,12 +1,10 @@
 /** `output:` of a task that makes a table: the rows as a dataset, as results, or as a file. */
-import { open, rename, rm, copyFile, mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import type { TableOutput } from '@runnel/shared/definitions/table-output.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
 import { limits } from '@runnel/shared/limits.ts';
-import { syncDirectory } from '../../config/durable-file.ts';
 import type { TableRef } from '../records.ts';
 import type { ResultRow, TaskContext, TaskSuccess } from '../tasks/task.ts';
+import { placeFile } from '../tables/place-file.ts';
 import { TaskError } from '../tasks/task-error.ts';
 
 /** What the output adds to the task's success, and to its `output`. */
@@ -30,8 +28,9 @@ export async function writeOutput(
     return { success: { results: rows }, facts: { results } };
   }
   const path = jsonl!;
-  await writeFile(context.services.policy.path(path), table, context);
-  return { success: {}, facts: { file: path, bytes: table.bytes } };
+  const { policy, tables } = context.services;
+  const bytes = await placeFile(tables.pathOf(table), policy.path(path), { keep: true });
+  return { success: {}, facts: { file: path, bytes } };
 }
 
 async function resultRows(
@@ -53,25 +52,4 @@ async function resultRows(
     }
   }
   return rows;
-}
-
-/** Written beside and renamed: who reads it sees the old rows or the new ones. */
-async function writeFile(target: string, table: TableRef, context: TaskContext): Promise<void> {
-  const beside = `${target}.${context.effectKey.slice(0, 12)}.new`;
-  await mkdir(dirname(target), { recursive: true });
-  try {
-    await copyFile(context.services.tables.pathOf(table), beside);
-    const file = await open(beside, 'r+');
-    try {
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    context.signal.throwIfAborted();
-    await rename(beside, target);
-  } catch (error) {
-    await rm(beside, { force: true });
-    throw error;
-  }
-  await syncDirectory(dirname(target));
 }

@@ -20,8 +20,9 @@ export const qualityTask = defineTask({
     '`unique` keeps 16 bytes a row (SHA-256, cut); beyond 1 million rows the task fails.',
   ],
   output:
-    '`{ passed, checks: [{ name, severity, passed, violations, measured, examples }], rowCount, ' +
-    'columns, dropped, quarantined }`; `violations` counts rows, `examples` has at most 5.',
+    '`{ passed, checks: [{ name, severity, passed, violations, measured, examples, problem }], rowCount, ' +
+    'columns, dropped, quarantined }`; `violations` counts rows, `examples` has at most 5, ' +
+    '`problem` says it in words.',
   fields: {
     input: taskField.describe('Task whose table is checked; among `needs`. Example: `daily`.'),
     checks: z
