@@ -115,7 +115,7 @@ function tooLittle(room: Room, { pool, slots, cost }: TaskLoad): string | null {
   if (room.tasks < 1) return 'as many tasks are running as the device allows';
   // What takes nothing of a resource does not wait for it.
   if (cost.memoryBytes > 0 && cost.memoryBytes > room.memoryBytes) {
-    return lacks('bytes of memory', cost.memoryBytes, room.memoryBytes);
+    return lacks('MiB of memory', inMiB(cost.memoryBytes), inMiB(room.memoryBytes));
   }
   if (cost.cpu > 0 && cost.cpu > room.cpu + CPU_SLACK) return lacks('cores', cost.cpu, room.cpu);
   const free = room.pools.get(pool) ?? Infinity;
@@ -124,7 +124,15 @@ function tooLittle(room: Room, { pool, slots, cost }: TaskLoad): string | null {
 }
 
 function lacks(what: string, needed: number, free: number): string {
-  return `needs ${needed} ${what}, and ${Math.max(0, free)} are free`;
+  return `needs ${rounded(needed)} ${what}, and ${rounded(Math.max(0, free))} are free`;
+}
+
+function inMiB(bytes: number): number {
+  return bytes / (1024 * 1024);
+}
+
+function rounded(amount: number): number {
+  return Math.round(amount * 100) / 100;
 }
 
 function impossibleBecause(budget: BatchBudget, load: TaskLoad): RunError | null {

@@ -3,7 +3,7 @@ import type { BatchProgram } from '@runnel/shared/definitions/batch-program.ts';
 import type { TaskRecord } from '../records.ts';
 import { longestPauseMs } from './retry-policy.ts';
 import { taskAt } from './run-plan.ts';
-import { countsOf, instancesOf, type RunSnapshot } from './run-snapshot.ts';
+import { countsOf, instancesOf, type RunSnapshot, type TaskGroup } from './run-snapshot.ts';
 
 export interface ReadyInstance {
   /** Position of its task in the program. */
@@ -23,11 +23,11 @@ export function readyInstances(
 ): ReadyInstance[] {
   const found: ReadyInstance[] = [];
   if (run.state !== 'running') return found;
-  for (const [task, group] of tasks.entries()) {
-    const { ready, running } = countsOf(group);
-    if (ready === 0) continue;
+  for (let task = 0; task < tasks.length; task += 1) {
+    const group = tasks[task] as TaskGroup;
+    if (!hasReady(group)) continue;
     const { parallel, retry } = taskAt(program, task).definition;
-    let room = (parallel ?? Infinity) - running;
+    let room = (parallel ?? Infinity) - countsOf(group).running;
     for (const record of instancesOf(group)) {
       if (room <= 0) break;
       if (record.state !== 'ready' || !pauseIsOver(record, now, longestPauseMs(retry))) continue;
@@ -47,7 +47,7 @@ export function nextWakeMs(
   if (snapshot.run.state !== 'running') return null;
   let next = runDeadlineMs(program, snapshot) ?? Infinity;
   for (const [task, group] of snapshot.tasks.entries()) {
-    if (countsOf(group).ready === 0) continue;
+    if (!hasReady(group)) continue;
     const { retry } = taskAt(program, task).definition;
     for (const record of instancesOf(group)) {
       if (record.state !== 'ready' || pauseIsOver(record, now, longestPauseMs(retry))) continue;
@@ -63,6 +63,11 @@ export function runDeadlineMs(program: BatchProgram, { run }: RunSnapshot): numb
   if (run.state !== 'running' || run.cancelling !== null) return null;
   if (timeoutMs === null || run.startedAt === null) return null;
   return run.startedAt + timeoutMs;
+}
+
+/** Most tasks have no list: they need not be counted. */
+function hasReady(group: TaskGroup): boolean {
+  return group.length === 1 ? group[0]?.state === 'ready' : countsOf(group).ready > 0;
 }
 
 /** A pause that seems longer than any can be comes of a clock that went back: it is over. */

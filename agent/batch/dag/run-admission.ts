@@ -8,6 +8,7 @@
  * known only as far as it went, so a time quota is passed by at most what is running.
  */
 import type { Quota } from '@runnel/shared/definitions/batch-job.ts';
+import { durationText } from '@runnel/shared/expressions/duration-text.ts';
 import { byAgedPriority } from './aging.ts';
 
 export interface QueuedRun {
@@ -132,13 +133,14 @@ function heldByQuota({ quota, usage }: JobBounds, startedNow: number, now: numbe
   const count = recent.length + startedNow;
   if (quota.runs !== null && count >= quota.runs) {
     const oldest = recent[count - quota.runs]?.startedAt ?? now;
-    const per = `${quota.perMs} ms`;
+    const per = durationText(quota.perMs);
     return over(`its quota of ${quota.runs} runs in ${per} is used up`, oldest + quota.perMs);
   }
   if (quota.timeMs === null) return null;
   let usedMs = recent.reduce((sum, { taskMs }) => sum + taskMs, 0);
   if (usedMs < quota.timeMs) return null;
-  const reason = `${usedMs} ms of its quota of ${quota.timeMs} ms in ${quota.perMs} ms are used`;
+  const [used, whole, per] = [usedMs, quota.timeMs, quota.perMs].map(durationText);
+  const reason = `${used} of its quota of ${whole} of running time in ${per} are used`;
   for (const { startedAt, taskMs } of recent) {
     usedMs -= taskMs;
     if (usedMs < quota.timeMs) return over(reason, startedAt + quota.perMs);

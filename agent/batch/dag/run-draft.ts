@@ -4,13 +4,14 @@
  * within one `transition`; what `snapshot` gave never changes after.
  */
 import type { BatchProgram } from '@runnel/shared/definitions/batch-program.ts';
-import { assert } from '@runnel/shared/errors.ts';
+import { assert, RunnelError } from '@runnel/shared/errors.ts';
 import type { RunState, TaskState } from '@runnel/shared/protocol/runs.ts';
 import type { RunRecord, TaskRecord } from '../records.ts';
 import { planOf, type RunPlan } from './run-plan.ts';
 import {
   countsOf,
   headOf,
+  isDone,
   noCounts,
   rememberCounts,
   type RunSnapshot,
@@ -40,8 +41,12 @@ export interface Facts {
 
 interface OwnGroup {
   readonly records: TaskRecord[];
-  readonly counts: Record<TaskState, number>;
+  /** Of the instances; a task that is its own and only one has none. */
+  readonly counts: Record<TaskState, number> | null;
 }
+
+/** How many tasks of a snapshot are not done: kept, so that no event has to look at all of them. */
+const openTasks = new WeakMap<readonly TaskGroup[], number>();
 
 export class RunDraft {
   readonly facts: Facts;
@@ -54,6 +59,7 @@ export class RunDraft {
   readonly #touched = new Map<number, Set<number>>();
   readonly #removed = new Map<string, RemovedInstance>();
   readonly #woken = new Set<number>();
+  #open: number;
 
   constructor(snapshot: RunSnapshot, facts: Facts) {
     this.facts = facts;
@@ -61,6 +67,9 @@ export class RunDraft {
     this.run = snapshot.run;
     this.#groups = [...snapshot.tasks];
     assert(this.#groups.length === facts.program.tasks.length, 'a run of another program');
+    this.#open =
+      openTasks.get(snapshot.tasks) ??
+      snapshot.tasks.filter((group) => !isDone(headOf(group).state)).length;
   }
 
   get tasks(): readonly TaskGroup[] {
@@ -69,7 +78,8 @@ export class RunDraft {
 
   group(task: number): TaskGroup {
     const group = this.#groups[task];
-    assert(group !== undefined, `no task ${task} in run ${this.run.id}`);
+    // Not `assert`, whose text would be made at each of a million calls.
+    if (group === undefined) throw noSuch(`task ${task} in run ${this.run.id}`);
     return group;
   }
 
@@ -80,7 +90,7 @@ export class RunDraft {
   /** Throws `invariant_broken` for an instance that is not there. */
   record(task: number, index: number | null): TaskRecord {
     const record = this.group(task)[slotOf(index)];
-    assert(record !== undefined, `${this.head(task).task} has no instance ${index}`);
+    if (record === undefined) throw noSuch(`instance ${index} of ${this.head(task).task}`);
     return record;
   }
 
@@ -94,7 +104,7 @@ export class RunDraft {
     const sum = noCounts();
     for (const task of tasks) {
       const group = this.group(task);
-      if (group.length === 1) sum[headOf(group).state] += 1;
+      if (group.length === 1) sum[(group[0] as TaskRecord).state] += 1;
       else addCounts(sum, this.counts(task));
     }
     return sum;
@@ -106,11 +116,17 @@ export class RunDraft {
     const { records, counts } = this.#ownGroup(task);
     const slot = slotOf(index);
     records[slot] = after;
-    if (slot > 0 || records.length === 1) {
+    if (slot === 0) this.#open += openness(after) - openness(before);
+    else if (counts !== null) {
       counts[before.state] -= 1;
       counts[after.state] += 1;
     }
     this.#touch(task, slot);
+  }
+
+  /** Every task has ended. */
+  get isDone(): boolean {
+    return this.#open === 0;
   }
 
   /** Puts the instances of a task behind its record; without any it is as if never expanded. */
@@ -127,7 +143,7 @@ export class RunDraft {
       this.#touch(task, slotOf(index));
     }
     this.#groups[task] = records;
-    this.#own.set(task, { records, counts: { ...freshCounts(records) } });
+    this.#own.set(task, { records, counts: instances.length > 0 ? countAll(instances) : null });
   }
 
   /** The tasks that depend on this one are judged again before the transition ends. */
@@ -151,9 +167,13 @@ export class RunDraft {
 
   /** What there is now; later changes of the draft are not in it. */
   snapshot(): RunSnapshot {
-    for (const [task, { counts }] of this.#own) rememberCounts(this.group(task), { ...counts });
+    for (const [task, { counts }] of this.#own) {
+      if (counts !== null) rememberCounts(this.group(task), counts);
+    }
     this.#own.clear();
-    return { run: this.run, tasks: [...this.#groups] };
+    const tasks = [...this.#groups];
+    openTasks.set(tasks, this.#open);
+    return { run: this.run, tasks };
   }
 
   scope(instance?: TaskRecord): ReturnType<typeof scopeOf> {
@@ -180,7 +200,8 @@ export class RunDraft {
     const known = this.#own.get(task);
     if (known !== undefined) return known;
     const group = this.group(task);
-    const own = { records: [...group], counts: { ...countsOf(group) } };
+    const counts = group.length > 1 ? { ...countsOf(group) } : null;
+    const own = { records: [...group], counts };
     this.#groups[task] = own.records;
     this.#own.set(task, own);
     return own;
@@ -193,9 +214,17 @@ export class RunDraft {
   }
 }
 
-function freshCounts(records: readonly TaskRecord[]): Record<TaskState, number> {
+function noSuch(what: string): RunnelError {
+  return new RunnelError('invariant_broken', `no ${what}`);
+}
+
+/** 1 while a task has not ended. */
+function openness({ state }: TaskRecord): number {
+  return isDone(state) ? 0 : 1;
+}
+
+function countAll(instances: readonly TaskRecord[]): Record<TaskState, number> {
   const counts = noCounts();
-  const instances = records.length > 1 ? records.slice(1) : records;
   for (const { state } of instances) counts[state] += 1;
   return counts;
 }

@@ -2,14 +2,12 @@
 import type { RunError, RunState } from '@runnel/shared/protocol/runs.ts';
 import type { RunDraft } from './run-draft.ts';
 import { isTeardown, taskAt } from './run-plan.ts';
-import { headOf, isDone } from './run-snapshot.ts';
 
 type EndState = Extract<RunState, 'success' | 'failed' | 'cancelled'>;
 
 export function endRunWhenDone(draft: RunDraft): void {
   if (draft.run.state !== 'running') return;
-  if (!draft.tasks.every((group) => isDone(headOf(group).state))) return;
-  endRun(draft, draft.facts.now);
+  if (draft.isDone) endRun(draft, draft.facts.now);
 }
 
 /** Ends a run whose tasks are all done, or judges one again that has ended. */

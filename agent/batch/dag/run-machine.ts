@@ -12,6 +12,7 @@
 import type { BatchProgram } from '@runnel/shared/definitions/batch-program.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
 import { assert, RunnelError } from '@runnel/shared/errors.ts';
+import { durationText } from '@runnel/shared/expressions/duration-text.ts';
 import type { RunError, RunState } from '@runnel/shared/protocol/runs.ts';
 import type { TableRef, TaskRecord } from '../records.ts';
 import { fail, finish, refreshHead, succeed } from './attempt-outcome.ts';
@@ -190,7 +191,8 @@ function cancelRunning(draft: RunDraft, { reason }: EventOf<'cancel'>): void {
 function timeOut(draft: RunDraft): void {
   if (draft.run.cancelling !== null) return;
   const { now, program } = draft.facts;
-  const message = `the run took longer than its timeout of ${program.job.timeoutMs} ms`;
+  const limit = durationText(program.job.timeoutMs ?? 0);
+  const message = `the run took longer than its timeout of ${limit}`;
   draft.run = {
     ...draft.run,
     cancelling: { reason: 'timeout', at: now, force: false },

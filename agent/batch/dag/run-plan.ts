@@ -28,7 +28,7 @@ export function planOf(program: BatchProgram): RunPlan {
 
 export function taskAt(program: BatchProgram, task: number): CompiledTask {
   const compiled = program.tasks[task];
-  assert(compiled !== undefined, `no task ${task} in a job of ${program.tasks.length}`);
+  assert(compiled !== undefined, 'a task that the program does not have');
   return compiled;
 }
 

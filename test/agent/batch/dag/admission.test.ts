@@ -75,8 +75,8 @@ describe('admission', () => {
       start: ['fits'],
       impossible: [],
       waiting: {
-        memory: `needs ${50 * MiB} bytes of memory, and ${40 * MiB} are free`,
-        cpu: `needs 0.5 cores, and ${1 - 0.7} are free`,
+        memory: 'needs 50 MiB of memory, and 40 are free',
+        cpu: 'needs 0.5 cores, and 0.3 are free',
         slots: 'needs 2 slots of pool "database", and 1 are free',
       },
     });
@@ -106,7 +106,7 @@ describe('admission', () => {
     expect(impossible).toEqual([
       [
         'huge',
-        `the task needs ${101 * MiB} bytes of memory, and ${100 * MiB} are free when nothing ` +
+        'the task needs 101 MiB of memory, and 100 are free when nothing ' +
           'else runs: lower its cost, or raise batch: in agent.yaml',
       ],
     ]);

@@ -84,7 +84,7 @@ describe('a quota', () => {
     expect(admit([queued('a'), queued('b')], { quota, usage })).toEqual({
       start: ['a'],
       waiting: [
-        'b: its quota of 2 runs in 86400000 ms is used up; ' +
+        'b: its quota of 2 runs in 1d is used up; ' +
           'the next may start at 2023-11-15T02:13:20.000Z',
       ],
       nextWakeMs: NOW + 4 * HOUR_MS,
