@@ -141,6 +141,8 @@ function batchJobSchema(): JsonSchema {
   };
 }
 
+/** Keywords that constrain nothing. */
+const NOTES = ['description', 'default', 'examples'];
 const TEMPLATE: JsonSchema = { type: 'string', pattern: String.raw`\{\{` };
 
 /** In the settings of a task a template may stand for any value, at any depth. */
@@ -153,7 +155,7 @@ function withTemplates(schema: JsonSchema, raw: readonly string[] = []): JsonSch
   }
   for (const key of ['items', 'additionalProperties'] as const) {
     const each = schema[key];
-    if (typeof each === 'object') inner[key] = orTemplate(each as JsonSchema);
+    if (typeof each === 'object') inner[key] = orTemplate(each);
   }
   for (const key of ['anyOf', 'oneOf', 'allOf'] as const) {
     const list = schema[key];
@@ -165,17 +167,13 @@ function withTemplates(schema: JsonSchema, raw: readonly string[] = []): JsonSch
 function orTemplate(schema: JsonSchema): JsonSchema {
   const inner = withTemplates(schema);
   const isFree = schema.type === 'string' && schema.pattern === undefined && !schema.enum;
-  if (isFree || Object.keys(constraintsOf(schema)).length === 0) return inner;
+  if (isFree || !Object.keys(schema).some((key) => !NOTES.includes(key))) return inner;
   const { description, default: preset, ...rest } = inner;
   return {
     ...(description === undefined ? {} : { description }),
     ...(preset === undefined ? {} : { default: preset }),
     anyOf: [rest, TEMPLATE],
   };
-}
-
-function constraintsOf({ description: _, default: __, examples: ___, ...rest }: JsonSchema) {
-  return rest;
 }
 
 function mapped(

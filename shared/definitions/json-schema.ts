@@ -60,7 +60,7 @@ export function readJsonSchema(schema: unknown): { readonly check: z.ZodType } |
 
 function converted(schema: Values): { readonly check: z.ZodType } | SchemaProblem {
   try {
-    return { check: z.fromJSONSchema(schema as z.core.JSONSchema.JSONSchema) };
+    return { check: z.fromJSONSchema(schema) };
   } catch (error) {
     return { path: [], problem: `cannot be checked: ${messageOf(error)}`, hint: HINT };
   }
@@ -69,7 +69,7 @@ function converted(schema: Values): { readonly check: z.ZodType } | SchemaProble
 function keywordProblem(schema: Values, path: Path): SchemaProblem | undefined {
   const types = [schema['type'] ?? []].flat();
   for (const type of types) {
-    if (TYPES.includes(String(type))) continue;
+    if (TYPES.some((known) => known === type)) continue;
     const hint = `one of ${TYPES.join(', ')}`;
     return { path: [...path, 'type'], problem: `${wordFor(type)} is no type`, hint };
   }

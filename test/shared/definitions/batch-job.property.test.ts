@@ -1,5 +1,5 @@
 /** A document that parses means the same after it went through canonical JSON. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { TRIGGER_RULES } from '@runnel/shared/definitions/batch-job.ts';
 import { canonicalJson } from '@runnel/shared/definitions/canonical-json.ts';
