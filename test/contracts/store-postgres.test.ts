@@ -1,4 +1,5 @@
 /** The store contract over PostgreSQL: what migrations and statements say is portable holds there. */
+import { once } from 'node:events';
 import { Kysely, PostgresDialect } from 'kysely';
 import { type CustomTypesConfig, Pool, types } from 'pg';
 import { afterAll, beforeAll } from 'vitest';
@@ -10,7 +11,7 @@ import { storeContract } from './store-contract.ts';
 
 describeWith(POSTGRES_PROGRAMS, 'with a PostgreSQL server', () => {
   let server: Postgres;
-  let databases = 0;
+  let schemas = 0;
 
   beforeAll(async () => {
     server = await Postgres.start();
@@ -20,15 +21,23 @@ describeWith(POSTGRES_PROGRAMS, 'with a PostgreSQL server', () => {
     await server.stop();
   });
 
-  /** A database of its own. */
+  /** A schema of its own, which costs less than a database. */
   async function openEmpty(): Promise<Store> {
-    databases += 1;
-    const name = `store_${databases}`;
-    await server.query(`CREATE DATABASE ${name}`);
-    const pool = new Pool({ connectionString: server.url(name), types: NUMBERS, max: 5 });
+    schemas += 1;
+    const name = `store_${schemas}`;
+    await server.query(`CREATE SCHEMA ${name}`);
+    const options = `-c search_path=${name}`;
+    const pool = new Pool({ connectionString: server.url(), options, types: NUMBERS, max: 5 });
+    const ends: Promise<unknown>[] = [];
+    pool.on('connect', (client) => ends.push(once(client, 'end')));
     const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
     await migrate(db, postgres);
-    return { db, dialect: postgres, close: () => db.destroy() };
+    const close = async (): Promise<void> => {
+      await db.destroy();
+      // The pool lets go of connections before they have ended, and the server may end first.
+      await Promise.all(ends);
+    };
+    return { db, dialect: postgres, close };
   }
 
   storeContract('PostgreSQL', openEmpty);
