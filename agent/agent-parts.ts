@@ -3,6 +3,7 @@
  * or sink of a job that was let through earlier is judged again when it is made, since policy.yaml
  * may have become stricter meanwhile.
  */
+import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
 import type { Clock } from '@runnel/shared/clock.ts';
 import type { SinkDefinition } from '@runnel/shared/definitions/sinks/registry.ts';
@@ -11,7 +12,9 @@ import type { Random } from '@runnel/shared/random.ts';
 import type { BrokerSwitch, JobRuntime } from './compose-agent.ts';
 import type { AgentConfig } from './config/agent-config.ts';
 import type { AgentPolicy } from './config/agent-policy.ts';
+import { batchBudget } from './config/batch-budget.ts';
 import { checkPolicy, type PolicySubject } from './config/check-policy.ts';
+import { taskPolicy } from './config/task-policy.ts';
 import type { Conditions } from './resources/conditions.ts';
 import { isClockSynchronised } from './resources/clock-sync.ts';
 import { isLocalSink, SinkRegistry } from './sinks/registry.ts';
@@ -31,6 +34,8 @@ export interface RuntimeParts {
   readonly log: Logger;
   readonly conditions: Conditions;
   readonly verifyEntry: string;
+  /** Environment of the agent: credentials by reference are read from it. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly seams?: RuntimeSeams;
 }
 
@@ -73,6 +78,13 @@ export async function openRuntime(parts: RuntimeParts): Promise<OpenedRuntime> {
       storeBytesMax: Math.min(config.store.budget, policy.budgets.disk ?? config.store.budget),
       journalBytesMax: config.store.journal,
       outboxBytesMax: config.store.outbox,
+    },
+    batch: {
+      name: config.identity.name,
+      labels: config.identity.labels,
+      budget: batchBudget(config, policy, availableParallelism()),
+      policy: taskPolicy(policy, dataDir, parts.env),
+      broker: defaultBroker,
     },
     createSource({ id, definition }: Connector): Promise<Source> {
       judge({ sources: { [definition.alias]: definition } });

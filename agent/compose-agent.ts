@@ -13,6 +13,7 @@ import type { AgentId } from '@runnel/shared/ids.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import type { DesiredDocument, DesiredJob } from '@runnel/shared/protocol/desired.ts';
 import type { Heartbeat, JobReport, SourceReport } from '@runnel/shared/protocol/heartbeat.ts';
+import type { BatchCommand, BatchOutcome } from '@runnel/shared/protocol/runs.ts';
 import type { Random } from '@runnel/shared/random.ts';
 import type { AgentConfig } from './config/agent-config.ts';
 import type { AgentPolicy } from './config/agent-policy.ts';
@@ -42,6 +43,8 @@ export interface JobRuntime {
   sourceReports(): readonly SourceReport[];
   outboxReport(): Heartbeat['outbox'];
   counters(): Readonly<Record<string, number>>;
+  /** Throws a `RunnelError` whose code and message are the answer's. */
+  batchCommand(command: BatchCommand): Promise<BatchOutcome>;
   /** The returned function stops it. */
   onJobChange(listener: () => void): () => void;
   close(): Promise<void>;
@@ -148,6 +151,7 @@ class ComposedAgent implements RunningAgent {
       heartbeat: this.#heartbeat,
       sender: this.#sender,
       apply: (document) => this.#apply(document),
+      batchCommand: (command) => runtime.batchCommand(command),
     });
   }
 

@@ -14,6 +14,7 @@ import { readPolicy } from './config/agent-policy.ts';
 import { agentCapabilities } from './config/capabilities.ts';
 import { dataFiles } from './config/data-files.ts';
 import { readDeviceIdentity } from './config/device-identity.ts';
+import { optionalPackages } from './config/optional-packages.ts';
 import type { LogLevel } from './config/log-level.ts';
 import { Conditions } from './resources/conditions.ts';
 import { logStream } from './resources/log-stream.ts';
@@ -54,6 +55,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
   const { runtime, broker } = await openRuntime({
     ...shared,
     verifyEntry: options.verifyEntry,
+    env: process.env,
     ...(options.seams !== undefined && { seams: options.seams }),
   });
   let agent: RunningAgent | null = null;
@@ -65,7 +67,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
       broker,
       connect: async (link) => (await import('./sync/nats-link.ts')).connectLink(link),
       post: controlPlanePoster(config.servers),
-      capabilities: agentCapabilities(),
+      capabilities: agentCapabilities(optionalPackages),
     });
     const metrics = options.metricsListen ?? config.metrics?.listen;
     const endpoints = await serveEndpoints({ dataDir, agent, log, metrics });

@@ -17,6 +17,7 @@ import type { RefusedJob } from '../streams/job-plan.ts';
 import type { Connector } from '../streams/runnable-job.ts';
 import type { BatchEngine, BatchRuntimeOptions, RunChange } from './batch-engine.ts';
 import { TaskChildren } from './child/children.ts';
+import { endOrphans } from './io/command-group.ts';
 import type { DatasetRecord, RunRecord, TaskRecord } from './records.ts';
 import { Backfills } from './runs/backfills.ts';
 import { batchJobReports } from './runs/batch-job-report.ts';
@@ -287,8 +288,12 @@ export class BatchRuntime implements BatchEngine {
 
   /** What attempts that were cut off have left: nobody refers to it. */
   async #sweep(): Promise<void> {
-    const { store, log } = this.#options;
-    await rm(join(this.#batchDir, 'scratch'), { recursive: true, force: true });
+    const { store, log, clock } = this.#options;
+    const scratch = join(this.#batchDir, 'scratch');
+    // Programs of an agent that was killed live on without it.
+    const ended = await endOrphans(scratch, clock);
+    if (ended > 0) log.warn({ ended }, 'ended programs that an earlier agent left behind');
+    await rm(scratch, { recursive: true, force: true });
     const kept = new Set<string>();
     for (const { value } of store.list<DatasetRecord>(['dataset'])) {
       if (value.table !== null) kept.add(value.table.path);

@@ -4,6 +4,7 @@ import { sources } from '@runnel/shared/definitions/sources/registry.ts';
 import { operators } from '@runnel/shared/engine/operators/registry.ts';
 import { agentVersion } from '../config/agent-version.ts';
 import { agentCapabilities } from '../config/capabilities.ts';
+import { optionalPackages } from '../config/optional-packages.ts';
 import { type ExitCode, exitCodes } from './exit-code.ts';
 import { table } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -11,7 +12,7 @@ import type { Terminal } from './terminal.ts';
 export function describeCommand(terminal: Terminal, output: 'text' | 'json'): ExitCode {
   const description = {
     version: agentVersion,
-    capabilities: agentCapabilities(),
+    capabilities: agentCapabilities(optionalPackages),
     sources: sources.map(({ kind, summary }) => ({ name: kind, summary })),
     operators: operators.map(({ name, summary }) => ({ name, summary })),
     sinks: sinks.map(({ kind, summary }) => ({ name: kind, summary })),

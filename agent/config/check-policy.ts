@@ -3,13 +3,17 @@
  * person mends the job or the policy in one go; a job with any is not run.
  */
 import { BlockList, isIP, isIPv6 } from 'node:net';
+import type { TaskDefinition } from '@runnel/shared/definitions/batch-job.ts';
 import type { CredentialRef } from '@runnel/shared/definitions/credential.ts';
 import type { StreamJob } from '@runnel/shared/definitions/stream-job.ts';
 import type { AgentPolicy } from './agent-policy.ts';
 import { refusePath } from './path-policy.ts';
+import { checkTask } from './task-touches.ts';
 
-/** What policy looks at in a stream job. */
-export type PolicySubject = Pick<StreamJob, 'sources' | 'sinks'>;
+/** What policy looks at in a job. */
+export interface PolicySubject extends Pick<StreamJob, 'sources' | 'sinks'> {
+  readonly tasks?: readonly TaskDefinition[];
+}
 
 /** Reasons why the job is refused; empty when it may run. */
 export function checkPolicy(
@@ -29,6 +33,11 @@ export function checkPolicy(
     check.kind(where, 'sink', sink.kind, policy.sinks);
     if (sink.kind === 'mqtt') check.broker(where, sink.config);
     if (sink.kind === 'file') check.path(where, sink.config.path);
+  }
+  for (const task of job.tasks ?? []) {
+    const where = `tasks.${task.id}`;
+    if (task.kind !== 'none') check.kind(where, 'task', task.kind, policy.tasks);
+    checkTask(check, `${where}.${task.kind}`, task);
   }
   return check.reasons;
 }

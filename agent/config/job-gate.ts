@@ -41,8 +41,12 @@ export function gateJobs(
 function reasonsAgainst(job: DesiredJob, policy: AgentPolicy, dataDir: string): readonly string[] {
   try {
     const parsed = parseJobDocument(job.document);
-    const sinks = parsed.kind === 'StreamJob' ? parsed.sinks : [];
-    return checkPolicy({ sources: parsed.sources, sinks }, policy, dataDir);
+    const { sources } = parsed;
+    const subject =
+      parsed.kind === 'StreamJob'
+        ? { sources, sinks: parsed.sinks }
+        : { sources, sinks: [], tasks: parsed.tasks };
+    return checkPolicy(subject, policy, dataDir);
   } catch (error) {
     if (error instanceof DefinitionError) return [];
     throw error;

@@ -4,6 +4,7 @@
  * which desired state bounds, and the steps and reasons of dead letters, which the report bounds.
  */
 import { splitDeadLetterKey } from '@runnel/shared/protocol/dead-letter-key.ts';
+import type { BatchReport } from '@runnel/shared/protocol/runs.ts';
 import type { AgentState } from '../sync/heartbeat.ts';
 
 type LabelValues = Readonly<Record<string, string>>;
@@ -65,6 +66,10 @@ function outboxMetrics(page: Page, { outbox }: AgentState): void {
 function jobMetrics(page: Page, report: AgentState['jobs'][number]): void {
   const job = { job: report.name };
   page.gauge('runnel_job_phase', '1 for the phase it is in.', 1, { ...job, phase: report.phase });
+  if (report.batch !== undefined) {
+    batchMetrics(page, report.name, report.batch);
+    return;
+  }
   page.counter('runnel_job_records_in_total', 'Records processed.', report.recordsIn, job);
   page.counter('runnel_job_records_out_total', 'Outputs.', report.recordsOut, job);
   page.counter('runnel_job_late_total', 'Late records.', report.late, job);
@@ -73,6 +78,27 @@ function jobMetrics(page: Page, report: AgentState['jobs'][number]): void {
   page.gauge('runnel_job_state_keys', 'Keys of state.', report.stateKeys, job);
   for (const [reason, count] of Object.entries(report.dropped)) {
     page.counter('runnel_job_dropped_total', 'Dropped records.', count, { ...job, reason });
+  }
+}
+
+function batchMetrics(page: Page, name: string, batch: BatchReport): void {
+  const job = { job: name };
+  page.gauge('runnel_batch_runs_active', 'Runs that are running.', batch.activeRuns, job);
+  page.gauge('runnel_batch_runs_queued', 'Runs that wait.', batch.queuedRuns, job);
+  for (const [state, count] of Object.entries(batch.ended)) {
+    page.counter('runnel_batch_runs_total', 'Runs that ended.', count, { ...job, state });
+  }
+  for (const [reason, count] of Object.entries(batch.skipped)) {
+    const help = 'Times of the schedule that started no run.';
+    page.counter('runnel_batch_skipped_total', help, count, { ...job, reason });
+  }
+  const times = {
+    next_time: batch.nextAt,
+    last_success_time: batch.lastSuccessAt,
+    last_end_time: batch.lastRun?.endedAt ?? null,
+  };
+  for (const [what, at] of Object.entries(times)) {
+    if (at !== null) page.gauge(`runnel_batch_${what}_seconds`, 'Epoch time.', at / 1000, job);
   }
 }
 

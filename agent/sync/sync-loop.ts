@@ -18,7 +18,9 @@ import {
 import { renewReply } from '@runnel/shared/protocol/enrolment.ts';
 import { parseMessage, PROTOCOL_VERSION } from '@runnel/shared/protocol/version.ts';
 import type { Random } from '@runnel/shared/random.ts';
+import type { BatchCommand, BatchOutcome } from '@runnel/shared/protocol/runs.ts';
 import type { Conditions } from '../resources/conditions.ts';
+import { answerBatchCommand } from './batch-answer.ts';
 import type { CredentialStore } from './credential-store.ts';
 import type { DesiredStore } from './desired.ts';
 import type { DeviceKey } from './device-key.ts';
@@ -53,6 +55,8 @@ export interface SyncOptions {
   readonly sender: ResultsSender;
   /** Brings the running jobs to the document; a throw is reported and changes nothing here. */
   readonly apply: (document: DesiredDocument) => Promise<void>;
+  /** Throws a `RunnelError` whose code and message are the answer's. */
+  readonly batchCommand: (command: BatchCommand) => Promise<BatchOutcome>;
 }
 
 const ANSWER_MS_MAX = 10_000;
@@ -228,6 +232,12 @@ export class SyncLoop {
   }
 
   #command(name: string, body: Uint8Array): void {
+    if (name === 'batch') {
+      const link = this.#link;
+      const { agent, batchCommand: perform, log } = this.#options;
+      if (link !== null) this.#run(() => answerBatchCommand({ agent, log, link, perform }, body));
+      return;
+    }
     if (name !== 'changed') {
       this.#options.log.warn({ command: name }, 'a command that this release does not know');
       return;

@@ -81,7 +81,12 @@ export function logPath(batchDir: string, run: string): string {
   return join(batchDir, 'logs', `${run}.jsonl`);
 }
 
-/** Lines after number `after`, at most `linesMax`, and of one task where it is given. */
+/** What one answer holds: it travels as one message. */
+const PAGE_CHARS_MAX = 512 * 1024;
+
+/**
+ * Lines after number `after`, at most `linesMax` and 512 KiB, and of one task where it is given.
+ */
 export async function readLog(
   path: string,
   ask: { readonly task: string | null; readonly after: number; readonly linesMax: number },
@@ -93,9 +98,12 @@ export async function readLog(
     if (isMissing(error)) return [];
     throw error;
   }
-  return parseLines(text)
+  const found = parseLines(text)
     .filter(({ n, task }) => n > ask.after && (ask.task === null || task === ask.task))
     .slice(0, ask.linesMax);
+  let chars = 0;
+  // One line is at most `runLogTextCharsMax`, so there is always one.
+  return found.filter((line) => (chars += line.text.length + 200) <= PAGE_CHARS_MAX);
 }
 
 export function removeLog(path: string): void {

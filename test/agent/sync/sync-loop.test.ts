@@ -156,6 +156,7 @@ function startLoop(current: Credentials | null = credentials): SyncLoop {
       applied.push(document);
       return Promise.resolve();
     },
+    batchCommand: () => Promise.reject(new RunnelError('job_unknown', 'no batch jobs here')),
   });
   loop.start();
   return loop;
