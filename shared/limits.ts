@@ -138,7 +138,7 @@ export const limits = {
   /** Rows shown in `tasks.<id>.output`; more rows, or more bytes as JSON: none are shown. */
   outputRowsMax: 1000,
   outputRowsBytesMax: 32 * KiB,
-  /** The shortest `every` of a schedule; a shorter one is refused with the job. */
+  /** The shortest `every` of a schedule or partition; a shorter one is refused with the job. */
   scheduleIntervalMsMin: 1000,
   /**
    * Runs that one catch-up after an outage starts; the newest are kept, the older ones counted as
@@ -150,6 +150,8 @@ export const limits = {
    */
   rollupPeriodsMax: 1000,
   rollupGroupsMax: 100_000,
+  /** Periods that a rollup remembers for its next run; more: the attempt fails (`resources`). */
+  rollupPendingMax: 5000,
   /** Rows that a check `unique` can tell apart, 16 bytes each; more: the attempt fails. */
   uniqueRowsMax: 1_000_000,
   /** Measures of earlier partitions that one quality task keeps; the oldest go first. */

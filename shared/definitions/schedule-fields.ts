@@ -33,15 +33,12 @@ const cron = z.string().superRefine((text, context) => {
   context.addIssue({ code: 'custom', message: withHint(found.problem, found.hint) });
 });
 
-/** The shortest period: what is wanted more often is a stream. */
-const PERIOD_MS_MIN = 1000;
-
 const period = z.string().superRefine((text, context) => {
   const size = windowSizeOf(text);
   const hint = 'write a number with a unit: 15m, 1h, 1d, 1w, 1mo';
   if (size === undefined) {
     context.addIssue({ code: 'custom', message: withHint(`"${text}" is no period`, hint) });
-  } else if (size.kind === 'fixed' && size.ms < PERIOD_MS_MIN) {
+  } else if (size.kind === 'fixed' && size.ms < limits.scheduleIntervalMsMin) {
     context.addIssue({ code: 'custom', message: withHint('is shorter than a second', hint) });
   }
 });

@@ -1,6 +1,6 @@
 /**
- * The wall-clock times that a cron expression names, as if every day had 24 hours: which days match,
- * and the next time on the wall from one on. Zones are laid over it in cron.ts.
+ * The wall-clock times that a cron expression names, as if every day had 24 hours: which days
+ * match, and the next time on the wall from one on. Zones are laid over it in cron.ts.
  *
  * A wall time is written as epoch milliseconds of UTC. Days are found month by month from the sets,
  * never by trying instants, so `29 2 *` costs as little as `* * *`. The Gregorian calendar repeats

@@ -1,11 +1,12 @@
 /**
  * The text of a cron expression, parsed into sets of values.
  *
- * Five fields (minute, hour, day of month, month, day of week) or six (second first), or a word such
- * as `@daily`, by the Open Cron Pattern Specification 1.0 to 1.4: names of months and days in any
- * case, lists, ranges, steps over `*` or a range, `L`, `LW`, `15W`, `5L`, `FRI#2`, `FRI#L`, `?` for
- * `*` in the day fields, and `+` before the days of the week for "both day fields". Refused, because
- * readers differ on what they mean: `5/15`, `22-2`, a step wider than its field, a field of years.
+ * Five fields (minute, hour, day of month, month, day of week) or six (second first), or a word
+ * such as `@daily`, by the Open Cron Pattern Specification 1.0 to 1.4: names of months and days
+ * in any case, lists, ranges, steps over `*` or a range, `L`, `LW`, `15W`, `5L`, `FRI#2`,
+ * `FRI#L`, `?` for `*` in the day fields, and `+` before the days of the week for "both day
+ * fields". Refused, because readers differ on what they mean: `5/15`, `22-2`, a step wider than
+ * its field, a field of years.
  *
  * Our own parser: the parser of `cron-parser` loads a date library (9 MB resident, 60 ms at start,
  * which a small device feels), has no `W`, and lets `* *` and a step of 90 minutes pass.

@@ -3,11 +3,11 @@
  *
  * The rule for days on which the zone's clock jumps (DESIGN.md §8):
  *
- * - An expression for every hour (`*`, or any list of all 24) follows elapsed time: it fires at every
- *   real instant at which the wall shows a time that it names, in both passes of an hour that
+ * - An expression for every hour (`*`, or any list of all 24) follows elapsed time: it fires at
+ *   every real instant at which the wall shows a time that it names, in both passes of an hour that
  *   repeats, and has nothing in a gap.
- * - Any other set of hours names times of the day. One that the clock skips fires once, at the first
- *   instant after the gap; several in one gap fire together as one. One that repeats fires once, in
+ * - Any other set of hours names times of the day. One that the clock skips fires once, at the
+ *   first instant after the gap; several in one gap fire together as one. One that repeats fires once, in
  *   the first pass. So a step of two hours neither leaves 02:00 out nor runs it twice.
  *
  * A time zone's rules are those of the device's own time-zone data.
@@ -77,7 +77,7 @@ function nextByElapsedTime(
     if (wallMs === undefined) return undefined;
     const instant = wallMs - offsetMs;
     if (instant < endMs) return instant;
-    // The wall may go back behind `fromWall` for a while; later on nothing is named before `wallMs`.
+    // The wall may go back behind `fromWall` for a while; later nothing is named before `wallMs`.
     const isPast = endMs >= fromWall + OFFSET_MS_MAX;
     fromMs = isPast ? Math.max(endMs, wallMs - OFFSET_MS_MAX) : endMs;
   }

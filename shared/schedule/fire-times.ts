@@ -9,7 +9,6 @@ import { CalendarGrid } from '../engine/windows/calendar-grid.ts';
 import { windowSizeOf } from '../engine/windows/window-size.ts';
 import type { ScheduleTrigger } from '../definitions/batch-job.ts';
 import { assert } from '../errors.ts';
-import { limits } from '../limits.ts';
 import { cronFireTimes } from './cron.ts';
 
 /** Epoch milliseconds everywhere. */
@@ -26,7 +25,7 @@ export function isTimeTrigger(trigger: ScheduleTrigger): trigger is TimeTrigger 
   return trigger.kind === 'cron' || trigger.kind === 'every' || trigger.kind === 'at';
 }
 
-/** @throws {RunnelError} `cron_invalid`; an `every` must have passed `everyProblem`. */
+/** @throws {RunnelError} `cron_invalid`; an `every` must be a window size. */
 export function fireTimesOf(trigger: TimeTrigger): FireTimes {
   switch (trigger.kind) {
     case 'cron':
@@ -36,19 +35,6 @@ export function fireTimesOf(trigger: TimeTrigger): FireTimes {
     case 'at':
       return atFireTimes(trigger.at);
   }
-}
-
-/** What is wrong with the text of an `every`; undefined when nothing is. */
-export function everyProblem(text: string): { problem: string; hint: string } | undefined {
-  const size = windowSizeOf(text);
-  if (size === undefined) {
-    return { problem: `"${text}" is no interval`, hint: 'for example 15m, 6h, 1d, 1w or 1mo' };
-  }
-  if (size.kind === 'fixed' && size.ms < limits.scheduleIntervalMsMin) {
-    const hint = 'use a stream job for what happens more often than once a second';
-    return { problem: `"${text}" is shorter than a second`, hint };
-  }
-  return undefined;
 }
 
 /** In `(afterMs, toMs]`, oldest first. */

@@ -1,7 +1,7 @@
 /**
- * Names of periods: `2026-11-22` for days, `2026-W47` for weeks, `2026-11` for months, `2026-11-22T13`
- * for hours (of UTC), an ISO instant for anything else. Within one shape all names have one length
- * and sort by time. Years 1970 to 9999.
+ * Names of periods: `2026-11-22` for days, `2026-W47` for weeks, `2026-11` for months,
+ * `2026-11-22T13` for hours (of UTC), an ISO instant for anything else. Within one shape all
+ * names have one length and sort by time. Years 1970 to 9999.
  */
 import { firstInstantOf, zoneOffsetMs } from '../engine/windows/time-zone.ts';
 import type { WindowSize } from '../engine/windows/window-size.ts';

@@ -1,10 +1,11 @@
 /**
  * Which partitions a batch job has, and what they are called (partition.ts).
  *
- * Periods are calendar exact: a day of the zone has 23 or 25 hours when its clock changes. Periods of
- * a fixed size are multiples since 1970 and are named in UTC, so that the hour that repeats has two
- * names; days, weeks and months are named by the wall of the zone. Names of one job are all written
- * alike and sort by time; names of weeks are those of ISO 8601 (2027-01-01 is in `2026-W53`).
+ * Periods are calendar exact: a day of the zone has 23 or 25 hours when its clock changes.
+ * Periods of a fixed size are multiples since 1970 and are named in UTC, so that the hour that
+ * repeats has two names; days, weeks and months are named by the wall of the zone. Names of one
+ * job are all written alike and sort by time; names of weeks are those of ISO 8601 (2027-01-01 is
+ * in `2026-W53`).
  */
 import type { PartitionDefinition } from '../definitions/batch-job.ts';
 import { CalendarGrid } from '../engine/windows/calendar-grid.ts';
@@ -24,9 +25,9 @@ export const PARTITION_KEY = /^[A-Za-z0-9._:+-]{1,120}$/;
 type Definition = PartitionDefinition | null;
 
 /**
- * What runs that stand for `atMs` cover: the newest whole period that ended at or before it, for each
- * key; one in all for a job without keys. Without periods `[at, at)`: a later run with the same key
- * is not the same work (`covers`).
+ * What runs that stand for `atMs` cover: the newest whole period that ended at or before it, for
+ * each key; one in all for a job without keys. Without periods `[at, at)`: a later run with the
+ * same key is not the same work (`covers`).
  */
 export function partitionsAt(definition: Definition, atMs: number): readonly Partition[] {
   const periods = periodsOf(definition);
@@ -38,8 +39,8 @@ export function partitionsAt(definition: Definition, atMs: number): readonly Par
  * Partitions that begin in `[fromMs, toMs)` and have ended by `nowMs`, oldest first; of a job with
  * keys alone, each key once.
  *
- * @throws {RunnelError} `partitions_none` for a job without partitions, `partitions_too_many` beyond
- * `limits.backfillPartitionsMax`.
+ * @throws {RunnelError} `partitions_none` for a job without partitions, `partitions_too_many`
+ * beyond `limits.backfillPartitionsMax`.
  */
 export function partitionsBetween(
   definition: Definition,

@@ -2,8 +2,8 @@
  * Stretches of time in which a zone's clock keeps one distance to UTC.
  *
  * Asking `Intl` takes microseconds, so time is cut into blocks of 16 days whose changes are found
- * once (by daily probes and bisection: no zone has ever changed twice within a day) and kept for the
- * blocks that were used last.
+ * once (by daily probes and bisection: no zone has ever changed twice within a day) and kept for
+ * the blocks that were used last.
  */
 import { zoneOffsetMs } from '../engine/windows/time-zone.ts';
 

@@ -1,12 +1,13 @@
 /**
  * The time that schedules go by, when the clock on the wall cannot be trusted.
  *
- * A device without a battery-backed clock wakes in 1970, or at the time it was shut down, and learns
- * the time when the network comes. Therefore the last known time is remembered (the newest `now` in
- * the store), and while the wall clock is behind it, time goes on from there by the monotonic clock:
- * late by as long as the device was off, but never back. Without one the time is unknown, and only
- * what needs no calendar runs. A clock that had been wrong in the future is believed again when it
- * stays behind: at once would be too early, since most devices cannot tell whether theirs was set.
+ * A device without a battery-backed clock wakes in 1970, or at the time it was shut down, and
+ * learns the time when the network comes. Therefore the last known time is remembered (the newest
+ * `now` in the store), and while the wall clock is behind it, time goes on from there by the
+ * monotonic clock: late by as long as the device was off, but never back. Without one the time is
+ * unknown, and only what needs no calendar runs. A clock that had been wrong in the future is
+ * believed again when it stays behind: at once would be too early, since most devices cannot tell
+ * whether theirs was set.
  *
  * | state    | wall ≥ last − 1 min | behind it, after 2025  | before 2025          |
  * |----------|---------------------|------------------------|----------------------|

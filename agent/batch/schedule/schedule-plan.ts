@@ -1,6 +1,6 @@
 /**
- * A job's schedule, ready to be asked: fire times compiled, and the runs that a fire makes. It holds
- * nothing that changes, and little memory: 200 jobs at rest must cost almost nothing.
+ * A job's schedule, ready to be asked: fire times compiled, and the runs that a fire makes. It
+ * holds nothing that changes, and little memory: 200 jobs at rest must cost almost nothing.
  */
 import { createHash } from 'node:crypto';
 import type {

@@ -10,8 +10,8 @@ export const scheduleRecord = z
   .object({
     v: z.literal(1),
     /**
-     * Up to when (inclusive) every time was started or counted. `unanchored`: the device did not know
-     * the time yet, and `toMs` belongs to a clock of which only the pace is right.
+     * Up to when (inclusive) every time was started or counted. `unanchored`: the device did not
+     * know the time yet, and `toMs` belongs to a clock of which only the pace is right.
      */
     accounted: z.object({ kind: z.enum(['unanchored', 'anchored']), toMs: z.number() }).readonly(),
     /** Nothing starts; `accounted` stays, so that the times are counted once, at the end. */
@@ -21,7 +21,7 @@ export const scheduleRecord = z
     startupWaiting: z.boolean(),
     /** Thresholds of disk triggers that fired and wait until the disk has room again. */
     diskFired: z.array(z.number()).readonly(),
-    /** By trigger: datasets that were updated since the last run it started, and what they cover. */
+    /** By trigger: datasets updated since the last run it started, and what they cover. */
     datasets: z
       .record(
         z.string(),

@@ -1,11 +1,11 @@
 /**
  * The lifecycle of a job's schedule: which runs are due, pure.
  *
- * Guarantees: a time that the schedule names is, exactly once, started or counted with its reason;
- * what is skipped comes back as a note, so that the runtime can tell people; an outage, a pause or a
- * clock that jumps starts a bounded number of runs and stalls nothing. `accounted` in the record says
- * how far that went. Whether a partition was completed before, and what happens to a run while
- * another is active, is the runtime's to judge.
+ * Guarantees: a time that the schedule names is, exactly once, started or counted with its
+ * reason; what is skipped comes back as a note, so that the runtime can tell people; an outage, a
+ * pause or a clock that jumps starts a bounded number of runs and stalls nothing. `accounted` in
+ * the record says how far that went. Whether a partition was completed before, and what happens
+ * to a run while another is active, is the runtime's to judge.
  *
  * Every input first accounts for the time that has passed, then has its own effect:
  *

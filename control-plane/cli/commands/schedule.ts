@@ -19,9 +19,9 @@ const INSTANT = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)?(Z|[+-]\
 export const SCHEDULE_NEXT_HELP = `
 Times are strictly after --from, in UTC as ISO 8601, one a line (2026-11-22T00:15:00Z); fewer than
 asked for when there are no more until 9999. A time that the clock skips fires once, at the first
-instant after the gap; one that repeats fires once, at the first. With every hour (*) the schedule follows elapsed
-time: it fires in both passes of an hour that repeats. --from without a zone is on the clock of
---timezone; a date alone is its midnight.
+instant after the gap; one that repeats fires once, at the first. With every hour (*) the schedule
+follows elapsed time: it fires in both passes of an hour that repeats. --from without a zone is on
+the clock of --timezone; a date alone is its midnight.
 
 Example:
   runnel schedule next --cron "15 0 * * *" --timezone Europe/Paris --from 2026-03-28T00:00:00Z`;

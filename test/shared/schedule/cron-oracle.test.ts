@@ -1,7 +1,7 @@
 /**
- * Twenty years of fire times of fifty expressions, equal to those of an independent library. Only the
- * hours in which a zone's clock changes are left out: there readers of cron differ, and our rule has
- * tests of its own (cron.test.ts).
+ * Twenty years of fire times of fifty expressions, equal to those of an independent library. Only
+ * the hours in which a zone's clock changes are left out: there readers of cron differ, and our
+ * rule has tests of its own (cron.test.ts).
  */
 import { Cron } from 'croner';
 import { describe, expect, test } from 'vitest';
@@ -28,9 +28,9 @@ const EXPRESSIONS = [
   '0 12 * * 1-5',
   '0 9,17 * * MON-FRI',
   '*/30 8-10 * * 1',
-  '0 */6 * * *',
+  '0 */6 * 3,10 *',
   '0 */8 1-15 * *',
-  '0 3-21/6 * * *',
+  '0 3-21/6 * 4,11 *',
   '20 4 1 * *',
   '0 0 31 * *',
   '0 0 30 * *',
@@ -63,7 +63,7 @@ const EXPRESSIONS = [
   '*/7 5 2 * *',
   '13-43/10 6 * 3,10 6',
   '30 * 1 * *',
-  '0 * * * 3',
+  '0 * 1-14 3,11 0',
   '*/15 * 25 10 *',
   '10 20 3 1 * *',
   '*/15 30 1 1 1 *',
@@ -127,7 +127,7 @@ describe('twenty years', () => {
   });
 
   const zoned = EXPRESSIONS.map((cron, index) => [cron, ZONES[index % ZONES.length]!] as const);
-  const again = EXPRESSIONS.filter((_, index) => index % 7 === 1).flatMap((cron) =>
+  const again = EXPRESSIONS.filter((_, index) => index % 7 === 2).flatMap((cron) =>
     ZONES.slice(1, 4).map((zone) => [cron, zone] as const),
   );
   test.each([...zoned, ...again])(

@@ -1,7 +1,7 @@
 /**
- * Fire times of cron expressions, worked out by hand from calendars and zone rules: an open set, to
- * be added to whenever two readers of cron disagree. `fires` are all the times after `from` up to the
- * last one listed.
+ * Fire times of cron expressions, worked out by hand from calendars and zone rules: an open set,
+ * to be added to whenever two readers of cron disagree. `fires` are all the times after `from` up
+ * to the last one listed.
  */
 export interface CronVector {
   readonly claim: string;

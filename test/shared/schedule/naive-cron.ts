@@ -1,6 +1,6 @@
 /**
- * Fire times as a person would find them who walks through time minute by minute with a clock on the
- * wall: no arithmetic on offsets, nothing shared with the code under test.
+ * Fire times as a person would find them who walks through time minute by minute with a clock on
+ * the wall: no arithmetic on offsets, nothing shared with the code under test.
  */
 export interface NamedTimes {
   readonly minutes: ReadonlySet<number>;

@@ -205,7 +205,7 @@ function device(wallMs: number, lastMs: number | null, isSynchronised = false) {
 }
 
 describe('a device that wakes in 1970', () => {
-  it('with nothing stored runs what needs no calendar, then learns the time without a flood', () => {
+  it('with nothing stored runs what needs no calendar, learns the time without a flood', () => {
     const of = plan([every('10m'), cron('0 * * * *')], { misfire: 'runAll' });
     const box = device(1000, null);
     let time = box.clock.read();
