@@ -138,6 +138,7 @@ function rounded(amount: number): number {
 function impossibleBecause(budget: BatchBudget, load: TaskLoad): RunError | null {
   const reason = tooLittle(roomOf(budget), load);
   if (reason === null) return null;
-  const message = `the task ${reason} when nothing else runs: lower its cost, or raise batch: in agent.yaml`;
+  const mend = 'lower its cost, or raise batch: in agent.yaml';
+  const message = `the task ${reason} when nothing else runs: ${mend}`;
   return { code: 'cost_exceeds_budget', class: 'resources', message };
 }

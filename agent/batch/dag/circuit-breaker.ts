@@ -8,7 +8,7 @@
  * through, and closes when all of them succeeded and were not slow, or opens again at the first
  * that did not. A call that ends after the breaker opened says nothing new and is not counted.
  *
- * agent/outbox/circuit-breaker.ts is another one: a sink sends one thing at a time and has no rates.
+ * agent/outbox/circuit-breaker.ts is another one: a sink sends one thing at a time, without rates.
  */
 import { z } from 'zod';
 import type { CircuitBreakerPolicy } from '@runnel/shared/definitions/batch-job.ts';

@@ -1,4 +1,4 @@
-/** The machine's own cost must stay far below that of a commit, for the largest graphs there are. */
+/** The machine's own cost stays far below that of a commit, for the largest graphs there are. */
 import { describe, expect, it } from 'vitest';
 import type { BatchProgram } from '@runnel/shared/definitions/batch-program.ts';
 import { limits } from '@runnel/shared/limits.ts';
