@@ -55,7 +55,7 @@ export const limits = {
   partitionKeysMax: 1000,
   /** Items of one `forEach`; more fail the task that made the list, as `for_each_too_long`. */
   forEachItemsMax: 1024,
-  /** The output of one task instance as JSON; a larger one fails the attempt, `output_too_large`. */
+  /** The output of one task instance as JSON; a larger one fails it, as `output_too_large`. */
   taskOutputBytesMax: 64 * KiB,
   /** `Retry-After` of an answer, as far as it is honoured; a longer one is cut to it. */
   retryAfterMsMax: 3_600_000,
@@ -63,7 +63,7 @@ export const limits = {
   interruptedAttemptsMax: 10,
   /** What a minute of waiting adds to the priority of a run or task: nothing starves. */
   agingPerMinute: 1,
-  /** After this wait of a task for its cost, smaller ones no longer pass it: room is kept for it. */
+  /** After this wait of a task for its cost smaller ones no longer pass it: its room is kept. */
   admissionReserveAfterMs: 60_000,
   /** Attempts that a document may ask for. */
   taskAttemptsMax: 1000,
