@@ -7,8 +7,8 @@
  *   every real instant at which the wall shows a time that it names, in both passes of an hour that
  *   repeats, and has nothing in a gap.
  * - Any other set of hours names times of the day. One that the clock skips fires once, at the
- *   first instant after the gap; several in one gap fire together as one. One that repeats fires once, in
- *   the first pass. So a step of two hours neither leaves 02:00 out nor runs it twice.
+ *   first instant after the gap; several in one gap fire together as one. One that repeats fires
+ *   once, in the first pass. So a step of two hours neither leaves 02:00 out nor runs it twice.
  *
  * A time zone's rules are those of the device's own time-zone data.
  */
