@@ -17,8 +17,10 @@ function output(...formats: readonly OutputFormat[]): Option {
     .default('table');
 }
 
-const examples = (...lines: readonly string[]): string =>
-  `\n${lines.length === 1 ? 'Example' : 'Examples'}:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+function examples(...lines: readonly string[]): string {
+  const title = lines.length === 1 ? 'Example' : 'Examples';
+  return `\n${title}:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+}
 
 export function addRuns(
   program: Command,
@@ -88,9 +90,7 @@ function addStarts(program: Command, context: MakeContext, exit: (code: number) 
     .addOption(output('table', 'json'))
     .addHelpText(
       'after',
-      examples(
-        'runnel backfill nightly-rollup --agent press-1 --from 2026-11-01 --to 2026-11-08 --dry-run',
-      ),
+      examples('runnel backfill nightly-rollup --agent press-1 --from 2026-11-01 --to 2026-11-08'),
     )
     .action(async (job: string, options: BackfillOptions, command: Command) =>
       exit(await backfill(context(command), job, options)),

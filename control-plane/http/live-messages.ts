@@ -3,10 +3,10 @@
  * server and the page both import this file, and nothing else of each other.
  *
  * The websocket: on connect the server sends one `snapshot` of the fleet. Then at most one message
- * per second and view: `delta` (only what changed), `agent`, `results`, `runs` (those that changed),
- * `run`. A `ping` comes every
- * 5 seconds; a page that hears nothing for 15 seconds has lost its server. Whoever reads too
- * slowly is closed with code 1013 and connects again, which gives a fresh snapshot.
+ * per second and view: `delta` (only what changed), `agent`, `results`, `runs` (those that
+ * changed), `run`. A `ping` comes every 5 seconds; a page that hears nothing for 15 seconds has
+ * lost its server. Whoever reads too slowly is closed with code 1013 and connects again, which
+ * gives a fresh snapshot.
  *
  * The client may send `{subscribe: view}` and `{unsubscribe: view}` as JSON text. The fleet view is
  * on from the start. Times are epoch milliseconds.

@@ -8,8 +8,8 @@
  * missing before it (`after > mark`), or another replica moved the mark meanwhile.
  *
  * So a block that is sent twice, late, or to two replicas counts once, and an answer that is lost
- * costs a resend and nothing else. Reports of runs and tasks go to their own tables (apply-runs.ts),
- * by the same transaction.
+ * costs a resend and nothing else. Reports of runs and tasks go to their own tables
+ * (apply-runs.ts), by the same transaction.
  */
 import type { Transaction } from 'kysely';
 import { canonicalJson } from '@runnel/shared/definitions/canonical-json.ts';

@@ -5,29 +5,14 @@
  *
  * An agent that has not said anything yet is unknown: it gets the job once it says that it can.
  */
-import { tasks as kinds } from '@runnel/shared/definitions/tasks/registry.ts';
-import { z } from 'zod';
+import { batchFacts } from '@runnel/shared/definitions/check-tasks.ts';
+import { parseJobDocument } from '@runnel/shared/definitions/parse-job.ts';
 
-/** Sorted, each once; empty for what every agent runs. */
+/** Sorted, each once; empty for what every agent runs. Error: `definition_invalid`. */
 export function capabilitiesNeeded(document: unknown): readonly string[] {
-  const { kind, tasks } = (document ?? {}) as { kind?: unknown; tasks?: unknown };
-  if (kind !== 'BatchJob') return [];
-  const needed = new Set(['batch']);
-  for (const task of Array.isArray(tasks) ? (tasks as unknown[]) : []) {
-    for (const capability of neededByTask(task)) needed.add(capability);
-  }
-  return [...needed].toSorted();
-}
-
-function neededByTask(task: unknown): string[] {
-  if (typeof task !== 'object' || task === null) return [];
-  const spec = kinds.find((each) => Object.hasOwn(task, each.kind));
-  if (spec === undefined) return [];
-  const config: unknown = Reflect.get(task, spec.kind);
-  // Templates may stand where the schema wants a number: then what is written has to do.
-  const parsed = z.object(spec.fields).safeParse(config);
-  const requires = spec.requires?.((parsed.success ? parsed.data : config) as never) ?? [];
-  return [`task:${spec.kind}`, ...requires];
+  if ((document as { kind?: unknown } | null)?.kind !== 'BatchJob') return [];
+  const job = parseJobDocument(document);
+  return job.kind === 'BatchJob' ? batchFacts(job).requires : [];
 }
 
 /** Null: not known, since the agent has said nothing yet. */

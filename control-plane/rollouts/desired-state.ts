@@ -28,7 +28,7 @@ import {
   putDesired,
   sweepDesiredContents,
 } from '../store/desired.ts';
-import { listJobs } from '../store/jobs.ts';
+import { type JobRecord, listJobs } from '../store/jobs.ts';
 import type { Schema } from '../store/schema.ts';
 import { Turns } from '../turns.ts';
 import { contentText, payloadText, sha256 } from './desired-payload.ts';
@@ -208,9 +208,12 @@ export class DesiredState {
 
   async #loadJobs(): Promise<void> {
     const placed: PlacedJob[] = [];
+    const known = new Map(this.#jobs.map((job) => [job.name, job]));
     for (const job of await listJobs(this.#parts.db)) {
       try {
-        placed.push(placedJob(job));
+        const same = known.get(job.name);
+        // To parse every document again at every change would cost seconds in a large fleet.
+        placed.push(same !== undefined && isCurrent(same, job) ? same : placedJob(job));
       } catch (error) {
         this.#parts.unreadable(job.name, error);
       }
@@ -293,6 +296,11 @@ export class DesiredState {
       this.#parts.notifyChanged(head.agent, head.revision);
     }
   }
+}
+
+function isCurrent({ desired }: PlacedJob, job: JobRecord): boolean {
+  const { version, hash, paused } = desired;
+  return version === job.version && hash === job.hash && paused === job.paused;
 }
 
 function isSame(a: BlockedJob | undefined, b: BlockedJob): boolean {

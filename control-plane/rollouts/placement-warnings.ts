@@ -4,7 +4,7 @@ import { blockedJobs, place, type PlaceableAgent, type PlacedJob } from './place
 
 const NAMED_MAX = 5;
 
-/** One text for agents that cannot run it, one for those that are not known to; none when all can. */
+/** One text for agents that cannot run it, one for those that did not say; none when all can. */
 export function placementWarnings(
   job: PlacedJob,
   agents: readonly PlaceableAgent[],

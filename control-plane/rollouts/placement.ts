@@ -34,7 +34,7 @@ export interface PlaceableAgent extends Selectable {
   readonly status: string;
 }
 
-/** Parses what placement needs of a stored job. Errors: `selector_invalid`. */
+/** Parses what placement needs of a job. Errors: `selector_invalid`, `definition_invalid`. */
 export function placedJob(job: PlaceableJob): PlacedJob {
   return {
     name: job.name,

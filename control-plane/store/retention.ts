@@ -1,7 +1,8 @@
 /**
  * Bounds what the store keeps (DESIGN.md I5). Policy: the oldest rows go, by age and by number,
  * counted by table and reason; marks, jobs, agents and tokens are never touched. Results and alerts
- * share one table and one bound; a run goes with its tasks; the audit log is bounded by number alone.
+ * share one table and one bound; a run goes with its tasks; the audit log is bounded by number
+ * alone.
  *
  * A sweep deletes in small batches and rests as long after each as it took, so that intake and
  * readers keep at least half of the database; between two sweeps a table may go over its bound by

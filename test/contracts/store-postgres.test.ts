@@ -1,4 +1,4 @@
-/** The store contract over PostgreSQL: what migrations and statements say is portable holds there. */
+/** The store contract over PostgreSQL: migrations and statements are as portable as they say. */
 import { once } from 'node:events';
 import { Kysely, PostgresDialect } from 'kysely';
 import { type CustomTypesConfig, Pool, types } from 'pg';

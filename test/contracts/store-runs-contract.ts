@@ -43,6 +43,7 @@ const KEEP = { beforeMs: 0, rowsMax: 1e9, tasksMax: 1e9 };
 
 export function runsContract(withStore: WithStore): void {
   reportsContract(withStore);
+  refusalsContract(withStore);
   readsContract(withStore);
   retentionContract(withStore);
   pauseContract(withStore);
@@ -96,7 +97,9 @@ function reportsContract(withStore: WithStore): void {
     await report(db, [runRowOf({ tries: 2 }), runRowOf(again)]);
     expect(await db.selectFrom('events').select('id').execute()).toHaveLength(2);
   });
+}
 
+function refusalsContract(withStore: WithStore): void {
   withStore(
     'a device that says the run id of another changes only a run of its own',
     async (db) => {

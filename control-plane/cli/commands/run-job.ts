@@ -47,7 +47,7 @@ interface Answers {
 
 const POLL_MS = 500;
 
-/** Gives the exit code: 1 when an agent did not accept, or, with `--wait`, a run did not succeed. */
+/** Gives the exit code: 1 when an agent did not accept, or with `--wait` a run did not succeed. */
 export async function runJob(context: Context, job: string, options: RunOptions): Promise<number> {
   const declared = options.param === undefined ? undefined : await jobOf(context, job);
   const answers = await context.api.request<Answers>('/runs', {

@@ -75,5 +75,6 @@ function lineText({ terminal, output }: Context, line: LogLine): string {
   const where = task === null ? '-' : `${task}${index === null ? '' : `[${index}]`}#${attempt}`;
   const colour = level === 'info' ? undefined : COLOURS[level];
   const word = colour === undefined ? level : paint(terminal, colour, level);
-  return `${instant(at).padEnd(24)}  ${word}${' '.repeat(5 - level.length)}  ${oneLine(where)}  ${oneLine(text)}\n`;
+  const head = `${instant(at).padEnd(24)}  ${word}${' '.repeat(5 - level.length)}`;
+  return `${head}  ${oneLine(where)}  ${oneLine(text)}\n`;
 }

@@ -1,4 +1,4 @@
-/** The commands about runs against a real control plane and a device that says what a test wants. */
+/** The commands about runs against a real control plane, and a device that says what it is told. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { BatchCommand } from '@runnel/shared/protocol/runs.ts';
 import { parse } from 'yaml';

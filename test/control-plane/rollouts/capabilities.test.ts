@@ -12,7 +12,11 @@ import { Device } from '../../support/device.ts';
 import { batchJob, CAN_RUN } from '../../support/runs.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
-const document = (tasks: readonly object[]) => ({ kind: 'BatchJob', tasks });
+const document = (tasks: readonly object[]) => ({
+  ...{ apiVersion: 'runnel/v1', kind: 'BatchJob', metadata: { name: 'nightly' } },
+  tasks,
+});
+const VALUE = { id: 'a', value: { value: 1 } };
 const jobOf = (tasks: readonly object[]) =>
   placedJob({ name: 'nightly', version: 1, hash: 'h', document: document(tasks) });
 const agent = (id: string) => ({
@@ -22,14 +26,21 @@ const agent = (id: string) => ({
 
 describe('what a job needs of an agent', () => {
   it('is batch, the kinds of its tasks, and what those ask for', () => {
-    expect(capabilitiesNeeded(document([{ id: 'a', value: { value: 1 } }, { id: 'b' }]))).toEqual([
+    expect(capabilitiesNeeded(document([VALUE, { id: 'b', needs: ['a'] }]))).toEqual([
       'batch',
       'task:value',
     ]);
-    const sql = { id: 's', sql: { query: 'SELECT {{ params.x }}', output: { csv: 'x.csv' } } };
-    expect(capabilitiesNeeded(document([sql, sql]))).toEqual(['batch', 'sql', 'task:sql']);
+    const sql = {
+      id: 's',
+      sql: { query: 'SELECT {{ partition.start }} AS x', output: { csv: 'x.csv' } },
+    };
+    expect(capabilitiesNeeded(document([sql, { ...sql, id: 't' }]))).toEqual([
+      'batch',
+      'sql',
+      'task:sql',
+    ]);
     expect(capabilitiesNeeded({ kind: 'StreamJob' })).toEqual([]);
-    expect(capabilitiesNeeded({ kind: 'BatchJob' })).toEqual(['batch']);
+    expect(() => capabilitiesNeeded({ kind: 'BatchJob' })).toThrow(/apiVersion/);
   });
 
   it('is missing, there, or not known', () => {
@@ -43,7 +54,7 @@ describe('what a job needs of an agent', () => {
   });
 
   it('keeps the job from agents without it, and from those that have not said', () => {
-    const jobs = [jobOf([{ id: 'a', value: {} }])];
+    const jobs = [jobOf([VALUE])];
     const named = (capabilities?: readonly string[]) => [
       place(agent('a1'), jobs, capabilities).length,
       blockedJobs(agent('a1'), jobs, capabilities).map(({ missing }) => missing),
@@ -56,12 +67,12 @@ describe('what a job needs of an agent', () => {
   it('is warned of when a job is submitted', () => {
     const can: Record<string, readonly string[]> = { a1: CAN_RUN, a2: ['stream', 'batch'] };
     const agents = ['a1', 'a2', 'a3'].map((id) => agent(id));
-    const warnings = placementWarnings(jobOf([{ id: 'a', value: {} }]), agents, (id) => can[id]);
+    const warnings = placementWarnings(jobOf([VALUE]), agents, (id) => can[id]);
     expect(warnings).toEqual([
       '1 of 3 agents cannot run it and will not get it (press a2: the device lacks task:value)',
       '1 of 3 agents did not say yet what can run there; the job comes there when it can',
     ]);
-    expect(placementWarnings(jobOf([]), [agent('a1')], () => CAN_RUN)).toEqual([]);
+    expect(placementWarnings(jobOf([VALUE]), [agent('a1')], () => CAN_RUN)).toEqual([]);
   });
 });
 
