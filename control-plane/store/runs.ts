@@ -2,7 +2,7 @@
  * Reads of runs of batch jobs. Newest first is by the order in which runs were first heard of, the
  * one order that no wrong clock of a device can bend; a page's cursor is that order's number.
  */
-import type { ExpressionBuilder, Kysely, Selectable } from 'kysely';
+import type { Kysely, Selectable } from 'kysely';
 import type {
   RunError,
   RunReport,
@@ -84,19 +84,22 @@ export async function findRuns(
   return beginning.map(fromRow);
 }
 
+/** Newest first; those that are gone are missing. */
 export async function runsOf(db: Kysely<Schema>, keys: readonly RunKey[]): Promise<RunRecord[]> {
   if (keys.length === 0) return [];
+  const asked = new Set(keys.map(({ agent, run }) => `${agent} ${run}`));
   const rows = await db
     .selectFrom('runs')
     .selectAll()
-    .where((e) => e.or(keys.map((key) => isOf(e, key))))
+    .where(
+      'run',
+      'in',
+      keys.map(({ run }) => run),
+    )
     .orderBy('id', 'desc')
     .execute();
-  return rows.map(fromRow);
+  return rows.filter(({ agent, run }) => asked.has(`${agent} ${run}`)).map(fromRow);
 }
-
-const isOf = (e: ExpressionBuilder<Schema, 'runs'>, { agent, run }: RunKey) =>
-  e.and([e('run', '=', run), e('agent', '=', agent)]);
 
 /** Instances of a run's tasks in no order that means anything, at most `limit`. */
 export async function taskInstances(

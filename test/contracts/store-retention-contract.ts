@@ -12,7 +12,7 @@ import type { EpochMs } from '@runnel/shared/ids.ts';
 import { silentLog } from '../support/nats.ts';
 import { waitFor } from '../support/wait-for.ts';
 import type { WithStore } from './store-contract.ts';
-import { insertResults } from './store-rows.ts';
+import { insertResults, insertRuns } from './store-rows.ts';
 
 const noPause = (): Promise<void> => Promise.resolve();
 
@@ -155,6 +155,15 @@ function countsFollow(withStore: WithStore): void {
     expect(retention.counters.deleted.events).toEqual({ age: 2, rows: 1, superseded: 0 });
     expect(retention.counters.deleted.audit).toEqual({ age: 0, rows: 1, superseded: 0 });
     expect((await pageEvents(db, { limit: 10 })).map(({ at }) => at)).toEqual([9000]);
+  });
+
+  withStore('runs go by their own bounds, counted', async (db) => {
+    await insertRuns(db, ['r1', 'r2', 'r3']);
+    const { retention } = retentionAt(db, 0, { runsRows: 1 });
+    await retention.sweep();
+    expect(retention.counters.deleted.runs).toEqual({ age: 0, rows: 2, superseded: 0 });
+    const left = await db.selectFrom('runs').select('run').execute();
+    expect(left).toEqual([{ run: 'r3' }]);
   });
 
   withStore('a timer sweeps again and again until it is stopped', async (db) => {

@@ -64,3 +64,18 @@ export async function insertResults(
       .execute();
   }
 }
+
+/** Runs of one agent that succeeded. */
+export async function insertRuns(db: Kysely<Schema>, runs: readonly string[]): Promise<void> {
+  for (const run of runs) {
+    await db
+      .insertInto('runs')
+      .values({
+        ...{ agent: 'a1', run, job: 'nightly', version: 1, key: 'nightly/p', partition: 'p' },
+        ...{ partition_start: 0, partition_end: 1, trigger: 'manual', state: 'success', at: 1 },
+        ...{ queued_at: 1, started_at: 1, ended_at: 2, tries: 1, received_at: 1 },
+        ...{ parameters: '{}', origins: '{}', tasks: '[]', error: 'null', affected: '{}' },
+      })
+      .execute();
+  }
+}
