@@ -16,7 +16,8 @@ import { brokerFields, brokerProblem } from './mqtt-fields.ts';
 import { filterProblem } from './mqtt-topic.ts';
 import { rowExpression } from './row-expression.ts';
 import { size } from './size.ts';
-import { strict } from './strict.ts';
+import { hasSecondStatement, isSelect } from './sql-cursor.ts';
+import { strict, withHint } from './strict.ts';
 
 const parameterName = z.string().min(1).max(256);
 const count = z.number().int().positive();
@@ -137,6 +138,12 @@ const query = z
   .string()
   .min(1)
   .max(65_536)
+  .superRefine((sql, context) => {
+    const add = (message: string): void =>
+      context.addIssue({ code: 'custom', message: withHint(message, 'write one SELECT') });
+    if (!isSelect(sql)) add('is no SELECT');
+    else if (hasSecondStatement(sql)) add('has more than one statement');
+  })
   .describe(
     'One SELECT. `{{ }}` is bound as a value, and `$cursor` stands for the cursor. ' +
       'Example: `SELECT * FROM orders WHERE id > $cursor`.',

@@ -1,6 +1,7 @@
 /**
  * SQL cut into code and what is none: texts, quoted names, comments, dollar quotes. Enough to
- * replace `$cursor` and to see a second statement; nothing is understood of the language.
+ * replace `$cursor`, to see a second statement and whether the first is a SELECT; nothing else is
+ * understood of the language.
  */
 export interface SqlPiece {
   readonly text: string;
@@ -41,4 +42,9 @@ export function hasSecondStatement(sql: string): boolean {
     isCode ? text : /^(--|\/\*)/.test(text) ? ' ' : 'x',
   );
   return /;\s*[^\s;]/.test(code.join(''));
+}
+
+export function isSelect(sql: string): boolean {
+  const code = sqlPieces(sql).find(({ text, isCode }) => isCode && text.trim() !== '');
+  return /^\s*(select|with|values|table)\b/i.test(code?.text ?? '');
 }

@@ -79,8 +79,9 @@ export class Postgres {
   async query<Row extends QueryResultRow = Record<string, unknown>>(
     sql: string,
     values: readonly unknown[] = [],
+    database = 'postgres',
   ): Promise<Row[]> {
-    const client = this.#client();
+    const client = this.#client(database);
     await client.connect();
     try {
       return (await client.query<Row>(sql, [...values])).rows;
@@ -104,8 +105,9 @@ export class Postgres {
     rmSync(this.#dir, { recursive: true, force: true });
   }
 
-  #client(): Client {
-    const client = new Client({ host: this.#dir, port: this.port, user: 'postgres' });
+  #client(database: string): Client {
+    const { port } = this;
+    const client = new Client({ host: this.#dir, port, user: 'postgres', database });
     // A server that is ended cuts its clients; who waits for an answer is told by its promise.
     client.on('error', () => undefined);
     return client;

@@ -1,15 +1,14 @@
 /**
  * SQLite in the child: reads a SELECT into JSON lines, or loads JSON lines in one transaction.
  *
- * Reading opens the file read-only (`mode=ro`), so that no query can write, and takes one statement
- * that gives rows. Loading is one IMMEDIATE transaction that holds the rows and the run's key in
+ * Reading opens the file read-only (`mode=ro`), so that no query can write; it takes one SELECT, as
+ * the settings of the task demand. Loading is one IMMEDIATE transaction that holds the rows and the run's key in
  * `runnel_runs`; with the journal mode that the file has, and `synchronous=FULL`.
  */
 import { existsSync } from 'node:fs';
 import { limits } from '@runnel/shared/limits.ts';
 import { messageOf } from '@runnel/shared/errors.ts';
 import type { ErrorClass } from '@runnel/shared/definitions/batch-job.ts';
-import { hasSecondStatement } from '@runnel/shared/definitions/sql-cursor.ts';
 import { LineWriter } from '../tables/line-file.ts';
 import { TaskError } from '../tasks/task-error.ts';
 import { loadSqlite } from './sqlite-load.ts';
@@ -37,11 +36,7 @@ async function extract(
   database: SqliteDatabase,
   { query, parameters, file, rowsMax }: SqliteExtractRequest,
 ): Promise<number> {
-  if (hasSecondStatement(query)) throw noSelect('the query has more than one statement');
   const statement = database.prepare(query);
-  if (!/^\s*(?:(?:--[^\n]*\n|\/\*[^]*?\*\/)\s*)*(?:select|with|values)\b/i.test(query)) {
-    throw noSelect('the query is no SELECT');
-  }
   statement.safeIntegers(true);
   const bound = Object.entries(parameters).map(([name, value]) => [name, bindable(value)]);
   const writer = await LineWriter.create(file, limits.tableBytesMax);
@@ -56,10 +51,6 @@ async function extract(
     throw error;
   }
   return writer.lines;
-}
-
-function noSelect(message: string): TaskError {
-  return new TaskError('definition', 'sqlite_query', message, { hint: 'Write one SELECT.' });
 }
 
 function lineOf(row: Readonly<Record<string, SqliteValue>>): string {

@@ -53,7 +53,7 @@ async function load(
     return { loaded: false, rows: Number(known.rows) };
   }
   const table = quoteTable(tableName(request.table));
-  if (request.create) createTable(database, table, request);
+  if (request.create && request.columns.length > 0) createTable(database, table, request);
   checkColumns(database, request);
   if (mode === 'replace') {
     const filter = Object.entries(where ?? {});
@@ -62,7 +62,11 @@ async function load(
       .prepare(`DELETE FROM ${table}${terms === '' ? '' : ` WHERE ${terms}`}`)
       .run(filter.map(([, value]) => bindable(value)));
   }
-  const rows = await insertAll(database.prepare(insertText(table, request)), request);
+  // Without columns there are no values, and no statement that inserts none.
+  const hasColumns = request.columns.length > 0;
+  const rows = hasColumns
+    ? await insertAll(database.prepare(insertText(table, request)), request)
+    : 0;
   const { effectKey, job, partition, task, tries, loadedAt } = run;
   database.prepare(WRITE_LEDGER).run([effectKey, job, partition, task, rows, tries, loadedAt]);
   return { loaded: true, rows };

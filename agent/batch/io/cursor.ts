@@ -34,9 +34,9 @@ export class Cursor {
     this.#valueOf = (row) => expression.evaluate(subjectOf({ row }));
   }
 
-  /** What to commit; null when no row ever came. */
-  get stored(): Json {
-    return this.#largest === null ? null : { value: this.#largest };
+  /** The largest value there was; null when no row ever came. */
+  get value(): CursorValue | null {
+    return this.#largest;
   }
 
   /** Passes on the rows that are beyond the cursor, and keeps the largest value. */

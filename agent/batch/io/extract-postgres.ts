@@ -1,6 +1,9 @@
 /**
  * Rows of one SELECT in a read-only transaction, through a cursor of the server: neither side holds
  * more than a few hundred of them.
+ *
+ * The cursor is declared in SQL. pg-query-stream, which uses the protocol's portals, waits for ever
+ * when the connection is lost: closing its stream waits for an answer of the server.
  */
 import type { ExtractTaskConfig } from '@runnel/shared/definitions/tasks/extract.ts';
 import type { TaskContext } from '../tasks/task.ts';
@@ -27,10 +30,14 @@ export async function* postgresRows(
       await client.query(`SET search_path = ${config.searchPath.map(quoteName).join(', ')}`);
     }
     await client.query('BEGIN TRANSACTION READ ONLY');
-    const { default: QueryStream } = await import('pg-query-stream');
-    const options = { batchSize: BATCH_ROWS, highWaterMark: BATCH_ROWS };
-    const stream = client.query(new QueryStream(sql, [...values], options));
-    yield* stream as AsyncIterable<Row>;
+    // All rows are wanted: the plan is to be the one for that.
+    await client.query('SET LOCAL cursor_tuple_fraction = 1');
+    await client.query(`DECLARE runnel_rows NO SCROLL CURSOR FOR ${sql}`, [...values]);
+    for (;;) {
+      const { rows } = await client.query<Row>(`FETCH FORWARD ${BATCH_ROWS} FROM runnel_rows`);
+      if (rows.length === 0) return;
+      yield* rows;
+    }
   } catch (error) {
     throw session.failure(error);
   } finally {

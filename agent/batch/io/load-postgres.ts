@@ -168,6 +168,8 @@ class Load {
   }
 
   async #insertAll(): Promise<number> {
+    // Without columns there are no values, and no statement that inserts none.
+    if (this.#columns.length === 0) return 0;
     const { tables } = this.#context.services;
     const insert = this.#insertText();
     let rows = 0;

@@ -63,7 +63,7 @@ export class PostgresSession {
   failure(error: unknown): TaskError {
     const { signal } = this.#context;
     if (signal.aborted) return taskErrorOf(signal.reason);
-    return postgresError(error, this.#url, this.#lost);
+    return postgresError(error, this.#url);
   }
 
   /** Rolls back what was not committed. */
@@ -140,7 +140,7 @@ const CLASSES: readonly (readonly [prefix: string, errorClass: ErrorClass])[] = 
 ];
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 
-export function postgresError(error: unknown, url: URL, lost?: unknown): TaskError {
+function postgresError(error: unknown, url: URL): TaskError {
   if (error instanceof TaskError) return error;
   const { code, detail, hint } = (error ?? {}) as {
     code?: unknown;
@@ -154,8 +154,9 @@ export function postgresError(error: unknown, url: URL, lost?: unknown): TaskErr
     const [, errorClass = 'rejected'] = CLASSES.find(([prefix]) => code.startsWith(prefix)) ?? [];
     return new TaskError(errorClass, `postgres_${code}`, message, options);
   }
-  const isConnection = lost !== undefined || /connect|timeout|terminated|closed/i.test(message);
   const known = taskErrorOf(error);
-  const errorClass = known.class === 'other' && isConnection ? 'network' : known.class;
+  const isOurs = error instanceof TypeError || error instanceof RangeError;
+  // What pg says without a SQLSTATE is about the connection: refused, lost, its certificate.
+  const errorClass = known.class === 'other' && !isOurs ? 'network' : known.class;
   return new TaskError(errorClass, known.code, message, options);
 }

@@ -33,12 +33,13 @@ export const extractTask = defineTaskRunner<ExtractTaskConfig>({
     const wanted = cursor === undefined ? rows : cursor.through(rows);
     const { tables } = context.services;
     const table = await tables.write(context, atMost(config.rowsMax, wanted));
-    const stored = cursor?.stored ?? files.cursor;
-    const shown = { cursor: cursor?.stored ?? null, ...facts?.() };
+    const value = cursor?.value ?? null;
+    const stored = value === null ? files.cursor : { value };
+    const shown = { cursor: value, ...facts?.() };
     return {
       output: { ...(await tableOutput(tables, table)), ...shown },
       table,
-      ...(stored !== undefined && stored !== null && { cursor: stored }),
+      ...(stored !== undefined && { cursor: stored }),
       ...(deadRows !== undefined && { deadRows }),
     } satisfies TaskSuccess;
   },
