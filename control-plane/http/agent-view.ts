@@ -4,6 +4,7 @@
  */
 import type { Condition } from '@runnel/shared/protocol/condition.ts';
 import type { Heartbeat, JobReport } from '@runnel/shared/protocol/heartbeat.ts';
+import type { BatchReport } from '@runnel/shared/protocol/runs.ts';
 import type { AgentRecord } from '../store/agents.ts';
 import type {
   AgentDetail,
@@ -11,6 +12,7 @@ import type {
   AgentJobDetail,
   AgentJobItem,
   ConnectionState,
+  FailedRunItem,
   HostPoint,
 } from './live-messages.ts';
 
@@ -113,7 +115,14 @@ function jobFields(
     phase: jobPhaseOf(reported),
     desiredVersion: desired.versions.get(name) ?? null,
     attempted: reported?.attempted ?? null,
+    failedRun: failedRunOf(reported?.batch?.lastRun),
   };
+}
+
+function failedRunOf(last: BatchReport['lastRun'] | undefined): FailedRunItem | null {
+  if (last?.state !== 'failed') return null;
+  const { run, partition, endedAt } = last;
+  return { run, partition, endedAt };
 }
 
 function jobDetail(

@@ -44,6 +44,14 @@ export interface AgentJobItem {
   /** Null when the job is no longer desired there. */
   readonly desiredVersion: number | null;
   readonly attempted: AttemptedItem | null;
+  /** The newest run of a batch job that ended, when it failed. */
+  readonly failedRun: FailedRunItem | null;
+}
+
+export interface FailedRunItem {
+  readonly run: string;
+  readonly partition: string;
+  readonly endedAt: number;
 }
 
 /** The counters of a job on one agent; only in the view of that agent. */

@@ -11,6 +11,8 @@ export interface RunTaskItem {
   readonly kind: string;
   /** Null while nothing was reported of it. */
   readonly state: TaskState | null;
+  /** Of a `forEach`: instances that succeeded, of those that were reported. Null: no instances. */
+  readonly instances: { readonly succeeded: number; readonly reported: number } | null;
 }
 
 /** An item of `GET /api/v1/runs` and of the view `runs`. */

@@ -10,7 +10,7 @@ import {
 } from '../store/runs.ts';
 import type { Schema } from '../store/schema.ts';
 import type { FleetView } from './fleet-view.ts';
-import type { RunDetail, RunItem, TaskInstanceItem } from './run-messages.ts';
+import type { RunDetail, RunItem, RunTaskItem, TaskInstanceItem } from './run-messages.ts';
 
 /** Instances in one answer; a run with more says that it is truncated. */
 const INSTANCES_MAX = 10_000;
@@ -25,25 +25,31 @@ export async function runItems(
   parts: RunViewParts,
   records: readonly RunRecord[],
 ): Promise<RunItem[]> {
-  const states = statesByTask(await taskStates(parts.db, records));
+  const counts = await taskStates(parts.db, records);
+  const states = statesByTask(counts);
+  const instances = instancesByTask(counts);
   return records.map((record) => ({
     ...runFields(parts, record),
     tasks: record.tasks.map(({ id, kind }) => ({
       id,
       kind,
       state: states.get(taskKey(record, id)) ?? null,
+      instances: instances.get(taskKey(record, id)) ?? null,
     })),
   }));
 }
 
 export async function runDetail(parts: RunViewParts, record: RunRecord): Promise<RunDetail> {
-  const states = statesByTask(await taskStates(parts.db, [record]));
+  const counts = await taskStates(parts.db, [record]);
+  const states = statesByTask(counts);
+  const instances = instancesByTask(counts);
   const found = await taskInstances(parts.db, record, INSTANCES_MAX + 1);
   return {
     ...runFields(parts, record),
     tasks: record.tasks.map((task) => ({
       ...task,
       state: states.get(taskKey(record, task.id)) ?? null,
+      instances: instances.get(taskKey(record, task.id)) ?? null,
     })),
     parameters: record.parameters,
     origins: record.origins,
@@ -94,6 +100,22 @@ function statesByTask(counts: readonly TaskStateCount[]): Map<string, TaskState>
     }
   }
   return states;
+}
+
+function instancesByTask(
+  counts: readonly TaskStateCount[],
+): Map<string, NonNullable<RunTaskItem['instances']>> {
+  const found = new Map<string, NonNullable<RunTaskItem['instances']>>();
+  for (const count of counts) {
+    if (count.instances === 0) continue;
+    const key = taskKey(count, count.task);
+    const { succeeded, reported } = found.get(key) ?? { succeeded: 0, reported: 0 };
+    found.set(key, {
+      succeeded: succeeded + (count.state === 'success' ? count.instances : 0),
+      reported: reported + count.instances,
+    });
+  }
+  return found;
 }
 
 function inOrder(

@@ -124,6 +124,8 @@ export interface TaskStateCount extends RunKey {
   /** Of the task itself; false for the instances of a `forEach`. */
   readonly whole: boolean;
   readonly state: TaskState;
+  /** Of a `forEach`: how many of its instances are in this state. */
+  readonly instances: number;
 }
 
 /** The states that are met in each task of these runs, each once. */
@@ -134,7 +136,11 @@ export async function taskStates(
   if (runs.length === 0) return [];
   const rows = await db
     .selectFrom('run_tasks')
-    .select((e) => ['agent', 'run', 'task', 'state', e.fn.min('item').as('first')])
+    .select((e) => [
+      ...(['agent', 'run', 'task', 'state'] as const),
+      e.fn.min('item').as('first'),
+      e.fn.countAll().as('rows'),
+    ])
     .where(
       'run',
       'in',
@@ -142,12 +148,13 @@ export async function taskStates(
     )
     .groupBy(['agent', 'run', 'task', 'state'])
     .execute();
-  return rows.map(({ agent, run, task, state, first }) => ({
+  return rows.map(({ agent, run, task, state, first, rows: count }) => ({
     agent,
     run,
     task,
     state: state as TaskState,
     whole: first < 0,
+    instances: Number(count) - (first < 0 ? 1 : 0),
   }));
 }
 

@@ -36,6 +36,10 @@ const agentJobFields = {
   phase: z.string().openapi({ example: 'running' }),
   desiredVersion: count.nullable(),
   attempted: attemptedSchema,
+  failedRun: z
+    .object({ run: z.string(), partition: z.string(), endedAt: z.number() })
+    .nullable()
+    .openapi({ description: 'The newest run of a batch job that ended, when it failed.' }),
 };
 
 const agentJobSchema = z

@@ -21,6 +21,9 @@ const taskFields = {
   id: z.string(),
   kind: z.string().openapi({ example: 'sql' }),
   state: taskStateSchema.nullable().openapi({ description: 'Null: nothing was reported of it.' }),
+  instances: z.object({ succeeded: count, reported: count }).nullable().openapi({
+    description: 'Of a `forEach`.',
+  }),
 };
 
 const runFields = {

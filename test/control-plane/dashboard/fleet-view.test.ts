@@ -22,7 +22,14 @@ const full: ConditionItem = {
   message: 'The disk is full',
   since: 1,
 };
-const running = { name: 'j', version: 1, phase: 'running', desiredVersion: 1, attempted: null };
+const running = {
+  name: 'j',
+  version: 1,
+  phase: 'running',
+  desiredVersion: 1,
+  attempted: null,
+  failedRun: null,
+};
 
 const fleet: readonly AgentItem[] = [
   sampleAgent({ id: 'ok-10', labels: { site: 'lyon' }, jobs: [running] }),

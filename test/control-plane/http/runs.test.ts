@@ -68,8 +68,8 @@ describe('runs that devices report', () => {
           agentName: 'press-1',
           key: 'nightly/2026-11-22',
           tasks: [
-            { id: 'daily', kind: 'value', state: 'success' },
-            { id: 'share', state: 'failed' },
+            { id: 'daily', kind: 'value', state: 'success', instances: null },
+            { id: 'share', state: 'failed', instances: { succeeded: 1, reported: 2 } },
           ],
         },
       ],
