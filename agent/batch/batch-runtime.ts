@@ -190,7 +190,11 @@ export class BatchRuntime implements BatchEngine {
     }
     if (this.#closing !== undefined) return;
     this.#runs.start();
-    if (schedules) this.#schedules.start();
+    if (schedules) {
+      // Of what was stored nothing has changed, so nobody was told.
+      for (const [name, host] of this.#jobs.hosts) this.#schedules.jobChanged(name, host);
+      this.#schedules.start();
+    }
     this.#tidyLater();
   }
 

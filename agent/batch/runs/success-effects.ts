@@ -97,7 +97,8 @@ export class SuccessEffects {
     for (const { record, write } of updates) {
       for (const value of delivered.get(write) ?? []) {
         const { name: dataset, start, end, revision } = record;
-        const span = { windowStart: start, windowEnd: end, time: end - 1, revision };
+        const time = Math.max(start, end - 1);
+        const span = { windowStart: start, windowEnd: end, time, revision };
         const key = write.key === undefined ? null : (columnOf(value, write.key) ?? null);
         tx.row('results', rowText(place, { dataset, key, value, ...span }));
       }

@@ -60,7 +60,8 @@ export class TaskStarter {
   readonly #usage: QuotaUsage;
   readonly #breakers: TaskBreakers;
   readonly #loads = new Map<string, TaskLoad>();
-  readonly #attempts = new Set<Promise<void>>();
+  /** Attempts at work; those that only wait for a commit are not among them. */
+  readonly #working = new Set<Promise<unknown>>();
   #stopping: TaskError | undefined;
   attemptsTotal = 0;
   failedAttemptsTotal = 0;
@@ -85,7 +86,7 @@ export class TaskStarter {
   async stop(runs: RunSet): Promise<void> {
     this.#stopping = new TaskError('interrupted', 'agent_closing', 'the agent stops');
     for (const { active } of runs.open()) active?.abortAll(this.#stopping);
-    await Promise.all(this.#attempts);
+    await Promise.allSettled(this.#working);
   }
 
   #admitRuns(runs: RunSet, now: number): void {
@@ -170,14 +171,12 @@ export class TaskStarter {
     }
     this.#loads.set(id, candidate);
     this.attemptsTotal++;
-    const attempt = this.#attempt(runs, candidate, id, started)
+    this.#attempt(runs, candidate, id, started)
       .catch((error: unknown) => this.#complain(active, error))
       .finally(() => {
         this.#loads.delete(id);
-        this.#attempts.delete(attempt);
         runs.pump();
       });
-    this.#attempts.add(attempt);
   }
 
   async #attempt(
@@ -207,8 +206,11 @@ export class TaskStarter {
       // It rejects when the agent stops, and then nothing of the attempt is committed.
       if (EFFECTLESS.has(definition.kind)) started.catch(() => undefined);
       else await started;
-      const success = await attempt.run();
-      const prepared = await effects.prepare(success, { ...place, now: clock.now() });
+      if (this.#stopping !== undefined) return;
+      const { success, prepared } = await this.#work(async () => {
+        const made = await attempt.run();
+        return { success: made, prepared: await effects.prepare(made, { ...place, now: clock.now() }) };
+      });
       const tookMs = clock.monotonicMs() - startedMs;
       this.#usage.used(job, active.run.id, tookMs);
       if (!active.isCurrent(task, index, number) || this.#stopping !== undefined) return;
@@ -223,6 +225,16 @@ export class TaskStarter {
       });
     } finally {
       active.attemptEnded(task, index);
+    }
+  }
+
+  async #work<T>(work: () => Promise<T>): Promise<T> {
+    const working = work();
+    this.#working.add(working);
+    try {
+      return await working;
+    } finally {
+      this.#working.delete(working);
     }
   }
 
