@@ -238,7 +238,7 @@ class ComposedAgent implements RunningAgent {
     const { clock, conditions, dataDir, log, policy, runtime } = this.#parts;
     const hash = this.#desired.hash;
     this.#heartbeat.setIntervalMs(document.heartbeatIntervalMs);
-    const { admitted, refused } = gateJobs(document.jobs, policy, dataDir);
+    const { admitted, refused } = await gateJobs(document.jobs, policy, dataDir);
     for (const { name, version, reason } of refused)
       log.warn({ name, version, reason }, 'job refused');
     try {

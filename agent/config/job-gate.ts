@@ -2,12 +2,15 @@
  * Stands between desired state and the running jobs: lets through what the device's policy allows
  * (I8), and gives the reasons for what it does not. A document that does not parse passes: whoever
  * compiles it reports what is wrong, and it cannot run.
+ *
+ * What reads batch jobs is loaded with the first of them: an agent of stream jobs alone carries
+ * nothing of it.
  */
-import { parseJobDocument } from '@runnel/shared/definitions/parse-job.ts';
+import { parseStreamJobDocument } from '@runnel/shared/definitions/parse-stream-job.ts';
 import { DefinitionError } from '@runnel/shared/errors.ts';
 import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
 import type { AgentPolicy } from './agent-policy.ts';
-import { checkPolicy } from './check-policy.ts';
+import { checkPolicy, type PolicySubject } from './check-policy.ts';
 
 export interface JobRefusal {
   readonly name: string;
@@ -22,15 +25,15 @@ export interface GatedJobs {
   readonly refused: readonly JobRefusal[];
 }
 
-export function gateJobs(
+export async function gateJobs(
   jobs: readonly DesiredJob[],
   policy: AgentPolicy,
   dataDir: string,
-): GatedJobs {
+): Promise<GatedJobs> {
   const admitted: DesiredJob[] = [];
   const refused: JobRefusal[] = [];
   for (const job of jobs) {
-    const reasons = reasonsAgainst(job, policy, dataDir);
+    const reasons = await reasonsAgainst(job, policy, dataDir);
     const { name, version, hash } = job;
     if (reasons.length === 0) admitted.push(job);
     else refused.push({ name, version, hash, reason: reasons.join('; ') });
@@ -38,17 +41,24 @@ export function gateJobs(
   return { admitted, refused };
 }
 
-function reasonsAgainst(job: DesiredJob, policy: AgentPolicy, dataDir: string): readonly string[] {
+async function reasonsAgainst(
+  { document }: DesiredJob,
+  policy: AgentPolicy,
+  dataDir: string,
+): Promise<readonly string[]> {
   try {
-    const parsed = parseJobDocument(job.document);
-    const { sources } = parsed;
-    const subject =
-      parsed.kind === 'StreamJob'
-        ? { sources, sinks: parsed.sinks }
-        : { sources, sinks: [], tasks: parsed.tasks };
-    return checkPolicy(subject, policy, dataDir);
+    return checkPolicy(await subjectOf(document), policy, dataDir);
   } catch (error) {
     if (error instanceof DefinitionError) return [];
     throw error;
   }
+}
+
+/** Throws `DefinitionError`. */
+async function subjectOf(document: unknown): Promise<PolicySubject> {
+  const isBatch = (document as { readonly kind?: unknown } | null)?.kind === 'BatchJob';
+  if (!isBatch) return parseStreamJobDocument(document);
+  const { parseJobDocument } = await import('@runnel/shared/definitions/parse-job.ts');
+  const job = parseJobDocument(document);
+  return job.kind === 'StreamJob' ? job : { sources: job.sources, sinks: [], tasks: job.tasks };
 }

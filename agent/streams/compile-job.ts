@@ -1,5 +1,5 @@
 /** A desired job to what the hosts run: document checked, expressions and operators compiled. */
-import { parseJobDocument, streamJobOf } from '@runnel/shared/definitions/parse-job.ts';
+import { parseStreamJobDocument } from '@runnel/shared/definitions/parse-stream-job.ts';
 import type { SinkDefinition } from '@runnel/shared/definitions/sinks/registry.ts';
 import type { StreamJob } from '@runnel/shared/definitions/stream-job.ts';
 import { compileStreamJob } from '@runnel/shared/engine/compile-stream-job.ts';
@@ -9,7 +9,7 @@ import type { RunnableJob, RunnableSink } from './runnable-job.ts';
 
 /** Throws `DefinitionError`. */
 export function compileJob(desired: DesiredJob): RunnableJob {
-  const job = streamJobOf(parseJobDocument(desired.document));
+  const job = parseStreamJobDocument(desired.document);
   const program = compileStreamJob(job, jobParameters(job.parameters, desired.parameters));
   return {
     sources: Object.values(job.sources).map((definition) => ({

@@ -5,16 +5,14 @@
  * hint, and where they are known line and column. What is returned is checked but for the
  * expressions of its steps, which the engine compiles with the parameters of a device.
  */
-import { z } from 'zod';
 import type { Json } from '../engine/record.ts';
 import { DefinitionError, type DefinitionIssue } from '../errors.ts';
-import { suggestion } from '../expressions/suggest.ts';
 import type { BatchJob } from './batch-job.ts';
+import { readJobKind } from './job-kind.ts';
 import { parseBatchJob } from './parse-batch-job.ts';
-import { parseStreamJob } from './parse-stream-job.ts';
+import { notStreamJob, parseStreamJob } from './parse-stream-job.ts';
 import type { Path } from './path.ts';
-import { API_VERSION, type StreamJob } from './stream-job.ts';
-import { issueAt, parseAt } from './strict.ts';
+import type { StreamJob } from './stream-job.ts';
 import { type Position, readDocuments, type TextDocument, withLocations } from './yaml-document.ts';
 
 /** Discriminated by `kind`. */
@@ -98,8 +96,7 @@ export function parseJobDocument(document: unknown): AnyJob {
 /** For what runs stream jobs alone. Throws `DefinitionError`. */
 export function streamJobOf(job: AnyJob): StreamJob {
   if (job.kind === 'StreamJob') return job;
-  const message = 'this is a batch job, where a stream job is needed';
-  throw new DefinitionError([issueAt(['kind'], message)]);
+  throw notStreamJob();
 }
 
 function parsed(document: TextDocument): ParsedJob {
@@ -113,31 +110,9 @@ function parsed(document: TextDocument): ParsedJob {
   }
 }
 
-const KINDS = ['StreamJob', 'BatchJob'];
-
 function parseAnyJob(document: unknown, issues: DefinitionIssue[]): AnyJob | undefined {
-  const record = parseAt(z.record(z.string(), z.unknown()), document, [], issues);
-  if (record === undefined) return undefined;
-  const { apiVersion, kind } = record;
-  if (typeof apiVersion === 'string' && apiVersion !== API_VERSION) {
-    const newer = apiVersion.startsWith('runnel/');
-    issues.push(
-      issueAt(
-        ['apiVersion'],
-        `"${apiVersion}" is not known`,
-        newer ? `this release reads ${API_VERSION}` : `write apiVersion: ${API_VERSION}`,
-      ),
-    );
-    return undefined;
-  }
-  if (kind === 'BatchJob') return parseBatchJob(record, issues);
-  if (kind !== 'StreamJob') {
-    issues.push(
-      typeof kind === 'string'
-        ? issueAt(['kind'], `"${kind}" is no kind of job`, suggestion(kind, KINDS))
-        : issueAt(['kind'], `is missing: ${KINDS.join(' or ')}`),
-    );
-    return undefined;
-  }
-  return parseStreamJob(record, issues);
+  const known = readJobKind(document, issues);
+  if (known === undefined) return undefined;
+  const { kind, record } = known;
+  return kind === 'BatchJob' ? parseBatchJob(record, issues) : parseStreamJob(record, issues);
 }

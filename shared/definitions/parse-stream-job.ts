@@ -1,14 +1,16 @@
 /**
  * A stream job's document to a `StreamJob`. Every part is parsed on its own, so that one pass finds
- * all mistakes and each names its place.
+ * all mistakes and each names its place. Nothing of batch jobs is loaded with it: an agent that has
+ * none does not carry them.
  */
 import { z } from 'zod';
 import type { Json } from '../engine/record.ts';
-import type { DefinitionIssue } from '../errors.ts';
+import { DefinitionError, type DefinitionIssue } from '../errors.ts';
 import { suggestion } from '../expressions/suggest.ts';
 import type { JobName } from '../ids.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { aliasesOf, checkSourceExpressions, parseSources } from './parse-sources.ts';
+import { readJobKind } from './job-kind.ts';
 import type { Path } from './path.ts';
 import { parseConfig, pickKind } from './pick-kind.ts';
 import { type SinkDefinition, sinks } from './sinks/registry.ts';
@@ -22,6 +24,21 @@ const jobSchema = strict({
   steps: z.unknown().optional(),
   sinks: z.unknown().optional(),
 });
+
+/** A document that came as JSON and must be a stream job. Throws `DefinitionError`. */
+export function parseStreamJobDocument(document: unknown): StreamJob {
+  const issues: DefinitionIssue[] = [];
+  const known = readJobKind(document, issues);
+  if (known?.kind === 'BatchJob') throw notStreamJob();
+  const job = known === undefined ? undefined : parseStreamJob(known.record, issues);
+  if (job === undefined || issues.length > 0) throw new DefinitionError(issues);
+  return job;
+}
+
+export function notStreamJob(): DefinitionError {
+  const message = 'this is a batch job, where a stream job is needed';
+  return new DefinitionError([issueAt(['kind'], message)]);
+}
 
 /** Undefined when there are issues; they are added to `issues`. */
 export function parseStreamJob(

@@ -158,17 +158,18 @@ describe('the gate', () => {
   const good = job({ host: { every: '1s' } });
   const bad = job({ file: { path: '/etc/shadow' } });
 
-  it('refuses one job with its reason and lets the others run', () => {
+  it('refuses one job with its reason and lets the others run', async () => {
     const jobs = [desired('a', 1, good), desired('b', 2, bad)];
-    const { admitted, refused } = gateJobs(jobs, defaultPolicy, dataDir);
+    const { admitted, refused } = await gateJobs(jobs, defaultPolicy, dataDir);
     expect(admitted.map(({ name }) => name)).toEqual(['a']);
     expect(refused).toMatchObject([{ name: 'b', version: 2, hash: '2' }]);
     expect(refused[0]?.reason).toMatch(/etc\/shadow/);
   });
 
-  it('lets a document through that does not parse: the compiler reports it', () => {
+  it('lets a document through that does not parse: the compiler reports it', async () => {
     const broken = desired('a', 1, { kind: 'StreamJob' });
-    expect(gateJobs([broken], defaultPolicy, dataDir).admitted).toEqual([broken]);
+    const { admitted } = await gateJobs([broken], defaultPolicy, dataDir);
+    expect(admitted).toEqual([broken]);
   });
 });
 

@@ -1,0 +1,19 @@
+/**
+ * Names of the kinds of task. Apart from their registry, so that an agent without a batch job can
+ * say what it offers and carries none of their settings.
+ */
+export const TASK_KINDS = [
+  'value',
+  'extract',
+  'load',
+  'http',
+  'command',
+  'publish',
+  'sql',
+  'transform',
+  'quality',
+  'rollup',
+  'archive',
+  'purge',
+  'compact',
+] as const;
