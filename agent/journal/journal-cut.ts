@@ -1,7 +1,7 @@
 /**
  * Where retention has cut the journal: when the newest record that was dropped had come. Stored in
- * the commits that drop, `['journal']` in `meta`, because the oldest block that is kept cannot tell:
- * after a night without records its first one came long after the last that is gone.
+ * the commits that drop, `['journal']` in `meta`, because the oldest block that is kept cannot
+ * tell: after a night without records its first one came long after the last that is gone.
  */
 import type { CheckpointStore, StoreTx } from '../checkpoints/checkpoint-store.ts';
 import { decodeVersioned, encodeVersioned } from '../checkpoints/store-layout.ts';

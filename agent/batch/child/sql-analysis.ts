@@ -4,9 +4,9 @@
  *
  * Conservative: a range is only taken from comparisons of `_time` with constants that are ANDed at
  * the top of the WHERE of the very SELECT that reads the table, whose FROM is that table alone or
- * plain joins of tables. Rows outside of such a range cannot come through that WHERE, whatever the
- * joins do: the comparison is not true for them, nor for the NULLs that an outer join puts in their
- * place. Anything else (ASOF and positional joins, samples, OR, arithmetic on `_time`) gives no
+ * plain joins with others. Rows outside of such a range cannot come through that WHERE, whatever
+ * the joins do: the comparison is not true for them, nor for the NULLs that an outer join puts in
+ * their place. Anything else (ASOF and positional joins, samples, OR, arithmetic on `_time`) gives no
  * range, and the query sees everything.
  */
 import type { Json } from '@runnel/shared/engine/record.ts';
@@ -32,6 +32,7 @@ const VALUE_KEYWORDS = new Set(
     'current_role current_schema current_catalog session_user user'
   ).split(' '),
 );
+const OTHERS = new Set(['SUBQUERY', 'TABLE_FUNCTION', 'EXPRESSION_LIST', 'EMPTY']);
 const JOINS = new Set(['INNER', 'LEFT', 'RIGHT', 'OUTER']);
 const INTEGERS = new Set(['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'UINTEGER', 'UBIGINT']);
 
@@ -109,13 +110,16 @@ class Analysis {
       const [name = ''] = path;
       if (path.length === 1 && (isSubquery || VALUE_KEYWORDS.has(name.toLowerCase()))) continue;
       const found = tableOf(path);
-      if (found !== undefined) this.#reach(found[0].name).columns.add(found[1]);
+      if (found !== undefined && found[0].name !== '') {
+        this.#reach(found[0].name).columns.add(found[1]);
+      }
     }
     if (select.sample !== null && select.sample !== undefined) return;
     for (const condition of conjuncts(select.where_clause)) {
       const range = this.#rangeOf(condition);
       const found = range && tableOf(range.path);
-      if (range === undefined || found === undefined || !same(found[1], '_time')) continue;
+      if (range === undefined || found === undefined) continue;
+      if (found[0].name === '' || !same(found[1], '_time')) continue;
       const wish = this.#reach(found[0].name);
       wish.fromMs = Math.max(wish.fromMs, range.fromMs);
       wish.toMs = Math.min(wish.toMs, range.toMs);
@@ -188,7 +192,7 @@ function after(ms: number): number {
   return Math.floor(ms) + 1;
 }
 
-/** Tables of a FROM that is one table or plain joins of tables; else undefined. */
+/** Relations of a FROM that is one or plain joins of them; else undefined. */
 function tablesOf(from: unknown): readonly Table[] | undefined {
   if (!isNode(from)) return undefined;
   if (from.type === 'BASE_TABLE') {
@@ -199,6 +203,8 @@ function tablesOf(from: unknown): readonly Table[] | undefined {
     const alias = String(from.alias);
     return [{ name: nameOf(from), alias: alias === '' ? String(from.table_name) : alias }];
   }
+  // Another relation: nothing is known of its rows, and names without a table may be its own.
+  if (OTHERS.has(String(from.type))) return [{ name: '', alias: String(from.alias) }];
   if (from.type !== 'JOIN' || !JOINS.has(String(from.join_type))) return undefined;
   if (from.ref_type !== 'REGULAR' && from.ref_type !== 'CROSS') return undefined;
   const left = tablesOf(from.left);
@@ -236,7 +242,7 @@ function columnsOf(select: Node): readonly (readonly string[])[] {
     found.push(...columnPaths(item).filter(isColumn));
     if (item.alias !== '') aliases.add(String(item.alias));
   }
-  const rest = { ...select, select_list: null, from_table: null, cte_map: null };
+  const rest = { ...select, type: null, select_list: null, cte_map: null };
   return [...found, ...columnPaths(rest).filter(isColumn)];
 }
 
@@ -246,7 +252,7 @@ function columnPaths(value: unknown, bound: readonly string[] = []): (readonly s
   if (!isNode(value)) return [];
   const path = pathOf(value);
   if (path !== undefined) return bound.includes(path[0] ?? '') ? [] : [path];
-  if (value.class === 'SUBQUERY') return columnPaths(value.child, bound);
+  if (value.type === 'SELECT_NODE') return [];
   if (value.class === 'LAMBDA') {
     const variables = columnPaths(value.lhs).map(([name = '']) => name);
     return columnPaths(value.expr, [...bound, ...variables]);

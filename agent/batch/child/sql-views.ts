@@ -86,7 +86,8 @@ async function jsonSelect(
     empty.has(name) ? `NULL AS ${identifier(name)}` : `r.${identifier(name)}`,
   );
   if (input.partitions === null) return `SELECT ${list.join(', ')} FROM ${reading} AS r`;
-  return `SELECT ${list.join(', ')}, p._partition, p._start FROM ${reading} AS r ${partitionJoin(input)}`;
+  list.push('p._partition', 'p._start');
+  return `SELECT ${list.join(', ')} FROM ${reading} AS r ${partitionJoin(input)}`;
 }
 
 function partitionJoin({ files, partitions }: TableInput): string {

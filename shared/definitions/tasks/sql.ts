@@ -69,26 +69,26 @@ export const sqlTask = defineTask({
     'The query sees what it names and nothing else: no other file, no network, no extension, no ' +
       'option; it is one SELECT.',
     '`{{ }}` is a bound value, never text.',
-    'Of the journal only the blocks are read that the range of times can touch; the range is what ' +
-      '`journal(name, from, to)` says, and comparisons of `_time` with constants and bound values ' +
-      'that are ANDed in the WHERE of the SELECT that reads it.',
+    'Of the journal only the blocks are read that the range of times can touch. The range is ' +
+      'what `journal(name, from, to)` says, and comparisons of `_time` with constants and bound ' +
+      'values that are ANDed in the WHERE of the SELECT that reads it.',
     'Files are written beside and renamed; an attempt that is made again replaces them.',
   ],
   output:
-    '`{ rowCount, columns, rows?, inputs }`, with `file` and `bytes` where a file was written and ' +
-    '`dataset` where one was. `inputs` has the rows that were read of each name.',
+    '`{ rowCount, columns, rows?, inputs }`, with `file` and `bytes` where a file was written ' +
+    'and `dataset` where one was. `inputs` has the rows that were read of each name.',
   fields: {
     query: z
       .string()
       .min(1)
       .max(QUERY_CHARS_MAX)
       .describe(
-        "One SELECT. Tables: `journal('source')` or `journal('source', from, to)` with the fields " +
-          "of the payload, `_time` (epoch ms) and `_topic`; `dataset('name')` with `_partition` " +
+        "One SELECT. Tables: `journal('source')` or `journal('source', from, to)` with the " +
+          "fields of the payload, `_time` (epoch ms) and `_topic`; `dataset('name')` with `_partition` " +
           "and `_start`, all its partitions; `task('id')`, or the id of a needed task by itself; " +
           "`file('path')` for parquet, csv, json and jsonl, `*` in the last part of the path. " +
-          'Whole numbers are BIGINT, other numbers DOUBLE, texts VARCHAR (times in texts too: cast ' +
-          'them), fields that differ between rows JSON. The time zone of the query is UTC.',
+          'Whole numbers are BIGINT, other numbers DOUBLE, texts VARCHAR (times in texts too: ' +
+          'cast them), fields that differ between rows JSON. The time zone of the query is UTC.',
       ),
     output: output.optional().describe('Where the rows go beside the tasks behind this one.'),
     memory: size

@@ -105,7 +105,7 @@ describe('the journal', () => {
     return site.program({ ...late, tasks: [{ id: 'a', archive }] });
   }
 
-  it('writes a file anew for records that come late, while the journal has the period', async () => {
+  it('writes a file anew for late records, while the journal has the period', async () => {
     const site = taskSite();
     const program = lateJob(site);
     await arrive(site, [1], { t: DAY_START + 1 });
@@ -138,7 +138,7 @@ describe('the journal', () => {
     expect(read(site, 'archive/2026-11-22.r2.jsonl.gz')).toEqual([51]);
   });
 
-  it('says that it was cut before it was archived, and not when only archived blocks went', async () => {
+  it('says that it was cut too early, and not when only archived blocks went', async () => {
     const site = taskSite();
     const program = lines(site);
     await arrive(site, [1]);
