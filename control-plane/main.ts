@@ -207,6 +207,7 @@ async function openDesired(
     notifyChanged: (agent, revision) => later.intake?.notifyChanged(agent, revision),
     observedRevision: (agent) => health.observedRevision(agent),
     capabilities: (agent) => health.capabilities(agent),
+    reportsStored: () => health.write(),
     blocked: (agent, { name, version, missing }) => {
       const message = `${name} version ${version} is not placed: ${missingText(missing)}`;
       const data = { version, missing };

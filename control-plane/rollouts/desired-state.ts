@@ -47,6 +47,11 @@ export interface DesiredStateParts {
   readonly changed: (agents: readonly string[]) => void;
   /** What it reported that it can do; undefined before its first heartbeat. */
   readonly capabilities?: (agent: string) => readonly string[] | undefined;
+  /**
+   * Resolves when what agents reported is in the store: who is placed by it must not be forgotten by
+   * a crash, or a job would go from a device and come back.
+   */
+  readonly reportsStored?: () => Promise<void>;
   /** A job that the agent was to have and cannot run; told once for each version and reason. */
   readonly blocked?: (agent: string, job: BlockedJob) => void;
   /** A stored job that placement cannot read: it is placed nowhere, and somebody must know. */
@@ -77,6 +82,7 @@ export class DesiredState {
   /** The capabilities by which an agent was placed last, as one text. */
   readonly #placedBy = new Map<string, string>();
   readonly #reported = new Set<string>();
+  #placing: Promise<void> | undefined;
   readonly #turns = new Turns();
   /** What was blocked before a start was told then. */
   #tells = false;
@@ -116,13 +122,15 @@ export class DesiredState {
     if (this.#jobs.every(({ needs }) => needs.length === 0)) return;
     if (this.#placedBy.get(agent) === this.#capabilityText(agent)) return;
     this.#reported.add(agent);
-    if (this.#reported.size > 1) return;
-    await this.#turns.take(async () => {
+    this.#placing ??= this.#turns.take(async () => {
+      this.#placing = undefined;
       const ids = [...this.#reported];
       this.#reported.clear();
+      await this.#parts.reportsStored?.();
       const found = await Promise.all(ids.map((id) => agentById(this.#parts.db, id)));
       await this.#bring(found.filter((record) => record !== undefined));
     });
+    await this.#placing;
   }
 
   /** After a job changed. Calls that come while one waits for its turn share it. */

@@ -1,4 +1,5 @@
 /** Jobs go only to agents that can run them, and everybody is told why not. */
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   capabilitiesNeeded,
@@ -7,6 +8,7 @@ import {
 } from '@runnel/control-plane/rollouts/capabilities.ts';
 import { blockedJobs, place, placedJob } from '@runnel/control-plane/rollouts/placement.ts';
 import { placementWarnings } from '@runnel/control-plane/rollouts/placement-warnings.ts';
+import { openStore } from '@runnel/control-plane/store/open-store.ts';
 import { TestControlPlane } from '../../support/control-plane.ts';
 import { Device } from '../../support/device.ts';
 import { batchJob, CAN_RUN } from '../../support/runs.ts';
@@ -138,6 +140,11 @@ describe('a batch job in the fleet', () => {
     expect(device.commands.map(({ name }) => name)).toContain('changed');
     expect(await jobAgent()).toMatchObject({ desiredVersion: 1, notPlaced: null });
     expect((await control.post('/jobs', batchJob('nightly'))).json.warnings).toEqual([]);
+    // What it was placed by is stored at once: a crash now must not take the job from it.
+    const store = await openStore(join(control.dataDir, 'store.db'));
+    const row = await store.db.selectFrom('agents').select('last_heartbeat').executeTakeFirst();
+    await store.close();
+    expect(row?.last_heartbeat).toContain('"task:value"');
     await device.beat({ capabilities: ['stream', 'batch'] });
     await waitFor('it to go', async () => (await desired()).length === 0);
     await waitFor('the event', async () => (await events()).length === 2);
