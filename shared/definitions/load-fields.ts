@@ -58,7 +58,7 @@ export const httpLoad = checked(
       .string()
       .min(1)
       .optional()
-      .describe('With json: the list as a field of a map. Example: `rows` gives `{"rows": […]}`.'),
+      .describe('With json: the list as a field of a map. Example: `rows` for `{"rows": […]}`.'),
     expect: z
       .array(httpStatus)
       .min(1)
@@ -80,8 +80,8 @@ const tableFields = {
     .enum(['append', 'upsert', 'replace'])
     .default('append')
     .describe(
-      'append: rows are added, once for the partition, by the key in `runnel_runs`. upsert: a row ' +
-        'with the same `key` is replaced. replace: what `where` finds is deleted first.',
+      'append: rows are added, once for the partition, by the key in `runnel_runs`. upsert: a ' +
+        'row with the same `key` is replaced. replace: what `where` finds is deleted first.',
     ),
   key: z
     .array(databaseName)

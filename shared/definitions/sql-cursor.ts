@@ -8,8 +8,19 @@ export interface SqlPiece {
   readonly isCode: boolean;
 }
 
-const NO_CODE =
-  /--[^\n]*|\/\*[^]*?(?:\*\/|$)|'(?:[^']|'')*(?:'|$)|"(?:[^"]|"")*(?:"|$)|`[^`]*(?:`|$)|\$([A-Za-z_]\w*)?\$[^]*?(?:\$\1\$|$)/g;
+const NO_CODE = new RegExp(
+  [
+    /--[^\n]*/,
+    /\/\*[^]*?(?:\*\/|$)/,
+    /'(?:[^']|'')*(?:'|$)/,
+    /"(?:[^"]|"")*(?:"|$)/,
+    /`[^`]*(?:`|$)/,
+    /\$([A-Za-z_]\w*)?\$[^]*?(?:\$\1\$|$)/,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+  'g',
+);
 
 export function sqlPieces(sql: string): SqlPiece[] {
   const pieces: SqlPiece[] = [];

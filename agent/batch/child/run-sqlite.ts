@@ -2,8 +2,8 @@
  * SQLite in the child: reads a SELECT into JSON lines, or loads JSON lines in one transaction.
  *
  * Reading opens the file read-only (`mode=ro`), so that no query can write; it takes one SELECT, as
- * the settings of the task demand. Loading is one IMMEDIATE transaction that holds the rows and the run's key in
- * `runnel_runs`; with the journal mode that the file has, and `synchronous=FULL`.
+ * the settings of the task demand. Loading is one IMMEDIATE transaction that holds the rows and the
+ * run's key in `runnel_runs`; with the journal mode that the file has, and `synchronous=FULL`.
  */
 import { existsSync } from 'node:fs';
 import { limits } from '@runnel/shared/limits.ts';

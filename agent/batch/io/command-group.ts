@@ -118,8 +118,8 @@ function markedPids(mark: string): number[] {
 function groupOf({ mark, pgid, startTicks: ticks, boot }: GroupRecord): CommandGroup[] {
   if (boot !== bootId()) return [];
   const isLeader = pgid !== null && ticks !== null && startTicks(pgid) === ticks;
-  if (isLeader) return [{ pgid, mark }];
-  return markedPids(mark).length > 0 ? [{ pgid: null, mark }] : [];
+  const group = { pgid: isLeader ? pgid : null, mark };
+  return groupPids(group).length > 0 ? [group] : [];
 }
 
 function recordsBelow(folder: string, depth: number): GroupRecord[] {

@@ -94,8 +94,11 @@ export function compareCursors(left: CursorValue, right: CursorValue): number {
   throw new TaskError('data', 'cursor_value', `the cursor has values of two kinds: ${told}`);
 }
 
-const INSTANT =
-  /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d+))?\s?(Z|[+-]\d{2}(?::?\d{2})?)?)?$/;
+/** Date, time, fraction, zone: `2026-11-22`, `2026-11-22T10:00:00.25Z`, `2026-11-22 10:00+01`. */
+const INSTANT = new RegExp(
+  String.raw`^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d+))?` +
+    String.raw`\s?(Z|[+-]\d{2}(?::?\d{2})?)?)?$`,
+);
 
 /** Seconds since 1970, and the fraction as a text without zeros at its end. */
 function instantOf(text: string): { seconds: number; fraction: string } | undefined {

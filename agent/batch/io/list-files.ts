@@ -63,7 +63,7 @@ async function namesIn(folder: string): Promise<string[]> {
   });
 }
 
-/** No regular expression of a document's text runs here: stars are tried by hand, in square time. */
+/** No regular expression of a document's text runs here: stars are tried by hand, n² at most. */
 function matcherOf(pattern: string): (name: string) => boolean {
   const parts = pattern.match(/\[[^\]]+\]|\*+|[^]/gu) ?? [];
   return (name) => {

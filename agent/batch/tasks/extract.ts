@@ -1,16 +1,12 @@
 /**
  * Rows from elsewhere into a table; what each connector does is in ../io. The cursor that comes
- * out of the rows is committed with the table, so that neither goes ahead of the other.
+ * out of the rows is committed with the table, so that neither goes ahead of the other. A connector
+ * is loaded when the first task uses it.
  */
 import type { ExtractTaskConfig } from '@runnel/shared/definitions/tasks/extract.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
 import { assert } from '@runnel/shared/errors.ts';
 import { Cursor } from '../io/cursor.ts';
-import { openFileExtract } from '../io/extract-files.ts';
-import { httpExtract } from '../io/extract-http.ts';
-import { retainedMessages } from '../io/extract-mqtt.ts';
-import { postgresRows } from '../io/extract-postgres.ts';
-import { sqliteRows } from '../io/extract-sqlite.ts';
 import { listBy } from '../io/list-of.ts';
 import { atMost, type Rows } from '../io/rows.ts';
 import { tableOutput } from '../tables/table-output.ts';
@@ -56,10 +52,12 @@ async function extraction(
   if (http !== undefined) {
     const param = config.cursor?.param;
     const asked = param === undefined || since === null ? null : { param, value: since };
+    const { httpExtract } = await import('../io/extract-http.ts');
     const pages = httpExtract(http, listOf, asked, context);
     return { rows: pages.rows(), facts: () => ({ pages: pages.pages }) };
   }
   if (file !== undefined) {
+    const { openFileExtract } = await import('../io/extract-files.ts');
     const taken = await openFileExtract(file, listOf, context);
     const facts = (): Record<string, Json> => ({
       files: taken.files.length,
@@ -69,8 +67,15 @@ async function extraction(
     const rows = taken.rows();
     return { rows, facts, deadRows: taken.bad, ...(seen !== undefined && { cursor: seen }) };
   }
-  if (sqlite !== undefined) return { rows: sqliteRows(sqlite, since, config.rowsMax, context) };
-  if (postgres !== undefined) return { rows: postgresRows(postgres, since, context) };
+  if (sqlite !== undefined) {
+    const { sqliteRows } = await import('../io/extract-sqlite.ts');
+    return { rows: sqliteRows(sqlite, since, config.rowsMax, context) };
+  }
+  if (postgres !== undefined) {
+    const { postgresRows } = await import('../io/extract-postgres.ts');
+    return { rows: postgresRows(postgres, since, context) };
+  }
   assert(mqtt !== undefined, 'an extract task without a connector passed its schema');
+  const { retainedMessages } = await import('../io/extract-mqtt.ts');
   return { rows: retainedMessages(mqtt, context) };
 }

@@ -2,7 +2,6 @@
 import type { PublishTaskConfig } from '@runnel/shared/definitions/tasks/publish.ts';
 import { assert } from '@runnel/shared/errors.ts';
 import { tableOf } from '../io/load-input.ts';
-import { sendRows } from '../io/send-mqtt.ts';
 import { defineTaskRunner } from './task.ts';
 import { TaskError } from './task-error.ts';
 
@@ -11,6 +10,7 @@ export const publishTask = defineTaskRunner<PublishTaskConfig>({
   async run({ from, dataset, key, deliver, mqtt }, context) {
     const table = tableOf(from, context);
     if (mqtt !== undefined) {
+      const { sendRows } = await import('../io/send-mqtt.ts');
       const messages = await sendRows(mqtt, table, context);
       return { output: { rowCount: table.rows, messages } };
     }

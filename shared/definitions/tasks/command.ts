@@ -19,8 +19,8 @@ export const commandTask = defineTask({
       'SIGTERM, 2 s later SIGKILL. What an agent that was killed left behind is ended when it ' +
       'starts again.',
     'The program gets only PATH, LANG, TZ and what `env` says, not the environment of the agent.',
-    'An attempt may run again after an agent was killed: the program must bear that, by the key in ' +
-      'RUNNEL_EFFECT_KEY where it matters.',
+    'An attempt may run again after an agent was killed: the program must bear that, by the key ' +
+      'in RUNNEL_EFFECT_KEY where it matters.',
   ],
   output:
     '`{ code, bytes, value }`: `value` is the text without its last line end, or with ' +

@@ -30,7 +30,7 @@ export const extractTask = defineTask({
     'Databases are only read: SQLite is opened read-only, PostgreSQL in a read-only transaction.',
   ],
   output:
-    '`{ rowCount, columns, rows, cursor }`; with http `pages`, with files `files` and `badLines`. ' +
+    '`{ rowCount, columns, rows, cursor }`; with http `pages`, with files `files`, `badLines`. ' +
     'The rows are the table of the task. Retained messages are rows `{ topic, payload }`.',
   fields: {
     http: httpExtract.optional().describe('From an HTTP API, page by page.'),

@@ -12,16 +12,16 @@ export const httpTask = defineTask({
   summary: 'Sends one HTTP request and takes its answer.',
   guarantees: [
     'A request that may change something (any method but GET and HEAD) carries an ' +
-      '`Idempotency-Key` that is the same for every attempt and rerun of the partition: a receiver ' +
-      'that keeps keys sees the effect once.',
+      '`Idempotency-Key` that is the same for every attempt and rerun of the partition: a ' +
+      'receiver that keeps keys sees the effect once.',
     'Answers 408, 425, 429 and 5xx fail with the class `unavailable`, after `Retry-After` where ' +
       'given; other answers that are not expected with `rejected`; connections with `network`.',
     'Redirects are followed only to hosts that policy.yaml allows; `auth` goes to no other host.',
   ],
   output:
-    '`{ status, body, bytes }`: `body` is the JSON value or text, null with `response: none`. Where ' +
-    'it is a list of maps it is the table of the task too, with `rowCount` and `columns`, and null ' +
-    'beyond 32 KiB.',
+    '`{ status, body, bytes }`: `body` is the JSON value or text, null with `response: none`. ' +
+    'Where it is a list of maps it is the table of the task too, with `rowCount` and `columns`, ' +
+    'and null beyond 32 KiB.',
   fields: {
     method: z
       .enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'])

@@ -24,16 +24,16 @@ export const loadTask = defineTask({
   guarantees: [
     'File: written beside, on disk, then renamed. Readers see the old or the new one, whole.',
     'SQLite and PostgreSQL: rows and the key of the run, in the table `runnel_runs`, are one ' +
-      'transaction. An attempt after a crash finds the key and has nothing to do; a rerun by hand ' +
-      'does not add rows twice either.',
-    'HTTP: each request carries an `Idempotency-Key`, the same for every attempt: a receiver that ' +
-      'keeps keys sees each batch once.',
+      'transaction. An attempt after a crash finds the key and has nothing to do; a rerun by ' +
+      'hand does not add rows twice either.',
+    'HTTP: each request carries an `Idempotency-Key`, the same for every attempt: a receiver ' +
+      'that keeps keys sees each batch once.',
     'MQTT: QoS 1, acknowledged by the broker, at least once: an attempt that is made again sends ' +
       'the messages again, with the same `id`.',
   ],
   output:
-    '`{ rowCount, loaded }`: `loaded` is false where the key was found and nothing was to do. With ' +
-    'a file `file` and `bytes`, with http `requests`, with mqtt `messages`.',
+    '`{ rowCount, loaded }`: `loaded` is false where the key was found and nothing was to do. ' +
+    'With a file `file` and `bytes`, with http `requests`, with mqtt `messages`.',
   fields: {
     input: z
       .string()

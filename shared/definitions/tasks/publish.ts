@@ -17,8 +17,8 @@ export const publishTask = defineTask({
     "A dataset's partition is replaced whole, in the commit in which the task succeeds; the same " +
       'rows again are no update and start nobody.',
     'With `deliver` the rows are in the outbox by that same commit, and stored exactly once.',
-    'Messages go out at QoS 1, at least once: an attempt that is made again sends them again, with ' +
-      'the same `id`.',
+    'Messages go out at QoS 1, at least once: an attempt that is made again sends them again, ' +
+      'with the same `id`.',
   ],
   output: '`{ rowCount, dataset }`, or `{ rowCount, messages }` for mqtt.',
   fields: {

@@ -32,7 +32,11 @@ const node = (script: string, more: object = {}) => ({
 });
 
 /** Ignores SIGTERM in itself and in a grandchild, and says both pids. */
-const STUBBORN = `trap '' TERM; sh -c "trap '' TERM; while :; do sleep 1; done" & echo "$! $$" > pids; wait`;
+const STUBBORN = [
+  "trap '' TERM",
+  `sh -c "trap '' TERM; while :; do sleep 1; done" & echo "$! $$" > pids`,
+  'wait',
+].join('\n');
 
 function pidsIn(file: string): number[] | undefined {
   try {

@@ -215,8 +215,15 @@ describe('headers of an answer', () => {
   });
 });
 
-it('an attempt that was told to end gives the reason', async () => {
-  const server = await httpServer(() => ({ hang: true }));
+it.each([
+  ['before the answer', { hang: true as const }],
+  ['in the middle of the answer', { headers: { 'content-length': '100' }, body: '{' }],
+  [
+    'in the middle of a packed answer',
+    { headers: { 'content-length': '100', 'content-encoding': 'gzip' }, body: '{' },
+  ],
+])('an attempt that is told to end %s gives the reason', async (_when, answer) => {
+  const server = await httpServer(() => answer);
   const control = new AbortController();
   const ended = failure(taskSite(), { url: server.url }, { signal: control.signal });
   await waitFor('the request', () => server.asked.length > 0);

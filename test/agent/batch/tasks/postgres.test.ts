@@ -129,7 +129,8 @@ describeWith(POSTGRES_PROGRAMS, 'PostgreSQL', () => {
       const database = await open(taskSite());
       const query = `SELECT 1::int8 AS small, 9007199254740993::int8 AS big, 1.50::numeric AS n,
           12345678901234567.89::numeric AS exact, 'NaN'::float8 AS nan, true AS ok,
-          '2026-11-22 10:00:00.123456+02'::timestamptz AS at, '2026-11-22 10:00'::timestamp AS local,
+          '2026-11-22 10:00:00.123456+02'::timestamptz AS at,
+          '2026-11-22 10:00'::timestamp AS local,
           '2026-11-22'::date AS day, '{"a": [1]}'::jsonb AS doc, ARRAY['a', NULL, 'b "c"'] AS list,
           ARRAY[[1, 2], [3, 4]] AS grid, '\\x6869'::bytea AS bytes, interval '90 minutes' AS took,
           NULL::text AS nothing, {{ partition.date }}::text AS bound, $cursor::text AS since,
