@@ -48,8 +48,8 @@ export interface DesiredStateParts {
   /** What it reported that it can do; undefined before its first heartbeat. */
   readonly capabilities?: (agent: string) => readonly string[] | undefined;
   /**
-   * Resolves when what agents reported is in the store: who is placed by it must not be forgotten by
-   * a crash, or a job would go from a device and come back.
+   * Resolves when what agents reported is in the store: a crash must not forget by what they were
+   * placed, or a job would go from a device and come back.
    */
   readonly reportsStored?: () => Promise<void>;
   /** A job that the agent was to have and cannot run; told once for each version and reason. */

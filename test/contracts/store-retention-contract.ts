@@ -59,6 +59,7 @@ const rowsUpTo = (count: number) =>
 export function retentionContract(withStore: WithStore): void {
   resultsExpire(withStore);
   countsFollow(withStore);
+  othersExpire(withStore);
 }
 
 function resultsExpire(withStore: WithStore): void {
@@ -143,7 +144,9 @@ function countsFollow(withStore: WithStore): void {
     expect(await counts(datasets)).toEqual(left);
     expect(await counts(new DatasetStats(db, noPause))).toEqual(left);
   });
+}
 
+function othersExpire(withStore: WithStore): void {
   withStore('events go by age and number, audit rows by number alone', async (db) => {
     const event = { agent: 'a1', job: null, type: 'job', severity: 'info', message: '' } as const;
     for (const at of [1000, 2000, 8000, 9000]) await appendEvent(db, { ...event, at });
