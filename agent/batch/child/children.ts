@@ -17,6 +17,8 @@ import { processMemoryBytes, signalGroup } from './process-group.ts';
 
 /** How often a child's memory is looked at. */
 const WATCH_MS = 100;
+/** After its last word it has this long to end. */
+const LINGER_MS = 2000;
 const STDERR_CHARS_MAX = 4096;
 const MIB = 1024 * 1024;
 /** Of the child's memory, what its JavaScript may take. */
@@ -55,6 +57,7 @@ class Child {
   /** Why we ended it ourselves. */
   #reason: unknown;
   #stopWatch: () => void = () => {};
+  #stopLinger: () => void = () => {};
 
   constructor(options: ChildrenOptions, context: TaskContext, request: ChildRequest) {
     this.#clock = options.clock;
@@ -83,6 +86,7 @@ class Child {
       return this.#outcome(how);
     } finally {
       this.#stopWatch();
+      this.#stopLinger();
       signal.removeEventListener('abort', abort);
     }
   }
@@ -112,6 +116,8 @@ class Child {
   #message(message: FromChild): void {
     if (message.type !== 'ask') {
       this.#result = message;
+      // A library may hang while it unloads; what it was for is done.
+      this.#stopLinger = this.#clock.after(LINGER_MS, () => this.#kill());
       return;
     }
     const { answer } = this.#request;

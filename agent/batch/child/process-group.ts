@@ -41,12 +41,13 @@ export function groupMemoryBytes(pgid: number): number {
   return groupMembers(pgid).reduce((sum, pid) => sum + (processMemoryBytes(pid) ?? 0), 0);
 }
 
-/** Sends a signal to a whole group; false when nobody of it is left. */
+/** Sends a signal to a whole group; false when nobody of it is left, or it is now another's. */
 export function signalGroup(pgid: number, signal: NodeJS.Signals): boolean {
   try {
     return process.kill(-pgid, signal);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ESRCH' || code === 'EPERM') return false;
     throw error;
   }
 }

@@ -10,7 +10,7 @@ import { TaskError } from '../tasks/task-error.ts';
 /** Some 2 ms of JSON. */
 const CHUNK_BYTES = 256 * 1024;
 
-/** A new file; what was written is on disk once `close` has resolved. */
+/** A new file; what was written is on disk once `close` has resolved, unless it may be lost. */
 export class LineWriter {
   readonly #file: FileHandle;
   readonly #bytesMax: number;
@@ -57,10 +57,11 @@ export class LineWriter {
     }
   }
 
-  async close(): Promise<void> {
+  /** `durable: false` for what is read at once and thrown away: flash is spared the write. */
+  async close({ durable = true }: { readonly durable?: boolean } = {}): Promise<void> {
     try {
       await this.flush();
-      await this.#file.datasync();
+      if (durable) await this.#file.datasync();
     } finally {
       await this.#file.close();
     }

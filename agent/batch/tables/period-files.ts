@@ -72,7 +72,7 @@ export class PeriodFiles {
   async close(): Promise<PeriodFile[]> {
     const files: PeriodFile[] = [];
     for (const { period, file, writer } of this.#writers.values()) {
-      await writer.close();
+      await writer.close({ durable: false });
       files.push({ period, rowsFile: file, rows: writer.lines });
     }
     return files.toSorted((a, b) => a.period.start - b.period.start);

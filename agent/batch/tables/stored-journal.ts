@@ -73,7 +73,8 @@ export class StoredJournal implements JournalRows {
         for (const { record, topic } of found) full = writer.add(rowLine(record, topic));
         if (full) await writer.flush();
       }
-      await writer.close();
+      // Whoever asked reads it now, and throws it away when the attempt ends.
+      await writer.close({ durable: false });
     } catch (error) {
       await writer.abandon();
       throw error;

@@ -1,13 +1,16 @@
 /** Work in a process of its own: however it ends, the attempt learns why and nothing stays. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { TaskChildren } from '@runnel/agent/batch/child/children.ts';
 import { groupMembers } from '@runnel/agent/batch/child/process-group.ts';
 import { TaskError } from '@runnel/agent/batch/tasks/task-error.ts';
 import type { ChildRequest } from '@runnel/agent/batch/tasks/task-services.ts';
+import { childEntry } from '../../support/child-entry.ts';
+import { start } from '../../support/processes.ts';
 import { taskSite } from '../../support/task-context.ts';
+import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const MIB = 1024 * 1024;
@@ -38,6 +41,45 @@ async function failure(running: Promise<unknown>): Promise<TaskError> {
 }
 
 const DONE = "say({ type: 'done', value });\nprocess.disconnect();";
+
+describe('the child of the tasks', () => {
+  it('is below the agent for kernel and scheduler, and ends when the agent is gone', async () => {
+    const dir = tempDir('orphan');
+    const agent = join(dir, 'agent.mjs');
+    const body = {
+      query: 'SELECT count(*) FROM range(1000000000) a, range(1000000000) b',
+      values: [],
+      tables: [],
+      scratchDir: dir,
+      tempBytesMax: MIB,
+      rowsFile: join(dir, 'rows.jsonl'),
+      bytesMax: MIB,
+      rowBytesMax: MIB,
+      copy: null,
+    };
+    const request = { type: 'request', kind: 'sql', body, memoryBytesMax: 256 * MIB };
+    writeFileSync(
+      agent,
+      `import { spawn } from 'node:child_process';
+       const stdio = ['ignore', 'ignore', 'inherit', 'ipc'];
+       const options = { detached: true, stdio };
+       const child = spawn(process.execPath, [${JSON.stringify(childEntry())}], options);
+       child.on('message', () => {
+         child.send({ type: 'answer', value: [] });
+         console.log('pid', child.pid);
+       });
+       child.send(${JSON.stringify(request)});`,
+    );
+    const started = start(agent, [], join(dir, 'log'));
+    onTestFinished(() => started.end('SIGKILL'));
+    const pid = await waitFor('the child', () => /pid (\d+)/.exec(started.output())?.[1]);
+    const of = (file: string): string => readFileSync(`/proc/${pid}/${file}`, 'utf8');
+    expect(of('oom_score_adj').trim()).toBe('900');
+    expect(of('stat').split(') ')[1]?.split(' ')[16]).toBe('5');
+    await started.end('SIGKILL');
+    await waitFor('its end', () => groupMembers(Number(pid)).length === 0);
+  });
+});
 
 describe('a child', () => {
   it('gets its request and gives its answer', async () => {
@@ -76,6 +118,11 @@ describe('a child', () => {
     expect(error.message).toContain('ended with code 3: the last word');
     const killed = scripted("process.kill(process.pid, 'SIGKILL');");
     expect((await failure(killed())).message).toContain('was ended by SIGKILL');
+  });
+
+  it('that does not end after its answer is ended', async () => {
+    const run = scripted("say({ type: 'done', value: 1 });\nsetInterval(() => {}, 1000);");
+    expect(await run()).toBe(1);
   });
 
   it('that takes more memory than it may is ended as resources', async () => {

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { BatchProgram } from '@runnel/shared/definitions/batch-program.ts';
+import { sqlAvailable } from '@runnel/agent/batch/child/sql-available.ts';
 import type { TaskSuccess } from '@runnel/agent/batch/tasks/task.ts';
 import type { Row } from '@runnel/agent/batch/tasks/task-services.ts';
 import { taskContract } from '../../contracts/task-contract.ts';
@@ -47,7 +48,7 @@ taskContract({
   },
   endless: async (site) => {
     const query = 'SELECT count(*) FROM range(1000000000) a, range(1000000000) b';
-    return { program: job(site, query), task: 'q' };
+    return { program: job(site, query), task: 'q', started: () => childOf(process.pid) };
   },
 });
 
@@ -264,6 +265,11 @@ describe('what comes out of a query', () => {
 });
 
 describe('a query that cannot be run', () => {
+  it('is not offered by an agent that was installed without DuckDB', () => {
+    expect(sqlAvailable()).toBe(true);
+    expect(sqlAvailable('file:///tmp/nowhere/agent.js')).toBe(false);
+  });
+
   it('is refused at submit where its references say nothing', () => {
     const site = taskSite();
     expect(() => job(site, 'SELECT * FROM journal(readings)')).toThrow(/write the name as a text/);
