@@ -88,7 +88,7 @@ export interface BatchEngine {
   /** Told of every change of a run when it is on disk; the returned function stops it. */
   onRunChange(listener: (change: RunChange) => void): () => void;
   /** Schedules and runs go on from what is stored. */
-  start(): void;
+  start(): Promise<void>;
   /** Attempts are aborted and count as interrupted. */
   close(): Promise<void>;
 }

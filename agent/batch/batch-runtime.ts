@@ -170,8 +170,9 @@ export class BatchRuntime implements BatchEngine {
     return () => this.#listeners.delete(listener);
   }
 
-  start(): void {
+  async start(): Promise<void> {
     this.#starting ??= this.#start();
+    await this.#starting;
   }
 
   async close(): Promise<void> {

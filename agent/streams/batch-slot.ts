@@ -71,7 +71,7 @@ export class BatchSlot {
   async apply(desired: readonly DesiredJob[], refused: readonly RefusedJob[]): Promise<void> {
     if (this.#engine === undefined) return;
     await this.#engine.applyJobs(desired, refused);
-    this.#engine.start();
+    await this.#engine.start();
   }
 
   async close(): Promise<void> {

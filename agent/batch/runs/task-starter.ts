@@ -209,7 +209,10 @@ export class TaskStarter {
       if (this.#stopping !== undefined) return;
       const { success, prepared } = await this.#work(async () => {
         const made = await attempt.run();
-        return { success: made, prepared: await effects.prepare(made, { ...place, now: clock.now() }) };
+        return {
+          success: made,
+          prepared: await effects.prepare(made, { ...place, now: clock.now() }),
+        };
       });
       const tookMs = clock.monotonicMs() - startedMs;
       this.#usage.used(job, active.run.id, tookMs);

@@ -15,10 +15,7 @@ import { openSite, type Site, type SiteOptions } from '../streams/site.ts';
 
 export interface BatchSite extends Site {
   /** A command with an id of its own. */
-  command(
-    command: DistributiveOmit<BatchCommand, 'id' | 'v'>,
-    id?: string,
-  ): Promise<BatchOutcome>;
+  command(command: DistributiveOmit<BatchCommand, 'id' | 'v'>, id?: string): Promise<BatchOutcome>;
   /** Resolves with the newest report of the run when it has ended. */
   ended(run: string): Promise<RunReport>;
   /** Rows that were committed so far, in order. */
@@ -82,11 +79,7 @@ export async function openBatchSite(options: BatchSiteOptions = {}): Promise<Bat
 }
 
 /** A desired job of a document as YAML without head: `tasks:` and the like. */
-export function desiredJob(
-  name: string,
-  yaml: string,
-  more: Partial<DesiredJob> = {},
-): DesiredJob {
+export function desiredJob(name: string, yaml: string, more: Partial<DesiredJob> = {}): DesiredJob {
   const document = {
     apiVersion: 'runnel/v1',
     kind: 'BatchJob',
