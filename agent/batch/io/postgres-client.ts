@@ -87,14 +87,16 @@ async function configOf(
   { services }: TaskContext,
 ): Promise<ClientConfig> {
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  const secret = password === undefined ? '' : services.policy.secret(password);
   const mode = tls ?? (THIS_DEVICE.test(url.hostname) && ca === undefined ? 'off' : 'verify');
   return {
     host,
     port: url.port === '' ? 5432 : Number(url.port),
     user: decodeURIComponent(url.username),
     database: decodeURIComponent(url.pathname.slice(1)),
-    // pg would look for a password in the agent's environment and home directory.
-    password: password === undefined ? '' : services.policy.secret(password),
+    // A function, because without a text pg takes the password of the agent's environment or home
+    // directory, which are not for hosts that a job names.
+    password: () => secret,
     connectionTimeoutMillis: connectTimeout,
     application_name: 'runnel-agent',
     keepAlive: true,
@@ -156,7 +158,11 @@ function postgresError(error: unknown, url: URL): TaskError {
   }
   const known = taskErrorOf(error);
   const isOurs = error instanceof TypeError || error instanceof RangeError;
-  // What pg says without a SQLSTATE is about the connection: refused, lost, its certificate.
-  const errorClass = known.class === 'other' && !isOurs ? 'network' : known.class;
-  return new TaskError(errorClass, known.code, message, options);
+  if (known.class !== 'other' || isOurs) {
+    return new TaskError(known.class, known.code, message, options);
+  }
+  // What pg says without a SQLSTATE is that it cannot log in as the server wants (SASL), or about
+  // the connection: refused, lost, its certificate.
+  const isLogin = /\bSASL\b|password/i.test(messageOf(error));
+  return new TaskError(isLogin ? 'rejected' : 'network', known.code, message, options);
 }

@@ -263,6 +263,10 @@ describeWith([...POSTGRES_PROGRAMS, 'openssl'], 'logging in to PostgreSQL', () =
     const error = await site.failure(wrong, 't');
     expect(error).toMatchObject({ class: 'rejected', code: 'postgres_28P01' });
     expect(error.message).not.toContain('wrong');
+    process.env.PGPASSWORD = 'geheim';
+    const none = await site.failure(attempt({ password: undefined }), 't');
+    delete process.env.PGPASSWORD;
+    expect(none.class).toBe('rejected');
     site.policy = { hosts: ['db.site'] };
     expect((await site.failure(attempt({}), 't')).class).toBe('policy');
   });
