@@ -66,7 +66,7 @@ export class SuccessEffects {
     const datasets = await this.#datasets.prepare(success, partition);
     const delivered = new Map<DatasetWrite, readonly Json[]>();
     for (const { write } of datasets) {
-      if (write.deliver) delivered.set(write, await this.#rowsOf(write.table));
+      if (write.deliver) delivered.set(write, await this.#rowsOf(write));
     }
     const results = new Map<string, { rows: readonly ResultRow[]; hash: string }>();
     const given = success.results ?? [];
@@ -145,10 +145,17 @@ export class SuccessEffects {
     }
   }
 
-  async #rowsOf(table: TableRef): Promise<readonly Json[]> {
+  async #rowsOf({ table, withheld = [] }: DatasetWrite): Promise<readonly Json[]> {
     if (table.rows > limits.tableResultsMax) throw tooMany(table.rows);
     const rows: Json[] = [];
-    for await (const chunk of this.#files.read(table)) rows.push(...chunk);
+    const isShown = ([name]: readonly [string, Json]): boolean => !withheld.includes(name);
+    for await (const chunk of this.#files.read(table)) {
+      for (const row of chunk) {
+        rows.push(
+          withheld.length === 0 ? row : Object.fromEntries(Object.entries(row).filter(isShown)),
+        );
+      }
+    }
     return rows;
   }
 }

@@ -58,6 +58,8 @@ export interface DatasetWrite {
   readonly deliver: boolean;
   /** Column whose value is the key of a delivered row; absent: they have none. */
   readonly key?: string;
+  /** Columns that stay on the device when rows are delivered. */
+  readonly withheld?: readonly string[];
 }
 
 /** A row for the control plane. */
