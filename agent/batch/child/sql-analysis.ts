@@ -6,8 +6,8 @@
  * the top of the WHERE of the very SELECT that reads the table, whose FROM is that table alone or
  * plain joins with others. Rows outside of such a range cannot come through that WHERE, whatever
  * the joins do: the comparison is not true for them, nor for the NULLs that an outer join puts in
- * their place. Anything else (ASOF and positional joins, samples, OR, arithmetic on `_time`) gives no
- * range, and the query sees everything.
+ * their place. Anything else (ASOF and positional joins, samples, OR, arithmetic on `_time`) gives
+ * no range, and the query sees everything.
  */
 import type { Json } from '@runnel/shared/engine/record.ts';
 import type { SqlWishes, TableWish } from './sql-messages.ts';

@@ -2,6 +2,7 @@
  * What is old, as files that last: Parquet or compressed JSON lines, one per period.
  */
 import { z } from 'zod';
+import { templatePieces } from '../batch-template.ts';
 import { duration } from '../duration.ts';
 import { datasetField, exactlyOne, journalField } from '../rows-input.ts';
 import { size } from '../size.ts';
@@ -24,8 +25,8 @@ export const archiveTask = defineTask({
   output:
     '`{ files, rowCount, bytes, archivedUpTo, purgeableUpTo }`: at most 100 of the files of this ' +
     'run; with `journal` the event time up to which all is archived, and the arrival before ' +
-    'which nothing is needed any more. The table has a row for each archived period that is known: ' +
-    '`partition`, `start`, `end`, `file`, `rows`, `bytes`, `checksum`, and `hash` of a dataset.',
+    'which nothing is needed any more. The table has a row for each archived period that is ' +
+    'known: `partition`, `start`, `end`, `file`, `rows`, `bytes`, `checksum`, and `hash` of a dataset.',
   fields: {
     journal: journalField
       .optional()
@@ -71,6 +72,8 @@ export const archiveTask = defineTask({
     if (!/\{\{[^}]*\bpartition\b/.test(config.to)) {
       return ['to', 'names one file for all periods: put {{ partition.id }} into it'];
     }
+    const pieces = templatePieces(config.to);
+    if ('problem' in pieces) return ['to', `${pieces.problem}: ${pieces.hint}`];
     return undefined;
   },
   examples: [
