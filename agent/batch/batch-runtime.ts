@@ -107,7 +107,8 @@ export class BatchRuntime implements BatchEngine {
       runs,
       conditions,
       agent,
-      lastMs: options.journal.now,
+      // A run that is asked for stands for the time that its clock says.
+      lastMs: options.schedules === false ? null : options.journal.now,
       isClockSynchronised: options.isClockSynchronised ?? (() => true),
       diskShare: options.diskShare,
     });

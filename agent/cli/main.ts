@@ -11,6 +11,11 @@ const terminal: Terminal = {
   random: systemRandom,
   // The build puts both entries into one folder.
   verifyEntry: fileURLToPath(new URL('verify-store.js', import.meta.url)),
+  env: process.env,
+  onInterrupt(listener) {
+    process.on('SIGINT', listener).on('SIGTERM', listener);
+    return () => process.off('SIGINT', listener).off('SIGTERM', listener);
+  },
 };
 
 // `runnel-agent dry-run … | head` closes the pipe: that is no error.

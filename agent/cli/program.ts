@@ -8,9 +8,11 @@ import { plainDefault } from '@runnel/shared/help-text.ts';
 import { agentVersion } from '../config/agent-version.ts';
 import { LOG_LEVELS } from '../config/log-level.ts';
 import { parseHostPort } from '../config/address.ts';
-import type { DryRunCommandOptions } from './dry-run.ts';
+import type { DryRunFlags } from './dry-run-any.ts';
+import { DRY_RUN_HELP } from './dry-run-help.ts';
 import { errorText, exitCodeOf } from './error-text.ts';
 import type { EnrollOptions } from './enroll.ts';
+import { TEST_HELP } from './test-help.ts';
 import { EXIT_CODES_HELP, type ExitCode, exitCodes } from './exit-code.ts';
 import type { RunCommandOptions } from './run.ts';
 import type { StatusOptions } from './status.ts';
@@ -48,8 +50,8 @@ function newProgram(terminal: Terminal, done: (code: ExitCode) => void): Command
   addRun(program, terminal, done);
   addStatus(program, terminal, done);
   addDescribe(program, terminal, done);
-  addDryRun(program, done);
-  addTest(program, done);
+  addDryRun(program, terminal, done);
+  addTest(program, terminal, done);
   return program;
 }
 
@@ -126,32 +128,41 @@ function addDescribe(program: Command, terminal: Terminal, done: Done): void {
 /** Results stream through with backpressure, so these commands write to the streams themselves. */
 const streams = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr };
 
-function addDryRun(program: Command, done: Done): void {
+function addDryRun(program: Command, terminal: Terminal, done: Done): void {
   program
     .command('dry-run')
-    .description('run a stream job over files, with no servers; stdout holds only result lines')
+    .description('run a job over files, or show the plan of a batch job; with no servers')
     .argument('<job>', 'the job, YAML or JSON')
     .option('--input <source=file>', 'JSON lines of a source, - for stdin; repeatable', collect, [])
     .addOption(
-      new Option('--output <format>', 'of the results').choices(['jsonl']).default('jsonl'),
+      new Option(
+        '-o, --output <format>',
+        'stream jobs: jsonl; batch jobs: text (default), json, with --execute jsonl too',
+      ).choices(['text', 'json', 'jsonl']),
     )
-    .option('--no-flush', 'leave open what is open at the end of input')
+    .option('--no-flush', 'stream jobs: leave open what is open at the end of input')
     .option('--param <name=value>', 'value of a parameter; repeatable', collect, [])
-    .addHelpText('after', '\nExample:\n  runnel dry-run job.yaml --input readings=readings.jsonl')
-    .action(async (job: string, options: Omit<DryRunCommandOptions, 'job'>) => {
-      const { dryRunCommand } = await import('./dry-run.ts');
-      done(await dryRunCommand({ ...options, job }, streams));
+    .option('--at <time>', 'batch jobs: as if it were then; ISO 8601 or epoch ms (default: now)')
+    .option('--partition <id>', 'batch jobs: this one (default: the newest whole one at that time)')
+    .option('--execute', 'batch jobs: run it here')
+    .option('--data <dir>', 'with --execute: data directory (default: a new temporary one)')
+    .option('--full-refresh', 'with --execute: ignore cursors')
+    .option('--policy <file>', 'with --execute: a policy.yaml that decides what the job may do')
+    .addHelpText('after', DRY_RUN_HELP)
+    .action(async (job: string, options: DryRunFlags) => {
+      const { dryRunAnyCommand } = await import('./dry-run-any.ts');
+      done(await dryRunAnyCommand(job, options, streams, terminal));
     });
 }
 
-function addTest(program: Command, done: Done): void {
+function addTest(program: Command, terminal: Terminal, done: Done): void {
   program
     .command('test')
-    .description('run the tests beside a stream job: job.test.yaml for job.yaml')
+    .description('run the tests beside a job: job.test.yaml for job.yaml')
     .argument('<job>', 'the job, YAML or JSON')
-    .addHelpText('after', '\nExample:\n  runnel test job.yaml')
+    .addHelpText('after', TEST_HELP)
     .action(async (job: string) => {
-      const { testCommand } = await import('./test.ts');
-      done(await testCommand({ job }, streams));
+      const { testAnyCommand } = await import('./test-any.ts');
+      done(await testAnyCommand({ job }, streams, terminal));
     });
 }

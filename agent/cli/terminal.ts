@@ -9,6 +9,11 @@ export interface Terminal {
   readonly random: Random;
   /** The built verify-store.js, which reads a store through after an unclean stop. */
   readonly verifyEntry: string;
+  /** The built task-child.js; by default it stands beside verify-store.js. */
+  readonly childEntry?: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Told of SIGINT and SIGTERM, which then do nothing else; the returned function stops that. */
+  readonly onInterrupt: (listener: () => void) => () => void;
 }
 
 /** Text of others, such as names, as one line that does nothing to a terminal. */
