@@ -26,7 +26,8 @@ export const archiveTask = defineTask({
     '`{ files, rowCount, bytes, archivedUpTo, purgeableUpTo }`: at most 100 of the files of this ' +
     'run; with `journal` the event time up to which all is archived, and the arrival before ' +
     'which nothing is needed any more. The table has a row for each archived period that is ' +
-    'known: `partition`, `start`, `end`, `file`, `rows`, `bytes`, `checksum`, and `hash` of a dataset.',
+    'known: `partition`, `start`, `end`, `file`, `rows`, `bytes`, `checksum`, and `hash` of ' +
+    'a dataset.',
   fields: {
     journal: journalField
       .optional()

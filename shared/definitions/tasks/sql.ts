@@ -85,7 +85,8 @@ export const sqlTask = defineTask({
       .describe(
         "One SELECT. Tables: `journal('source')` or `journal('source', from, to)` with the " +
           "fields of the payload, `_time` (epoch ms) and `_topic`; `dataset('name')` with " +
-          "`_partition` and `_start`, all its partitions; `task('id')`, or the id of a needed task by itself; " +
+          "`_partition` and `_start`, all its partitions; `task('id')`, or the id of a needed " +
+          'task by itself; ' +
           "`file('path')` for parquet, csv, json and jsonl, `*` in the last part of the path. " +
           'Whole numbers are BIGINT, other numbers DOUBLE, texts VARCHAR (times in texts too: ' +
           'cast them), fields that differ between rows JSON. The time zone of the query is UTC.',
