@@ -186,21 +186,23 @@ export class AgentRuntime {
       compile,
       changed: (job) => this.#changed(job),
     });
-    this.#garbage = new SourceGarbage({
+    this.#garbage = this.#sourceGarbage(compile);
+    this.#load(compile);
+    this.delivery.start();
+  }
+
+  #sourceGarbage(compile: CompileJob): SourceGarbage {
+    const store = this.#store;
+    const ofBatch = (): string[] => (this.#batch.engine?.sources() ?? []).map(({ id }) => id);
+    return new SourceGarbage({
       store,
-      log,
-      used: () => new Set([...usedSources(compile, readJobs(store)), ...this.#batchSources()]),
+      log: this.#options.log,
+      used: () => new Set([...usedSources(compile, readJobs(store)), ...ofBatch()]),
       commit: async (write) => {
         this.#jobs.once(write);
         await this.#cycle.request(true);
       },
     });
-    this.#load(compile);
-    this.delivery.start();
-  }
-
-  #batchSources(): string[] {
-    return (this.#batch.engine?.sources() ?? []).map(({ id }) => id);
   }
 
   #batchSlot(care: ReplaceableStore): BatchSlot {

@@ -207,7 +207,7 @@ export class TaskStarter {
       if (EFFECTLESS.has(definition.kind)) started.catch(() => undefined);
       else await started;
       if (this.#stopping !== undefined) return;
-      const { success, prepared } = await this.#work(async () => {
+      const { success, prepared } = await this.#work(id, async () => {
         const made = await attempt.run();
         return {
           success: made,
@@ -231,13 +231,15 @@ export class TaskStarter {
     }
   }
 
-  async #work<T>(work: () => Promise<T>): Promise<T> {
+  /** What an attempt takes is free when its work ends: nothing waits for its commit. */
+  async #work<T>(id: string, work: () => Promise<T>): Promise<T> {
     const working = work();
     this.#working.add(working);
     try {
       return await working;
     } finally {
       this.#working.delete(working);
+      this.#loads.delete(id);
     }
   }
 
