@@ -223,6 +223,23 @@ describe('a dataset', () => {
     ]);
   });
 
+  it('is Parquet too, an empty partition with its columns', async () => {
+    const site = taskSite();
+    const program = job(site, { dataset: 'daily', to: 'archive/{{ partition.id }}.parquet' });
+    for (const [n, rows] of [[{ a: 1, b: { c: [1] } }], []].entries()) {
+      const table = await site.table(rows);
+      const start = DAY_START - (n + 1) * DAY_MS;
+      const partition = { partition: `p${n}`, start, end: start + DAY_MS };
+      await site.publishDataset({ dataset: 'daily', table }, partition);
+    }
+    const { output } = await run(site, program);
+    expect(output).toMatchObject({ fileCount: 2, rowCount: 1 });
+    const query = "SELECT a, b.c AS c FROM file('archive/p0.parquet')";
+    const reading = site.program({ tasks: [{ id: 'q', sql: { query } }] });
+    const { success } = await site.attempt(reading, 'q');
+    expect(await site.rows(success.table)).toEqual([{ a: 1, c: [1] }]);
+  });
+
   it('goes where policy allows, and nowhere else', async () => {
     const site = taskSite();
     const program = lines(site, { to: '/etc/{{ partition.id }}.jsonl.gz' });
