@@ -20,7 +20,6 @@ import { parseMessage, PROTOCOL_VERSION } from '@runnel/shared/protocol/version.
 import type { Random } from '@runnel/shared/random.ts';
 import type { BatchCommand, BatchOutcome } from '@runnel/shared/protocol/runs.ts';
 import type { Conditions } from '../resources/conditions.ts';
-import { answerBatchCommand } from './batch-answer.ts';
 import type { CredentialStore } from './credential-store.ts';
 import type { DesiredStore } from './desired.ts';
 import type { DeviceKey } from './device-key.ts';
@@ -235,7 +234,12 @@ export class SyncLoop {
     if (name === 'batch') {
       const link = this.#link;
       const { agent, batchCommand: perform, log } = this.#options;
-      if (link !== null) this.#run(() => answerBatchCommand({ agent, log, link, perform }, body));
+      if (link === null) return;
+      this.#run(async () => {
+        // An agent that is asked for no runs does not carry what they are made of.
+        const { answerBatchCommand } = await import('./batch-answer.ts');
+        await answerBatchCommand({ agent, log, link, perform }, body);
+      });
       return;
     }
     if (name !== 'changed') {

@@ -1,7 +1,8 @@
 /**
- * `npm run bench [-- --messages N --rate R --rounds K --only PART --json]`: what durability costs,
- * as ratios against a reference of the same run (DESIGN.md §12). Every load goes to 127.0.0.1 and
- * ends. By default the load is as fast as the broker takes it; `--rate` paces it.
+ * `npm run bench [-- PART… --messages N --rate R --rounds K --json]`: what durability costs, as
+ * ratios against a reference of the same run (DESIGN.md §12). Parts: throughput, latency, jobs,
+ * idle, batch; without one, all of them. Every load goes to 127.0.0.1 and ends. By default the load
+ * is as fast as the broker takes it; `--rate` paces it.
  *
  * The reference is MQTT.js at QoS 1 that only parses: same protocol (MQTT 5), same receive maximum.
  * Subjects and reference take turns, so that a noisy machine disturbs all of them alike.
@@ -10,6 +11,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { batch } from './batch.ts';
+import { batchWorker } from './batch-worker.ts';
+import type { Line } from './bench-line.ts';
 import { idleAndStart } from './idle.ts';
 import { publishLoad } from './load.ts';
 import { median } from './measure.ts';
@@ -17,7 +21,7 @@ import { manyJobs } from './many-jobs.ts';
 import { runReference } from './reference.ts';
 import { type Throughput, agentRun, latencyRun, nodeRedRun, referenceRun } from './throughput.ts';
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     messages: { type: 'string', default: '80000' },
@@ -28,12 +32,7 @@ const { values } = parseArgs({
   },
 });
 
-interface Line {
-  readonly what: string;
-  readonly measured: string;
-  readonly ratio: string;
-  readonly budget: string;
-}
+const PARTS = ['throughput', 'latency', 'jobs', 'idle', 'batch'];
 
 async function main(): Promise<void> {
   const [role, ...args] = process.argv.slice(2);
@@ -42,6 +41,8 @@ async function main(): Promise<void> {
     await publishLoad({ port, messages, perSecond });
   } else if (role === 'reference') {
     await runReference(Number(args[0]), Number(args[1]));
+  } else if (role === 'batch-worker') {
+    await batchWorker(args[0] ?? '', args[1] ?? '');
   } else {
     await compare();
   }
@@ -51,12 +52,16 @@ async function compare(): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'runnel-bench-'));
   const load = { messages: Number(values.messages), perSecond: Number(values.rate) };
   const lines: Line[] = [];
-  const wants = (part: string): boolean => values.only === undefined || values.only === part;
+  const wanted = [...positionals, ...(values.only === undefined ? [] : [values.only])];
+  const unknown = wanted.filter((part) => !PARTS.includes(part));
+  if (unknown.length > 0) throw new Error(`no part ${unknown.join()}; parts: ${PARTS.join(', ')}`);
+  const wants = (part: string): boolean => wanted.length === 0 || wanted.includes(part);
   try {
     if (wants('throughput')) lines.push(...(await throughput(dir, load)));
     if (wants('latency')) lines.push(...(await latency(dir)));
     if (wants('jobs')) lines.push(...(await jobs(dir)));
     if (wants('idle')) lines.push(...(await idle(dir)));
+    if (wants('batch')) lines.push(...(await batch(join(dir, 'batch'))));
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
