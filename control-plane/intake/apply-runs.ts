@@ -9,7 +9,7 @@
  * it; a device that sends such would send it for ever). Reports are judged under the id of the
  * agent whose lane they came in, so that no device can touch a run of another.
  */
-import type { Transaction } from 'kysely';
+import type { Insertable, Transaction } from 'kysely';
 import { NAME, SUBJECT_TOKEN } from '@runnel/shared/ids.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import type { Row } from '@runnel/shared/protocol/results.ts';
@@ -20,7 +20,7 @@ import {
   type TaskReport,
   taskReport,
 } from '@runnel/shared/protocol/runs.ts';
-import type { Schema } from '../store/schema.ts';
+import type { EventsTable, RunsTable, RunTasksTable, Schema } from '../store/schema.ts';
 
 /** What a block changed, for views and metrics. */
 export interface RunChange {
@@ -45,75 +45,102 @@ const PLAIN = /^[^\p{Cc}]{1,256}$/u;
 
 export const isRunRow = ({ kind }: Pick<Row, 'kind'>): boolean => kind === 'run' || kind === 'task';
 
-/** `rows` are of the kinds `run` and `task`, in the order of their lane. */
+interface RunRow {
+  readonly row: Row;
+  readonly report: RunReport;
+}
+
+/**
+ * `rows` are of the kinds `run` and `task`, in the order of their lane. Of many reports of one
+ * thing only the last is written: a block of a busy device is a few statements.
+ */
 export async function applyRuns(
   transaction: Transaction<Schema>,
   agent: string,
   rows: readonly Row[],
   now: number,
 ): Promise<AppliedRuns> {
+  const runs = new Map<string, RunRow[]>();
+  const tasks = new TaskReports();
   const changes = new Map<string, RunChange>();
   let refused = 0;
   for (const row of rows) {
-    const change = await applyRow(transaction, agent, row, now);
-    if (change === undefined) refused += 1;
-    else {
-      const ended = change.ended ?? changes.get(change.run)?.ended ?? null;
-      changes.set(change.run, { ...change, ended });
+    const report = NAME.test(row.job) ? reportOf(row) : undefined;
+    if (report === undefined) {
+      refused += 1;
+      continue;
     }
+    const { run } = report;
+    changes.set(run, { agent, run, job: row.job, ended: null });
+    if ('task' in report) tasks.add(report);
+    else runs.set(run, [...(runs.get(run) ?? []), { row, report }]);
   }
+  const ends = await putRuns(transaction, agent, runs, now);
+  for (const events of chunksOf(ends.map((end) => endEvent(agent, end, now)))) {
+    await transaction.insertInto('events').values(events).execute();
+  }
+  for (const { row, report } of ends) {
+    const ended = { state: report.state, at: wholeOrNull(report.endedAt) ?? now };
+    changes.set(report.run, { agent, run: report.run, job: row.job, ended });
+  }
+  await putTasks(transaction, agent, tasks, now);
   return { changes: [...changes.values()], refused };
 }
 
-async function applyRow(
-  transaction: Transaction<Schema>,
-  agent: string,
-  row: Row,
-  now: number,
-): Promise<RunChange | undefined> {
-  if (!NAME.test(row.job)) return undefined;
-  if (row.kind === 'run') {
-    const { data } = runReport.safeParse(row.value);
-    if (data === undefined || !SUBJECT_TOKEN.test(data.run) || !PLAIN.test(data.partition)) {
-      return undefined;
-    }
-    return await putRun(transaction, agent, row, data, now);
-  }
-  const { data } = taskReport.safeParse(row.value);
-  if (data === undefined || !SUBJECT_TOKEN.test(data.run) || !PLAIN.test(data.task)) {
-    return undefined;
-  }
-  await putTask(transaction, agent, data, now);
-  return { agent, run: data.run, job: row.job, ended: null };
+function reportOf(row: Row): RunReport | TaskReport | undefined {
+  const { data } =
+    row.kind === 'run' ? runReport.safeParse(row.value) : taskReport.safeParse(row.value);
+  if (data === undefined || !SUBJECT_TOKEN.test(data.run)) return undefined;
+  return PLAIN.test('task' in data ? data.task : data.partition) ? data : undefined;
 }
 
-async function putRun(
+/** Writes the last report of each run; gives those by which a run ended, in their order. */
+async function putRuns(
   transaction: Transaction<Schema>,
   agent: string,
-  { job, version }: Row,
-  report: RunReport,
+  runs: ReadonlyMap<string, readonly RunRow[]>,
   now: number,
-): Promise<RunChange> {
-  const { run, state } = report;
-  const before = await transaction
-    .selectFrom('runs')
-    .select(['id', 'state', 'tries'])
-    .where('run', '=', run)
-    .where('agent', '=', agent)
-    .executeTakeFirst();
-  const values = { ...runValues(report), job, version: count(version), received_at: now };
-  if (before === undefined) {
-    await transaction
-      .insertInto('runs')
-      .values({ agent, run, ...values })
+): Promise<RunRow[]> {
+  const ends: RunRow[] = [];
+  const fresh: Insertable<RunsTable>[] = [];
+  for (const chunk of chunksOf([...runs.keys()])) {
+    const stored = await transaction
+      .selectFrom('runs')
+      .select(['id', 'run', 'state', 'tries'])
+      .where('agent', '=', agent)
+      .where('run', 'in', chunk)
       .execute();
-  } else {
-    await transaction.updateTable('runs').set(values).where('id', '=', before.id).execute();
+    const known = new Map(stored.map((each) => [each.run, each]));
+    for (const run of chunk) {
+      const reports = runs.get(run) ?? [];
+      const before = known.get(run);
+      ends.push(...endsOf(reports, before));
+      const last = reports.at(-1)!;
+      const { job, version } = last.row;
+      const head = { job, version: count(version), received_at: now };
+      const values = { ...runValues(last.report), ...head };
+      if (before === undefined) fresh.push({ agent, run, ...values });
+      else await transaction.updateTable('runs').set(values).where('id', '=', before.id).execute();
+    }
   }
-  const known = before?.state === state && before.tries === values.tries;
-  if (!ENDED.has(state) || known) return { agent, run, job, ended: null };
-  await insertEnd(transaction, agent, job, report, now);
-  return { agent, run, job, ended: { state, at: values.ended_at ?? now } };
+  for (const values of chunksOf(fresh)) {
+    await transaction.insertInto('runs').values(values).execute();
+  }
+  return ends;
+}
+
+/** A run that was told to have ended, and is told so again in the same try, ended once. */
+function endsOf(
+  reports: readonly RunRow[],
+  before: { readonly state: string; readonly tries: number } | undefined,
+): RunRow[] {
+  let last = before;
+  return reports.filter(({ report }) => {
+    const now = { state: report.state, tries: count(report.tries) };
+    const known = last?.state === now.state && last.tries === now.tries;
+    last = now;
+    return ENDED.has(report.state) && !known;
+  });
 }
 
 function runValues(report: RunReport) {
@@ -138,13 +165,7 @@ function runValues(report: RunReport) {
   };
 }
 
-async function insertEnd(
-  transaction: Transaction<Schema>,
-  agent: string,
-  job: string,
-  report: RunReport,
-  now: number,
-): Promise<void> {
+function endEvent(agent: string, { row, report }: RunRow, now: number): Insertable<EventsTable> {
   const { run, partition, state, tries, error, affected } = report;
   const cause = error === null ? '' : `: ${error.message}`;
   const held = [
@@ -152,19 +173,16 @@ async function insertEnd(
     ...(affected.jobs.length === 0 ? [] : [`jobs that wait for it: ${affected.jobs.join(', ')}`]),
   ];
   const affects = held.length === 0 ? '' : ` (${held.join('; ')})`;
-  await transaction
-    .insertInto('events')
-    .values({
-      // A device whose clock is ahead must not keep its events from ever growing old.
-      at: Math.min(whole(report.endedAt ?? now), now),
-      agent,
-      job,
-      type: 'run',
-      severity: SEVERITY[state as keyof typeof SEVERITY],
-      message: `run of ${partition} ${ENDED_AS[state] ?? state}${cause}${affects}`.slice(0, 2000),
-      data: JSON.stringify({ run, partition, state, tries, error, affected }),
-    })
-    .execute();
+  return {
+    // A device whose clock is ahead must not keep its events from ever growing old.
+    at: Math.min(whole(report.endedAt ?? now), now),
+    agent,
+    job: row.job,
+    type: 'run',
+    severity: SEVERITY[state as keyof typeof SEVERITY],
+    message: `run of ${partition} ${ENDED_AS[state] ?? state}${cause}${affects}`.slice(0, 2000),
+    data: JSON.stringify({ run, partition, state, tries, error, affected }),
+  };
 }
 
 const ENDED_AS: Readonly<Partial<Record<RunState, string>>> = {
@@ -172,23 +190,85 @@ const ENDED_AS: Readonly<Partial<Record<RunState, string>>> = {
   cancelled: 'was cancelled',
 };
 
-async function putTask(
+/** The last report of each instance in a block, and the tasks whose instances are made anew. */
+class TaskReports {
+  readonly reports = new Map<string, TaskReport>();
+  /** A task that waits to run (again): the list that its instances came of is made anew. */
+  readonly emptied = new Map<string, Pick<TaskReport, 'run' | 'task'>>();
+  readonly #instances = new Map<string, Set<string>>();
+
+  add(report: TaskReport): void {
+    const { run, task, index, state } = report;
+    const whole = `${run} ${task}`;
+    const key = `${run} ${itemOf(report)} ${task}`;
+    this.reports.set(key, report);
+    if (index !== null) {
+      const keys = this.#instances.get(whole) ?? new Set();
+      this.#instances.set(whole, keys.add(key));
+    } else if (state === 'waiting') {
+      for (const instance of this.#instances.get(whole) ?? []) this.reports.delete(instance);
+      this.#instances.delete(whole);
+      this.emptied.set(whole, { run, task });
+    }
+  }
+}
+
+const itemOf = ({ index }: TaskReport): number => (index === null ? -1 : count(index));
+
+async function putTasks(
   transaction: Transaction<Schema>,
   agent: string,
-  report: TaskReport,
+  { reports, emptied }: TaskReports,
   now: number,
 ): Promise<void> {
-  const { run, task, index } = report;
-  const item = index === null ? -1 : count(index);
-  const own = transaction
-    .selectFrom('run_tasks')
-    .select('id')
-    .where('run', '=', run)
-    .where('agent', '=', agent)
-    .where('task', '=', task)
-    .where('item', '=', item);
-  const before = await own.executeTakeFirst();
-  const values = {
+  for (const { run, task } of emptied.values()) {
+    await transaction
+      .deleteFrom('run_tasks')
+      .where('run', '=', run)
+      .where('agent', '=', agent)
+      .where('task', '=', task)
+      .where('item', '>=', 0)
+      .execute();
+  }
+  const fresh: Insertable<RunTasksTable>[] = [];
+  const ids = await storedTasks(transaction, agent, reports);
+  for (const [key, report] of reports) {
+    const { run, task } = report;
+    const values = taskValues(report, now);
+    const id = ids.get(key);
+    if (id === undefined) fresh.push({ agent, run, task, item: itemOf(report), ...values });
+    else await transaction.updateTable('run_tasks').set(values).where('id', '=', id).execute();
+  }
+  for (const values of chunksOf(fresh)) {
+    await transaction.insertInto('run_tasks').values(values).execute();
+  }
+}
+
+/** Ids of the instances that are stored, by their keys; of some that were not reported too. */
+async function storedTasks(
+  transaction: Transaction<Schema>,
+  agent: string,
+  reports: ReadonlyMap<string, TaskReport>,
+): Promise<Map<string, number>> {
+  const ids = new Map<string, number>();
+  for (const chunk of chunksOf([...reports.values()])) {
+    const stored = await transaction
+      .selectFrom('run_tasks')
+      .select(['id', 'run', 'task', 'item'])
+      .where('agent', '=', agent)
+      .where('run', 'in', distinct(chunk.map(({ run }) => run)))
+      .where('task', 'in', distinct(chunk.map(({ task }) => task)))
+      .where('item', 'in', distinct(chunk.map(itemOf)))
+      .execute();
+    for (const { id, run, task, item } of stored) ids.set(`${run} ${item} ${task}`, id);
+  }
+  return ids;
+}
+
+const distinct = <T>(all: readonly T[]): T[] => [...new Set(all)];
+
+function taskValues(report: TaskReport, now: number) {
+  return {
     state: report.state,
     attempt: count(report.attempt),
     started_at: wholeOrNull(report.startedAt),
@@ -198,23 +278,16 @@ async function putTask(
     error: JSON.stringify(report.error),
     received_at: now,
   };
-  if (before === undefined) {
-    await transaction
-      .insertInto('run_tasks')
-      .values({ agent, run, task, item, ...values })
-      .execute();
-  } else {
-    await transaction.updateTable('run_tasks').set(values).where('id', '=', before.id).execute();
-  }
-  if (index !== null || report.state !== 'waiting') return;
-  // The task is to run (again): the list that its instances came of is made anew.
-  await transaction
-    .deleteFrom('run_tasks')
-    .where('run', '=', run)
-    .where('agent', '=', agent)
-    .where('task', '=', task)
-    .where('item', '>=', 0)
-    .execute();
+}
+
+/** Rows, or values of a condition, in one statement: under every database's bound on parameters. */
+const CHUNK = 500;
+
+function chunksOf<T>(all: readonly T[]): T[][] {
+  const chunks: T[][] = [];
+  for (let start = 0; start < all.length; start += CHUNK)
+    chunks.push(all.slice(start, start + CHUNK));
+  return chunks;
 }
 
 function outputText(output: unknown): string {
