@@ -51,38 +51,38 @@ describe('a query is one SELECT and not', () => {
   it.each(
     [
       "ATTACH '/tmp/other.db'",
-      "COPY (SELECT 1) TO '/tmp/runnel-out.csv'",
-      "EXPORT DATABASE '/tmp/runnel-out'",
+      "COPY (SELECT 1) TO '/tmp/runnel-sql-escape.csv'",
+      "EXPORT DATABASE '/tmp/runnel-sql-escape'",
       'INSTALL httpfs',
       "LOAD '/tmp/x.duckdb_extension'",
       "SET memory_limit = '8GB'",
       'RESET memory_limit',
       "PRAGMA memory_limit = '8GB'",
       'CREATE TABLE x AS SELECT 1',
-      "CALL enable_logging(storage = 'file', storage_path = '/tmp/runnel-log')",
+      "CALL enable_logging(storage = 'file', storage_path = '/tmp/runnel-sql-escape-log')",
       'SELECT 1; SELECT 2',
-      "SELECT 1; COPY (SELECT 1) TO '/tmp/runnel-out.csv'",
+      "SELECT 1; COPY (SELECT 1) TO '/tmp/runnel-sql-escape.csv'",
       'SELEC 1',
       '',
     ].filter((query) => query !== ''),
   )('%s', async (query) => {
     const error = await failing(taskSite(), query);
     expect(error).toMatchObject({ class: 'definition', code: 'sql_invalid' });
-    expect(readdirSync('/tmp').filter((name) => /^runnel-(out|log)/.test(name))).toEqual([]);
+    expect(readdirSync('/tmp').filter((name) => /^runnel-sql-escape/.test(name))).toEqual([]);
   });
 });
 
 describe('a value', () => {
   it('is bound and never becomes SQL', async () => {
     const site = taskSite();
-    const evil = "x'; COPY (SELECT 1) TO '/tmp/runnel-out.csv'; --";
+    const evil = "x'; COPY (SELECT 1) TO '/tmp/runnel-sql-escape.csv'; --";
     const program = site.program({
       parameters: { name: { type: 'string', default: evil } },
       tasks: [{ id: 'q', sql: { query: 'SELECT {{ params.name }} AS name, {{ 2 }} AS n' } }],
     });
     const { success } = await site.attempt(program, 'q');
     expect(await site.rows(success.table)).toEqual([{ name: evil, n: 2 }]);
-    expect(existsSync('/tmp/runnel-out.csv')).toBe(false);
+    expect(existsSync('/tmp/runnel-sql-escape.csv')).toBe(false);
   });
 
   it('cannot name what is read', () => {
