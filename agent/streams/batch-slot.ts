@@ -62,7 +62,7 @@ export class BatchSlot {
   async load(desired: readonly DesiredJob[]): Promise<void> {
     if (this.#engine !== undefined || this.#options === undefined) return;
     const store = this.#store;
-    const [stored] = store.keys('batch', { limit: 1 });
+    const [stored] = store.keys('batch', { start: ['job'], end: ['job', '\uffff'], limit: 1 });
     if (stored === undefined && this.split(desired, []).desired.batch.length === 0) return;
     const { BatchRuntime } = await import('../batch/batch-runtime.ts');
     this.#engine = new BatchRuntime({ ...this.#options, checkpoints: store, store: this.writes });

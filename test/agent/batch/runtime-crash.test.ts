@@ -189,3 +189,23 @@ describe('a store that is full now and then', () => {
     60_000,
   );
 });
+
+describe('a run that is made again', () => {
+  it('delivers and triggers nothing when it made the same, and keeps its cursor', async () => {
+    const outside = new Outside();
+    const site = await open(tempDir('batch-same'), outside);
+    await site.runtime.applyJobs([PIPELINE, READER]);
+    const { runs } = await site.command({ ...ASK, fullRefresh: false }, 'ask');
+    const first = await outcome(site, outside);
+    await site.command({ action: 'rerun', run: runs[0]!.run, from: 'rows', fullRefresh: false });
+    await waitFor('the second try to end', async () => {
+      const newest = (await site.runs()).find(({ run }) => run === runs[0]!.run);
+      return newest?.tries === 2 && newest.state === 'success';
+    });
+    const second = await outcome(site, outside);
+    expect(second.results).toEqual(first.results);
+    expect(second.tasks).toContain('pipeline rows null success {"cursor":7}');
+    expect(await site.runs()).toHaveLength(2);
+    expect(outside.effects.size).toBe(4);
+  });
+});

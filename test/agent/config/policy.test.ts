@@ -10,6 +10,7 @@ import { checkPolicy, matchesHost } from '@runnel/agent/config/check-policy.ts';
 import { dataFiles } from '@runnel/agent/config/data-files.ts';
 import { gateJobs } from '@runnel/agent/config/job-gate.ts';
 import { refusePath } from '@runnel/agent/config/path-policy.ts';
+import { taskPolicy } from '@runnel/agent/config/task-policy.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 let dataDir: string;
@@ -170,6 +171,60 @@ describe('the gate', () => {
     const broken = desired('a', 1, { kind: 'StreamJob' });
     const { admitted } = await gateJobs([broken], defaultPolicy, dataDir);
     expect(admitted).toEqual([broken]);
+  });
+});
+
+describe('a batch job', () => {
+  const batch = (tasks: unknown[]): DesiredJob => ({
+    name: 'b',
+    version: 1,
+    hash: '1',
+    document: { apiVersion: 'runnel/v1', kind: 'BatchJob', metadata: { name: 'b' }, tasks },
+    parameters: {},
+    paused: false,
+  });
+  const tasks = [
+    { id: 'run', command: { run: ['/sbin/fstrim', '/'], env: { KEY: { env: 'HOME' } } } },
+    { id: 'ask', http: { url: 'https://mes.example/x', auth: { bearer: { file: '/etc/token' } } } },
+    {
+      id: 'tell',
+      http: { method: 'POST', url: 'https://{{ agent.name }}.example/x', body: { path: '/etc/x' } },
+    },
+    { id: 'own', extract: { file: { path: 'batch/logs/*.jsonl', format: 'jsonl' } } },
+  ];
+
+  it('is refused for every program, host, path and credential that stands in it', async () => {
+    const given = policy({ hosts: ['other.example'], tasks: ['command', 'http'] });
+    const { refused } = await gateJobs([batch(tasks)], given, dataDir);
+    const reasons = refused[0]?.reason.split('; ') ?? [];
+    expect(reasons).toEqual([
+      expect.stringMatching(/tasks\.run\.command\.run: .*\/sbin\/fstrim/),
+      expect.stringMatching(/tasks\.run\.command\.env\.KEY: .*HOME/),
+      expect.stringMatching(/tasks\.ask\.http\.url: .*mes\.example/),
+      expect.stringMatching(/tasks\.ask\.http\.auth\.bearer: .*\/etc\/token/),
+      expect.stringMatching(/tasks\.own: .*extract as a task/),
+      expect.stringMatching(/tasks\.own\.extract\.file\.path: .*the agent's own/),
+    ]);
+  });
+
+  it('may do what policy allows', async () => {
+    const given = policy({ commands: ['/sbin/fstrim'], paths: ['/etc'], env: ['HOME'] });
+    const { admitted } = await gateJobs([batch(tasks.slice(0, 3))], given, dataDir);
+    expect(admitted).toHaveLength(1);
+  });
+
+  it('is judged again by what its templates gave, when it runs', () => {
+    const judged = taskPolicy(policy({ hosts: ['a.example'] }), dataDir, { RUNNEL_SECRET_A: 's' });
+    expect(judged.path('files/x')).toBe(join(dataDir, 'files/x'));
+    expect(() => judged.path('identity/device.seed')).toThrow(/own/);
+    expect(() => judged.host(new URL('https://b.example/'))).toThrow(/b\.example/);
+    expect(() => judged.command('/bin/sh')).toThrow(/\/bin\/sh/);
+    expect(judged.secret({ env: 'RUNNEL_SECRET_A' })).toBe('s');
+    expect(() => judged.secret({ env: 'HOME' })).toThrow(/HOME/);
+    expect(() => judged.secret({ env: 'RUNNEL_SECRET_B' })).toThrow(/not set/);
+    expect(() => judged.secret({ file: '/etc/passwd' })).toThrow(
+      expect.objectContaining({ class: 'policy', code: 'policy_refused' }) as Error,
+    );
   });
 });
 

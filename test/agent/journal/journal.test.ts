@@ -68,6 +68,38 @@ describe('retention', () => {
   });
 });
 
+describe('what batch jobs read', () => {
+  it('is kept as long as their history says, within the bytes', async () => {
+    const { journal, append } = openJournal({ bytesMax: Infinity, ageMsMax: 2 * HOUR_MS });
+    journal.keepMs(10 * HOUR_MS);
+    for (let hour = 0; hour < 24; hour++) await append(hour * HOUR_MS);
+    expect(journal.firstOffset.block).toBe(14);
+    journal.keepMs(0);
+    await append(24 * HOUR_MS);
+    expect(journal.firstOffset.block).toBe(23);
+  });
+
+  it('is complete since ever, until something was dropped', async () => {
+    const { journal, append } = openJournal({ bytesMax: 5000, ageMsMax: Infinity });
+    await append();
+    expect(journal.completeFromMs).toBe(-Infinity);
+    for (let n = 0; n < 20; n++) await append();
+    // A record of the first millisecond that is kept may be among those dropped.
+    expect(journal.completeFromMs).toBe(1001);
+  });
+
+  it('goes when it is purged, as far as jobs have read it', async () => {
+    const { journal, append } = openJournal({ bytesMax: Infinity, ageMsMax: Infinity });
+    for (let n = 0; n < 9; n++) await append();
+    journal.purge(1000, 5);
+    await append();
+    expect(journal.firstOffset.block).toBe(1);
+    journal.purge(1001, 5);
+    await append();
+    expect(journal.firstOffset.block).toBe(5);
+  });
+});
+
 const total = (site: Site): number => site.runtime.journal.recordsTotal;
 
 describe('a clock that jumps', () => {
