@@ -48,8 +48,8 @@ export interface SchedulesOptions {
   readonly log: Logger;
   readonly conditions: Conditions;
   readonly agent: string;
-  /** Newest time that the journal knows. */
-  readonly lastMs: number;
+  /** Newest time that the journal knows; null: what the clock says is believed whatever was before. */
+  readonly lastMs: number | null;
   readonly isClockSynchronised: (nowMs: number) => boolean;
   readonly diskShare: () => number | null;
 }
@@ -76,7 +76,7 @@ export class Schedules {
     this.#options = options;
     const { clock, log, store } = options;
     const stored = store.get<number>(keys.time);
-    const lastMs = Math.max(stored ?? 0, options.lastMs);
+    const lastMs = options.lastMs === null ? 0 : Math.max(stored ?? 0, options.lastMs);
     this.#clock = new BatchClock({
       clock,
       lastMs: lastMs === 0 ? null : lastMs,

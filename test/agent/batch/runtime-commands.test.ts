@@ -13,7 +13,7 @@ const ASK = { action: 'run', partition: null, parameters: {}, fullRefresh: false
 function fragile(broken: Set<string>) {
   return runnersWith((value) => {
     if (broken.has(String(value)))
-      throw new TaskError('rejected', 'is_broken', `${value} is broken`);
+      throw new TaskError('rejected', 'is_broken', `${String(value)} is broken`);
   });
 }
 

@@ -3,7 +3,6 @@
  *                                                 └─▶ job `reader` by the dataset
  */
 import { describe, expect, it } from 'vitest';
-import type { Json } from '@runnel/shared/engine/record.ts';
 import type { Row } from '@runnel/shared/protocol/results.ts';
 import type { RunReport, TaskReport } from '@runnel/shared/protocol/runs.ts';
 import { taskRunners } from '@runnel/agent/batch/tasks/registry.ts';
@@ -50,7 +49,7 @@ class Outside {
           { m: 'b', n: 2 },
         ]);
         return {
-          output: { cursor: context.cursor as Json },
+          output: { cursor: context.cursor },
           table,
           cursor: 7,
           datasets: [{ dataset: 'daily', table, deliver: true }],
