@@ -47,7 +47,7 @@ export async function testCommand(
   }
 }
 
-function refuseTestFile(file: string): void {
+export function refuseTestFile(file: string): void {
   if (!/\.test\.(ya?ml|json)$/.test(file)) return;
   const job = basename(file).replace(/\.test(?=\.\w+$)/, '');
   throw new RunnelError('usage', `${file}: this is the test file; give ${job}`);

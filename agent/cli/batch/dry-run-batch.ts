@@ -6,8 +6,10 @@
  * to stderr. Exit codes: 0 every run succeeded (or the plan is printed), 1 one did not, 2 the job,
  * the input or the command line is wrong.
  */
+import { RunnelError } from '@runnel/shared/errors.ts';
 import type { Partition } from '@runnel/shared/schedule/partition.ts';
 import { partitionNamed, partitionsAt } from '@runnel/shared/schedule/partitions.ts';
+import type { RunChange } from '../../batch/batch-engine.ts';
 import { runKey } from '../../batch/dag/task-scope.ts';
 import type { RunRecord } from '../../batch/records.ts';
 import type { CommandStreams } from '../dry-run.ts';
@@ -73,9 +75,17 @@ export async function dryRunBatchCommand(
     return await execute({ job, given, atMs, partitions, options }, io, world);
   } catch (error) {
     io.stderr.write(errorText(error));
-    return exitCodeOf(error);
+    return batchExitCode(error);
   }
 }
+
+/** What is wrong with the input of a run is a wrong use of the command, unlike with a stream. */
+export function batchExitCode(error: unknown): ExitCode {
+  const isUsage = error instanceof RunnelError && INPUT_CODES.has(error.code);
+  return isUsage ? exitCodes.usage : exitCodeOf(error);
+}
+
+const INPUT_CODES = new Set(['input_invalid', 'input_unreadable', 'partition_unknown']);
 
 interface Execution {
   readonly job: LoadedBatchJob;
@@ -118,10 +128,14 @@ async function execute(
         connector: sources.connectors.get(source) ?? '',
         chunks,
       })),
-      changed: (change) => shown.tasks(change),
+      changed: (change, now) => shown.tasks(change, now),
     });
     const stopListening = world.onInterrupt(() => {
-      note(device.interrupted ? 'ending at once' : 'cancelling; once more ends teardown tasks too');
+      note(
+        device.interrupted ? 'ending now' : 'cancelling; a second signal ends teardown tasks too',
+      );
+      // A third signal finds nobody who listens.
+      if (device.interrupted) stopListening();
       device.interrupt();
     });
     try {
@@ -169,8 +183,8 @@ class Shown {
     this.#ended = new EndedTasks(note);
   }
 
-  tasks(change: Parameters<EndedTasks['lines']>[0]): void {
-    const lines = this.#ended.lines(change);
+  tasks(change: RunChange, nowMs: number): void {
+    const lines = this.#ended.lines(change, nowMs);
     if (this.#output === 'jsonl') this.#io.stdout.write(lines.map(taskLineText).join(''));
     else this.#lines.push(...lines);
   }

@@ -5,7 +5,6 @@ import {
   effectiveParametersOf,
 } from '@runnel/shared/definitions/parameters.ts';
 import { type ParsedJob, parseJob } from '@runnel/shared/definitions/parse-job.ts';
-import { parsePath } from '@runnel/shared/definitions/path.ts';
 import { readDocuments } from '@runnel/shared/definitions/yaml-document.ts';
 import { DefinitionError, RunnelError } from '@runnel/shared/errors.ts';
 import { readText } from '../load-stream-job.ts';
@@ -38,7 +37,7 @@ export async function loadBatchJob(file: string): Promise<LoadedBatchJob> {
 
 /** Over the job's defaults. `layer` says where they are given: `--param`, `test`. */
 export function batchParameters(
-  { job, parsed }: LoadedBatchJob,
+  { job }: LoadedBatchJob,
   given: Readonly<Record<string, unknown>>,
   layer: string,
 ): LayeredParameters {
@@ -48,7 +47,6 @@ export function batchParameters(
   throw new DefinitionError(
     layered.issues.map((issue) => ({
       ...issue,
-      ...parsed.locate(parsePath(issue.path)),
       hint: issue.hint ?? `parameters of the job: ${known}`,
     })),
   );

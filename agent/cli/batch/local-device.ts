@@ -48,7 +48,7 @@ export interface LocalDeviceOptions extends LocalWorld {
   /** More that is in the store from the start. */
   readonly prepare?: (store: CheckpointStore) => Promise<void>;
   /** Told of every change that is on disk. */
-  readonly changed: (change: RunChange) => void;
+  readonly changed: (change: RunChange, nowMs: number) => void;
 }
 
 /** The agent of a dry run, as jobs and policy see it. */
@@ -121,14 +121,19 @@ export class LocalDevice {
 
   /** Runs the job for one partition to its end. Throws what refuses the run. */
   async run(partition: Partition, fullRefresh: boolean): Promise<RunRecord> {
-    const { name, random, atMs } = this.#options;
+    return this.runJob(this.#options.name, partition.id, fullRefresh);
+  }
+
+  /** The same of any job here; without a partition for the newest. */
+  async runJob(name: string, partition: string | null, fullRefresh = false): Promise<RunRecord> {
+    const { random, atMs } = this.#options;
     this.#clock.hold(Math.max(atMs, this.#clock.now()));
     const outcome = await this.#engine.command({
       v: 1,
       id: randomId(random),
       action: 'run',
       job: name,
-      partition: partition.id,
+      partition,
       parameters: {},
       fullRefresh,
     });
@@ -164,7 +169,7 @@ export class LocalDevice {
   }
 
   #changed(change: RunChange): void {
-    this.#options.changed(change);
+    this.#options.changed(change, this.#clock.now());
     const { run } = change;
     if (run.state === 'queued' || run.state === 'running') return;
     this.#ended.set(run.id, run);

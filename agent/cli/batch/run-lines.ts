@@ -35,10 +35,10 @@ export class EndedTasks {
     this.#note = note;
   }
 
-  lines({ tasks }: RunChange): TaskLine[] {
+  lines({ tasks }: RunChange, nowMs: number): TaskLine[] {
     const ended: TaskRecord[] = [];
     for (const record of tasks) {
-      if (!isInstance(record) || !isDone(record.state)) this.#tellRetry(record);
+      if (!isInstance(record) || !isDone(record.state)) this.#tellRetry(record, nowMs);
       else if (this.#isNew(record)) ended.push(record);
     }
     // Those of one commit by their time.
@@ -52,12 +52,11 @@ export class EndedTasks {
     return true;
   }
 
-  #tellRetry(record: TaskRecord): void {
-    const { task, index, state, attempt, error, nextAttemptAt, endedAt, readyAt } = record;
+  #tellRetry(record: TaskRecord, nowMs: number): void {
+    const { task, index, state, attempt, error, nextAttemptAt } = record;
     if (state !== 'ready' || error === null || !this.#isNew(record)) return;
-    const since = endedAt ?? readyAt;
-    const pauseMs = nextAttemptAt === null || since === null ? 0 : nextAttemptAt - since;
-    const again = pauseMs > 0 ? `, next one in ${Math.ceil(pauseMs / 100) / 10} s` : '';
+    const pauseMs = nextAttemptAt === null ? 0 : nextAttemptAt - nowMs;
+    const again = pauseMs > 0 ? `, waits ${Math.ceil(pauseMs / 100) / 10} s for the next` : '';
     this.#note(`${nameOf(task, index)}: attempt ${attempt} failed (${error.message})${again}`);
   }
 }
