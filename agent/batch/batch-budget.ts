@@ -1,4 +1,6 @@
-/** What the tasks of this device may take together; `batch:` of agent.yaml, bounded by policy.yaml. */
+/**
+ * What the tasks of this device may take together; `batch:` of agent.yaml, bounded by policy.yaml.
+ */
 export interface BatchBudget {
   /** Attempts at the same time. */
   readonly tasksMax: number;

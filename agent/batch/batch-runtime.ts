@@ -2,10 +2,11 @@
  * The batch engine of one agent, from a due time to a committed run: schedules, runs, attempts and
  * what they leave behind. It needs no network and no control plane.
  *
- * Guarantees: a run is one per (job, partition) among those that are queued or running; every change
- * of a run or task is in one commit with its effect (outbox rows, cursor, dataset, completion); an
- * attempt starts when that is on disk, so that after a crash what was running is known and is made
- * again; nothing that the engine drops (missed times, old runs, lines of logs) goes uncounted.
+ * Guarantees: a run is one per (job, partition) among those that are queued or running; every
+ * change of a run or task is in one commit with its effect (outbox rows, cursor, dataset,
+ * completion); an attempt starts when that is on disk, so that after a crash what was running is
+ * known and is made again; nothing that the engine drops (missed times, old runs, lines of logs)
+ * goes uncounted.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';

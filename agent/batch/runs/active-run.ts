@@ -3,7 +3,8 @@
  *
  * Every event changes the run in memory at once and is committed with what belongs to it; what has
  * an effect outside waits for that commit. So the disk is never ahead of what was done, and after a
- * crash the run goes on from the last event that is there: tasks that were `running` are made again.
+ * crash the run goes on from the last event that is there: tasks that were `running` are made
+ * again.
  */
 import { createHash } from 'node:crypto';
 import type { BatchProgram } from '@runnel/shared/definitions/batch-program.ts';

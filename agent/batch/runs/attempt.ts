@@ -1,5 +1,6 @@
 /**
- * One attempt of one task instance: renders its config, gives it a context, waits for what it makes.
+ * One attempt of one task instance: renders its config, gives it a context, waits for what it
+ * makes.
  *
  * Guarantees: it ends, since a runner that does not listen to its signal is left to itself after
  * `limits.attemptGraceMs`; its scratch directory is gone when it has ended; whatever it threw comes

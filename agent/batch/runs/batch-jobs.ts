@@ -1,6 +1,6 @@
 /**
- * The batch jobs of this agent: which version of each is desired, what a run of it is made from, and
- * what is told of it.
+ * The batch jobs of this agent: which version of each is desired, what a run of it is made from,
+ * and what is told of it.
  *
  * A job at rest holds its schedule and its limits in memory, nothing of its tasks: a program is
  * compiled for a run and let go with it. A document stays stored as long as a run that is kept was

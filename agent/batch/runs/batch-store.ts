@@ -3,13 +3,13 @@
  *
  * A write is gathered whole and stays here until a commit that holds it is on disk: a failed commit
  * stages it again, rows for the control plane and dead letters included, so nothing of it is lost
- * and nothing is there twice. Writes keep their order. Reads see what is pending, so that the engine
- * may go on before the disk has it; what leaves the process (the start of an attempt that has an
- * effect, the answer to a command) waits for `commit` to resolve.
+ * and nothing is there twice. Writes keep their order. Reads see what is pending, so that the
+ * engine may go on before the disk has it; what leaves the process (the start of an attempt that
+ * has an effect, the answer to a command) waits for `commit` to resolve.
  *
  * It stands before the outbox among the participants of the cycle: its rows are in its own commit.
- * A commit takes at most `BYTES_PER_COMMIT` of it, one write at least: a long run of writes does not
- * make one transaction that does not fit.
+ * A commit takes at most `BYTES_PER_COMMIT` of it, one write at least: a long run of writes does
+ * not make one transaction that does not fit.
  */
 import { assert, RunnelError } from '@runnel/shared/errors.ts';
 import type { DeadLetter } from '@runnel/shared/engine/stream-job.ts';

@@ -3,8 +3,8 @@
  * `limits.batchRunsKeptMsMax`, with their tasks, tables and logs; and logs beyond
  * `limits.runLogsBytesMax` over all jobs, those of the oldest runs first.
  *
- * Files go after the commit that forgets them: a crash in between leaves files that no record refers
- * to, which the next start sweeps.
+ * Files go after the commit that forgets them: a crash in between leaves files that no record
+ * refers to, which the next start sweeps.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';

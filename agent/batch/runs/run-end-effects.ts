@@ -1,7 +1,8 @@
 /**
  * What the end of a run means beyond it, in the commit that ends it: the completion of its
  * partition, the totals of its job, the report with who is affected, and the event of a failure.
- * Jobs that wait for a dataset which the run should have made hear of it by a condition of their own.
+ * Jobs that wait for a dataset which the run should have made hear of it by a condition of their
+ * own.
  */
 import type { Logger } from 'pino';
 import type { RunReport } from '@runnel/shared/protocol/runs.ts';

@@ -1,9 +1,11 @@
 /**
- * The log of one run: JSON lines (`logLine` of protocol/runs.ts) in `<data>/batch/logs/<run>.jsonl`.
+ * The log of one run: JSON lines (`logLine` of protocol/runs.ts) in
+ * `<data>/batch/logs/<run>.jsonl`.
  *
  * Appended without fsync: a power cut may cost the last lines, never the file; a line that a crash
- * cut in half is passed over. Bound: `limits.runLogBytesMax` a run; policy: drop-newest, told by one
- * line that counts, when the run ends or is closed. A text is cut at `limits.runLogTextCharsMax`.
+ * cut in half is passed over. Bound: `limits.runLogBytesMax` a run; policy: drop-newest, told by
+ * one line that counts, when the run ends or is closed. A text is cut at
+ * `limits.runLogTextCharsMax`.
  */
 import { appendFileSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -60,7 +62,8 @@ export class RunLog {
   /** Says how many lines were dropped; more may be written after it. */
   close(): void {
     if (this.#dropped === 0) return;
-    const text = `${this.#dropped} lines were dropped: a run may log ${limits.runLogBytesMax} bytes`;
+    const bound = `a run may log ${limits.runLogBytesMax} bytes`;
+    const text = `${this.#dropped} lines were dropped: ${bound}`;
     this.#line(this.#next++, 'warn', { task: null, index: null, attempt: 0 }, text);
     this.#dropped = 0;
   }

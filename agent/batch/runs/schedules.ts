@@ -48,7 +48,9 @@ export interface SchedulesOptions {
   readonly log: Logger;
   readonly conditions: Conditions;
   readonly agent: string;
-  /** Newest time that the journal knows; null: what the clock says is believed whatever was before. */
+  /**
+   * Newest time that the journal knows; null: what the clock says is believed whatever was before.
+   */
   readonly lastMs: number | null;
   readonly isClockSynchronised: (nowMs: number) => boolean;
   readonly diskShare: () => number | null;

@@ -3,10 +3,10 @@
  * device's budget (dag/run-admission.ts, dag/admission.ts), and brings what becomes of an attempt
  * back to its run.
  *
- * Guarantees: an attempt that may have an effect begins after the commit that says so; one that only
- * computes does not wait for the disk, since making it again costs nothing. What an attempt made
- * counts in the commit of its success, or not at all. An attempt that was ended because the agent
- * stops leaves its task `running` in the store: it is made again.
+ * Guarantees: an attempt that may have an effect begins after the commit that says so; one that
+ * only computes does not wait for the disk, since making it again costs nothing. What an attempt
+ * made counts in the commit of its success, or not at all. An attempt that was ended because the
+ * agent stops leaves its task `running` in the store: it is made again.
  */
 import type { Logger } from 'pino';
 import type { Clock } from '@runnel/shared/clock.ts';

@@ -141,8 +141,11 @@ describe('a run', () => {
     });
     const runners = runnersWith((value) => (value === 'wait' ? held : undefined));
     const site = await openBatchSite({ settings: { runners } });
-    const yaml = (name: string) =>
-      `tasks: [{ id: first, value: { value: wait } }, { id: then, needs: [first], value: { value: ${name} } }]`;
+    const yaml = (name: string): string => `
+tasks:
+  - { id: first, value: { value: wait } }
+  - { id: then, needs: [first], value: { value: ${name} } }
+`;
     await site.runtime.applyJobs([desiredJob('job', yaml('old'))]);
     const [before] = (await site.command({ ...ASK, job: 'job' })).runs;
     await waitFor('it to run', async () => (await site.runs())[0]?.state === 'running');

@@ -19,7 +19,10 @@ const PIPELINE = desiredJob(
 tasks:
   - { id: setup, value: { value: [1, 2, 3] } }
   - { id: rows, needs: [setup], command: { run: [/bin/rows] } }
-  - { id: each, needs: [rows], forEach: "tasks.setup.output", command: { run: ["/bin/each", "{{ item }}"] } }
+  - id: each
+    needs: [rows]
+    forEach: "tasks.setup.output"
+    command: { run: ["/bin/each", "{{ item }}"] }
   - { id: end, needs: [each], value: { value: "{{ tasks.each.output }}" } }
 `,
 );
