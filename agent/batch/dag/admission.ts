@@ -57,12 +57,13 @@ export function admitTasks<Candidate extends TaskCandidate>(
   now: number,
 ): TaskAdmission<Candidate> {
   const room = roomOf(budget);
+  const empty = roomOf(budget);
   for (const load of running) take(room, load);
   const start: Candidate[] = [];
   const impossible: { candidate: Candidate; error: RunError }[] = [];
   const waiting: { candidate: Candidate; reason: string }[] = [];
   for (const candidate of byAgedPriority(candidates, now)) {
-    const error = impossibleBecause(budget, candidate);
+    const error = impossibleBecause(empty, candidate);
     const reason = jobIsFull(room, candidate) ?? tooLittle(room, candidate);
     if (error !== null) {
       impossible.push({ candidate, error });
@@ -135,8 +136,8 @@ function rounded(amount: number): number {
   return Math.round(amount * 100) / 100;
 }
 
-function impossibleBecause(budget: BatchBudget, load: TaskLoad): RunError | null {
-  const reason = tooLittle(roomOf(budget), load);
+function impossibleBecause(emptyDevice: Room, load: TaskLoad): RunError | null {
+  const reason = tooLittle(emptyDevice, load);
   if (reason === null) return null;
   const mend = 'lower its cost, or raise batch: in agent.yaml';
   const message = `the task ${reason} when nothing else runs: ${mend}`;

@@ -3,7 +3,7 @@ import type { BatchProgram } from '@runnel/shared/definitions/batch-program.ts';
 import type { TaskRecord } from '../records.ts';
 import { longestPauseMs } from './retry-policy.ts';
 import { taskAt } from './run-plan.ts';
-import { countsOf, instancesOf, type RunSnapshot, type TaskGroup } from './run-snapshot.ts';
+import { countsOf, firstSlotOf, type RunSnapshot, type TaskGroup } from './run-snapshot.ts';
 
 export interface ReadyInstance {
   /** Position of its task in the program. */
@@ -15,11 +15,16 @@ export interface ReadyInstance {
 /**
  * Instances that are ready and whose pause is over, in the order of the document and of the lists;
  * of each task no more than `parallel` leaves room for. Nothing of a run that does not run.
+ *
+ * `startsMax` is how many attempts can start together on the device. Instances of one task take the
+ * same and have the same priority, so of each only those that have waited longest are of interest:
+ * with it a list of a thousand items is not gone through once for each of them.
  */
 export function readyInstances(
   program: BatchProgram,
   { run, tasks }: RunSnapshot,
   now: number,
+  startsMax = Infinity,
 ): ReadyInstance[] {
   const found: ReadyInstance[] = [];
   if (run.state !== 'running') return found;
@@ -28,14 +33,41 @@ export function readyInstances(
     if (!hasReady(group)) continue;
     const { parallel, retry } = taskAt(program, task).definition;
     let room = (parallel ?? Infinity) - countsOf(group).running;
-    for (const record of instancesOf(group)) {
-      if (room <= 0) break;
-      if (record.state !== 'ready' || !pauseIsOver(record, now, longestPauseMs(retry))) continue;
-      found.push({ task, index: record.index, record });
+    const pauseMsMax = longestPauseMs(retry);
+    const first = found.length;
+    for (let slot = firstSlotOf(group); slot < group.length && room > 0; slot += 1) {
+      const record = group[slot] as TaskRecord;
+      if (record.state !== 'ready' || !pauseIsOver(record, now, pauseMsMax)) continue;
       room -= 1;
+      keepLongest(found, first, { task, index: record.index, record }, startsMax);
     }
   }
   return found;
+}
+
+/** Adds the instance to those from `first` on; of too many the one that has waited least goes. */
+function keepLongest(
+  found: ReadyInstance[],
+  first: number,
+  ready: ReadyInstance,
+  countMax: number,
+): void {
+  if (found.length - first < countMax) {
+    found.push(ready);
+    return;
+  }
+  let newest = first;
+  for (let at = first + 1; at < found.length; at += 1) {
+    if (sinceOf(found[at]) >= sinceOf(found[newest])) newest = at;
+  }
+  if (sinceOf(ready) >= sinceOf(found[newest])) return;
+  found.splice(newest, 1);
+  found.push(ready);
+}
+
+/** What is ready and has no time is as new as can be. */
+function sinceOf(ready: ReadyInstance | undefined): number {
+  return ready?.record.readyAt ?? Infinity;
 }
 
 /** The next instant at which something is due by itself: a pause or the run's time is over. */
@@ -48,9 +80,10 @@ export function nextWakeMs(
   let next = runDeadlineMs(program, snapshot) ?? Infinity;
   for (const [task, group] of snapshot.tasks.entries()) {
     if (!hasReady(group)) continue;
-    const { retry } = taskAt(program, task).definition;
-    for (const record of instancesOf(group)) {
-      if (record.state !== 'ready' || pauseIsOver(record, now, longestPauseMs(retry))) continue;
+    const pauseMsMax = longestPauseMs(taskAt(program, task).definition.retry);
+    for (let slot = firstSlotOf(group); slot < group.length; slot += 1) {
+      const record = group[slot] as TaskRecord;
+      if (record.state !== 'ready' || pauseIsOver(record, now, pauseMsMax)) continue;
       next = Math.min(next, record.nextAttemptAt ?? Infinity);
     }
   }

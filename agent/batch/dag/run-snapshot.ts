@@ -97,9 +97,9 @@ export function slotOf(index: number | null): number {
   return index === null ? 0 : index + 1;
 }
 
-/** What stands for attempts: the instances of a `forEach`, else the task itself. */
-export function instancesOf(group: TaskGroup): readonly TaskRecord[] {
-  return group.length > 1 ? group.slice(1) : group;
+/** Where what stands for attempts begins: behind the task itself where it has a list. */
+export function firstSlotOf(group: TaskGroup): number {
+  return group.length > 1 ? 1 : 0;
 }
 
 export function noCounts(): Record<TaskState, number> {
@@ -123,7 +123,7 @@ export function countsOf(group: TaskGroup): StateCounts {
   const known = counted.get(group);
   if (known !== undefined) return known;
   const counts = noCounts();
-  for (let slot = group.length > 1 ? 1 : 0; slot < group.length; slot += 1) {
+  for (let slot = firstSlotOf(group); slot < group.length; slot += 1) {
     counts[(group[slot] as TaskRecord).state] += 1;
   }
   counted.set(group, counts);
