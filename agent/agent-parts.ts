@@ -9,6 +9,7 @@ import type { Clock } from '@runnel/shared/clock.ts';
 import type { SinkDefinition } from '@runnel/shared/definitions/sinks/registry.ts';
 import { RunnelError } from '@runnel/shared/errors.ts';
 import type { Random } from '@runnel/shared/random.ts';
+import type { BatchSettings } from './batch/batch-engine.ts';
 import type { BrokerSwitch, JobRuntime } from './compose-agent.ts';
 import type { AgentConfig } from './config/agent-config.ts';
 import type { AgentPolicy } from './config/agent-policy.ts';
@@ -40,7 +41,9 @@ export interface RuntimeParts {
 }
 
 /** What a composition root other than main.ts may put between the runtime and its store. */
-export type RuntimeSeams = Pick<AgentRuntimeOptions, 'wrapStore' | 'acknowledge'>;
+export type RuntimeSeams = Pick<AgentRuntimeOptions, 'wrapStore' | 'acknowledge'> & {
+  readonly batch?: Pick<BatchSettings, 'childEntry' | 'runners'>;
+};
 
 export interface OpenedRuntime {
   readonly runtime: JobRuntime;
@@ -85,6 +88,7 @@ export async function openRuntime(parts: RuntimeParts): Promise<OpenedRuntime> {
       budget: batchBudget(config, policy, availableParallelism()),
       policy: taskPolicy(policy, dataDir, parts.env),
       broker: defaultBroker,
+      ...parts.seams?.batch,
     },
     createSource({ id, definition }: Connector): Promise<Source> {
       judge({ sources: { [definition.alias]: definition } });

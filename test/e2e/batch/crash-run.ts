@@ -1,0 +1,153 @@
+/**
+ * One crash run of batch jobs: an agent works on two jobs while it and its children are SIGKILLed at
+ * seeded instants; when both have ended, what they left is compared with an undisturbed run.
+ *
+ *   start ──x────────x─────x──────────x──────▶ both runs have ended ▶ SIGTERM ▶ audit
+ *         agent    child  agent      child
+ */
+import { seededRandom } from '@runnel/shared/random.ts';
+import { bundleTool } from '../../support/processes.ts';
+import { pause } from '../../support/pause.ts';
+import { Postgres } from '../../support/postgres.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import { verifyEntry } from '../../agent/checkpoints/verify-entry.ts';
+import { childEntry } from '../../support/child-entry.ts';
+import { differences, leftovers, type Outcome, outcomeOf, plainFaults } from './crash-audit.ts';
+import { crashJobs, TABLES } from './crash-job.ts';
+import { CrashDevice } from './crash-site.ts';
+import { Receiver } from './receiver.ts';
+
+export interface RoundOptions {
+  readonly seed: number;
+  readonly kills: number;
+  readonly plant?: string;
+  readonly deadlineMs?: number;
+}
+
+export interface RoundReport {
+  readonly wrong: readonly string[];
+  readonly kills: CrashDevice['kills'];
+  /** Requests that the receiver knew already. */
+  readonly repeated: number;
+}
+
+/** Where the kills of a life of the agent fall. */
+const FIRST_MS = 250;
+const SPREAD_MS = 1200;
+
+/** What the rounds share: PostgreSQL, the receiver, the bundles, and the undisturbed outcome. */
+export class CrashBench {
+  readonly #postgres: Postgres;
+  readonly #receiver: Receiver;
+  readonly #script: string;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #at: string;
+  #rounds = 0;
+  #undisturbed: Outcome | undefined;
+
+  static async start(startMs: number): Promise<CrashBench> {
+    const [postgres, receiver, entry] = await Promise.all([
+      Postgres.start(),
+      Receiver.start(),
+      verifyEntry(),
+    ]);
+    return new CrashBench(postgres, receiver, entry, startMs);
+  }
+
+  private constructor(postgres: Postgres, receiver: Receiver, entry: string, startMs: number) {
+    this.#postgres = postgres;
+    this.#receiver = receiver;
+    this.#script = bundleTool('test/e2e/batch/device-agent.ts');
+    this.#env = { RUNNEL_VERIFY_ENTRY: entry, RUNNEL_CHILD_ENTRY: childEntry() };
+    this.#at = new Date(startMs - 60_000 * 60).toISOString();
+  }
+
+  async stop(): Promise<void> {
+    await this.#receiver.stop();
+    await this.#postgres.stop();
+  }
+
+  /** Faults of the undisturbed run, which every round is compared with. */
+  async undisturbed(): Promise<readonly string[]> {
+    const { outcome, wrong } = await this.#round({ seed: 0, kills: 0 });
+    this.#undisturbed = outcome;
+    return [...wrong, ...plainFaults(outcome)];
+  }
+
+  async round(options: RoundOptions): Promise<RoundReport> {
+    if (this.#undisturbed === undefined) throw new Error('there is nothing to compare with');
+    const { outcome, wrong, kills, repeated } = await this.#round(options);
+    return { wrong: [...wrong, ...differences(this.#undisturbed, outcome)], kills, repeated };
+  }
+
+  async #round(options: RoundOptions): Promise<RoundReport & { readonly outcome: Outcome }> {
+    const round = `round${++this.#rounds}`;
+    await this.#postgres.query(`CREATE DATABASE ${round}`);
+    await this.#postgres.query(TABLES, [], round);
+    const jobs = crashJobs({
+      http: this.#receiver.url(round),
+      postgres: this.#postgres.url(round),
+      at: this.#at,
+    });
+    const env = { ...this.#env, RUNNEL_PLANT: options.plant ?? '' };
+    const dir = tempDir('batch-crash');
+    const device = await CrashDevice.start({ dir, script: this.#script, env, jobs });
+    try {
+      await strike(device, options);
+      const wrong = await settled(device, options.deadlineMs ?? 40_000);
+      await device.stop();
+      const left = device.processes().map((each) => `process ${each} is left`);
+      const outcome = await outcomeOf({
+        dataDir: device.dataDir,
+        postgres: this.#postgres,
+        database: round,
+        receiver: this.#receiver,
+        round,
+      });
+      wrong.push(...left, ...this.#receiver.wrong(round));
+      wrong.push(...leftovers(outcome).map((each) => `${each} is left`));
+      const effects = [...this.#receiver.effects(round).values()];
+      const repeated = effects.reduce((sum, { requests }) => sum + requests - 1, 0);
+      return { outcome, wrong, kills: device.kills, repeated };
+    } catch (error) {
+      const log = device.log().slice(-6000);
+      throw new Error(`round with seed ${options.seed} broke\n${log}`, { cause: error });
+    } finally {
+      await device.kill();
+    }
+  }
+}
+
+async function strike(device: CrashDevice, { seed, kills }: RoundOptions): Promise<void> {
+  const random = seededRandom(seed);
+  for (let struck = 0; struck < kills; struck++) {
+    await pause(FIRST_MS + random.next() * SPREAD_MS);
+    // A child in between: the agent lives on, and must make the attempt again.
+    device.killChild((count) => Math.floor(random.next() * count));
+    await pause(random.next() * FIRST_MS);
+    await device.killAgent();
+  }
+}
+
+/** What did not end as it should. */
+async function settled(device: CrashDevice, deadlineMs: number): Promise<string[]> {
+  const ended = async (): Promise<boolean> => {
+    const jobs = await device.jobs();
+    return (
+      jobs.length === 2 &&
+      jobs.every(({ batch }) => {
+        const runs = Object.values(batch?.ended ?? {}).reduce((sum, count) => sum + count, 0);
+        return runs >= 1 && batch?.activeRuns === 0 && batch.queuedRuns === 0;
+      })
+    );
+  };
+  try {
+    await waitFor('both jobs to have run', ended, deadlineMs);
+    return [];
+  } catch (error) {
+    // What is missing then is a finding too.
+    const jobs = JSON.stringify(await device.jobs().catch(() => []));
+    return [`${(error as Error).message}: ${jobs}\n${device.log().slice(-3000)}`];
+  }
+}

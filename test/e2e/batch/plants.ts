@@ -1,0 +1,96 @@
+/** Bugs for the crash runs of batch jobs, each behind a seam of the real agent. */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RuntimeSeams } from '@runnel/agent/agent-parts.ts';
+import { taskRunners } from '@runnel/agent/batch/tasks/registry.ts';
+import type { TaskContext, TaskRunner, TaskSuccess } from '@runnel/agent/batch/tasks/task.ts';
+import type { CheckpointStore, StoreTx } from '@runnel/agent/checkpoints/checkpoint-store.ts';
+import type { Json } from '@runnel/shared/engine/record.ts';
+import { pause } from '../../support/pause.ts';
+
+/** Long enough for a kill to fall into it. */
+const GAP_MS = 400;
+
+type Run = TaskRunner['run'];
+
+/** The real runners, those of `kinds` changed. */
+function changed(kinds: readonly string[], change: (run: Run) => Run): RuntimeSeams {
+  const runners = taskRunners.map((runner) =>
+    kinds.includes(runner.kind) ? { kind: runner.kind, run: change(runner.run) } : runner,
+  );
+  return { batch: { runners } };
+}
+
+/** Hides what the task wrote until a while after its success. */
+async function placedLater(
+  made: TaskSuccess,
+  { services: { policy } }: TaskContext,
+): Promise<TaskSuccess> {
+  const { file } = (made.output ?? {}) as { file?: unknown };
+  if (typeof file !== 'string') return made;
+  const path = policy.path(file);
+  const hidden = join(path, `../.later-${createHash('sha256').update(path).digest('hex')}`);
+  renameSync(path, hidden);
+  void pause(GAP_MS).then(() => renameSync(hidden, path));
+  return made;
+}
+
+function withoutResults(store: CheckpointStore): CheckpointStore {
+  return {
+    get: (db, key) => store.get(db, key),
+    has: (db, key) => store.has(db, key),
+    range: (db, range) => store.range(db, range),
+    keys: (db, range) => store.keys(db, range),
+    usedBytes: () => store.usedBytes(),
+    close: () => store.close(),
+    async commit(write) {
+      const first: ((tx: StoreTx) => void)[] = [];
+      const second: ((tx: StoreTx) => void)[] = [];
+      const part = (db: string): typeof first => (db === 'batch' ? second : first);
+      write({
+        put: (db, key, value) => part(db).push((tx) => tx.put(db, key, value)),
+        remove: (db, key) => part(db).push((tx) => tx.remove(db, key)),
+      });
+      const all = (list: typeof first) => (tx: StoreTx) => list.forEach((each) => each(tx));
+      if (second.length === 0) return store.commit(all(first));
+      await store.commit(all(first));
+      await pause(GAP_MS / 10);
+      return store.commit(all(second));
+    },
+  };
+}
+
+export const plants: Readonly<Record<string, RuntimeSeams>> = {
+  /** The task is a success before its file has its name. */
+  'success-before-rename': changed(
+    ['sql', 'load', 'transform'],
+    (run) => async (config, context) => placedLater(await run(config, context), context),
+  ),
+  /** A receiver takes every attempt for something new. */
+  'attempt-in-key': changed(['http', 'load'], (run) => async (config, context) => {
+    const made = await run(config, {
+      ...context,
+      effectKey: createHash('sha256')
+        .update(`${context.effectKey} ${context.attempt}`)
+        .digest('hex'),
+    });
+    // Between the effect and its commit.
+    await pause(GAP_MS);
+    return made;
+  }),
+  /** The cursor moves as soon as rows were read, and not with them. */
+  'cursor-before-output': changed(['extract'], (run) => async (config, context) => {
+    const file = context.services.policy.path(`work/.cursor-${context.task}`);
+    const cursor = existsSync(file)
+      ? (JSON.parse(readFileSync(file, 'utf8')) as Json)
+      : context.cursor;
+    const made = await run(config, { ...context, cursor });
+    if (made.cursor === undefined) return made;
+    writeFileSync(file, JSON.stringify(made.cursor));
+    await pause(GAP_MS);
+    return made;
+  }),
+  /** What a run put out is in one commit, that it did so in the next. */
+  'commit-split': { wrapStore: withoutResults },
+};
