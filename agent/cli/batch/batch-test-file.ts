@@ -26,7 +26,7 @@
  *           datasets: { daily-rms: { "2026-11-22": [{ machine: m1 }] } }
  *           files: { rollup/x.parquet: [{ machine: m1 }], out.txt: text, gone.csv: null }
  *           http: [{ method: POST, path: /hook, body: { day: 2026-11-22 } }]
- *         then:                             # later runs on the same device
+ *         later:                            # later runs on the same device
  *           - { at: 2026-11-24T00:15:00Z, answers: [], expect: { state: success } }
  *
  * A record's `time` (its arrival) is ISO 8601, epoch ms, or a duration after the start of the
@@ -117,14 +117,14 @@ const testFile = strict({
         policy: row.optional(),
         http: strict({ param: z.string(), answers: z.array(answer) }).optional(),
         ...stepFields,
-        then: z.array(strict({ ...stepFields, answers: z.array(answer).optional() })).default([]),
+        later: z.array(strict({ ...stepFields, answers: z.array(answer).optional() })).default([]),
       }),
     )
     .min(1),
 });
 
 export type BatchTest = z.output<typeof testFile>['tests'][number];
-export type BatchStep = BatchTest['then'][number];
+export type BatchStep = BatchTest['later'][number];
 export type HttpAnswer = z.output<typeof answer>;
 
 /** Throws `DefinitionError` with every issue. */
@@ -150,7 +150,7 @@ export function parseBatchTests(
   };
   for (const [index, test] of (parsed?.tests ?? []).entries()) {
     check(`tests[${index}]`, test);
-    for (const [at, step] of test.then.entries()) check(`tests[${index}].then[${at}]`, step);
+    for (const [at, step] of test.later.entries()) check(`tests[${index}].later[${at}]`, step);
   }
   if (parsed !== undefined && issues.length === 0) return parsed.tests;
   throw new DefinitionError(

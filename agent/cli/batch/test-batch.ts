@@ -68,10 +68,10 @@ async function runTest(job: LoadedBatchJob, test: BatchTest, world: LocalWorld):
   try {
     const first = await runStep({ job, test, step: test, world, dataDir, server });
     const problems = [...first];
-    for (const [index, step] of test.then.entries()) {
+    for (const [index, step] of test.later.entries()) {
       if (step.answers !== undefined) server?.answer(step.answers);
       const found = await runStep({ job, test, step, world, dataDir, server });
-      problems.push(...found.map((line) => `then[${index}]: ${line}`));
+      problems.push(...found.map((line) => `later[${index}]: ${line}`));
     }
     return problems;
   } finally {
@@ -140,13 +140,16 @@ function sourcesFor({ job, step }: TestSite): JournalSources {
 
 /** A second attempt follows the first at once. */
 function withoutPauses(document: Json): Json {
-  const { tasks, ...rest } = document as { readonly tasks: readonly Record<string, Json>[] };
-  const hurried = tasks.map((task) => {
+  const { tasks, ...rest } = document as { readonly tasks: readonly Document[] };
+  const hurried = tasks.map((task): Document => {
     if (typeof task.retry !== 'object' || task.retry === null) return task;
-    return { ...task, retry: { ...task.retry, backoff: { initial: '1ms', max: '1ms' } } };
+    const retry = task.retry as Document;
+    return { ...task, retry: { ...retry, backoff: { initial: '1ms', max: '1ms' } } };
   });
-  return { ...rest, tasks: hurried } as unknown as Json;
+  return { ...rest, tasks: hurried };
 }
+
+type Document = Readonly<Record<string, Json>>;
 
 async function policyOf({ job, test, dataDir }: TestSite): Promise<LocalPolicy> {
   const { env, policy } = test;
