@@ -6,16 +6,16 @@
  * to stderr. Exit codes: 0 every run succeeded (or the plan is printed), 1 one did not, 2 the job,
  * the input or the command line is wrong.
  */
-import { RunnelError } from '@runnel/shared/errors.ts';
 import type { Partition } from '@runnel/shared/schedule/partition.ts';
 import { partitionNamed, partitionsAt } from '@runnel/shared/schedule/partitions.ts';
 import type { RunChange } from '../../batch/batch-engine.ts';
 import { runKey } from '../../batch/dag/task-scope.ts';
 import type { RunRecord } from '../../batch/records.ts';
 import type { CommandStreams } from '../dry-run.ts';
-import { errorText, exitCodeOf } from '../error-text.ts';
+import { errorText } from '../error-text.ts';
 import { type ExitCode, exitCodes } from '../exit-code.ts';
 import { parseParameters } from '../load-stream-job.ts';
+import { batchExitCode } from './batch-exit-code.ts';
 import { dataDirectory } from './data-directory.ts';
 import { inputFiles, missingInputs, sourcesOf } from './input-files.ts';
 import { instantOption } from './instant-option.ts';
@@ -78,14 +78,6 @@ export async function dryRunBatchCommand(
     return batchExitCode(error);
   }
 }
-
-/** What is wrong with the input of a run is a wrong use of the command, unlike with a stream. */
-export function batchExitCode(error: unknown): ExitCode {
-  const isUsage = error instanceof RunnelError && INPUT_CODES.has(error.code);
-  return isUsage ? exitCodes.usage : exitCodeOf(error);
-}
-
-const INPUT_CODES = new Set(['input_invalid', 'input_unreadable', 'partition_unknown']);
 
 interface Execution {
   readonly job: LoadedBatchJob;

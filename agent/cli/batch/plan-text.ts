@@ -44,9 +44,12 @@ function taskText(task: PlannedTask, index: number): string {
   ];
   const add = (name: string, text: string): void =>
     void lines.push(`     ${name.padEnd(9)} ${text}`);
-  if (task.needs.length > 0) add('needs', `${task.needs.join(', ')} (${task.trigger})`);
+  const rule = task.teardown.length > 0 ? 'all done' : task.trigger;
+  if (task.needs.length > 0) add('needs', `${task.needs.join(', ')} (${rule})`);
   else if (task.trigger !== 'all_success') add('trigger', task.trigger);
-  if (task.teardown.length > 0) add('tears down', task.teardown.join(', '));
+  if (task.teardown.length > 0) {
+    add('teardown', `of ${task.teardown.join(', ')}: runs also after a failure or a cancel`);
+  }
   if (task.when !== null) {
     const { expression, value } = task.when;
     add('when', `${plain(expression)} (${value === null ? 'known when it runs' : String(value)})`);
@@ -65,8 +68,10 @@ function taskText(task: PlannedTask, index: number): string {
   for (const { expression, value } of task.bound) {
     add('bound', `{{ ${plain(expression)} }} = ${JSON.stringify(value)}`);
   }
-  add('attempts', attemptsText(task));
-  add('cost', costText(task));
+  if (task.kind !== 'none') {
+    add('attempts', attemptsText(task));
+    add('cost', costText(task));
+  }
   return `${lines.join('\n')}\n`;
 }
 

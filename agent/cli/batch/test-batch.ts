@@ -18,10 +18,11 @@ import { partitionNamed, partitionsAt } from '@runnel/shared/schedule/partitions
 import { agentPolicy } from '../../config/agent-policy.ts';
 import { taskPolicy } from '../../config/task-policy.ts';
 import type { CommandStreams } from '../dry-run.ts';
-import { errorText, exitCodeOf } from '../error-text.ts';
+import { errorText } from '../error-text.ts';
 import { type ExitCode, exitCodes } from '../exit-code.ts';
 import { readText } from '../load-stream-job.ts';
 import { refuseTestFile, testFileOf } from '../test.ts';
+import { batchExitCode } from './batch-exit-code.ts';
 import { type AnsweringServer, answeringServer } from './answering-server.ts';
 import { type BatchStep, type BatchTest, parseBatchTests } from './batch-test-file.ts';
 import { compareRun } from './compare-run.ts';
@@ -57,7 +58,7 @@ export async function testBatchCommand(
     return failed === 0 ? exitCodes.ok : exitCodes.failed;
   } catch (error) {
     io.stderr.write(errorText(error));
-    return exitCodeOf(error);
+    return batchExitCode(error);
   }
 }
 
