@@ -257,9 +257,11 @@ function triggerText(trigger: ScheduleTrigger): string {
     case 'at':
       return `at ${trigger.at.map((at) => new Date(at).toISOString()).join(', ')}`;
     case 'dataset':
-      return `when ${trigger.datasets.join(' and ')} ${trigger.datasets.length > 1 ? 'were' : 'was'} updated`;
+      return `at updates of ${trigger.datasets.join(' and ')}`;
     case 'startup':
-      return `at the start of the agent${trigger.delayMs > 0 ? `, ${trigger.delayMs / 1000} s after` : ''}`;
+      return trigger.delayMs === 0
+        ? 'at the start of the agent'
+        : `${trigger.delayMs / 1000} s after the start of the agent`;
     case 'disk':
       return `when the disk is fuller than ${trigger.above * 100}%`;
   }

@@ -1,4 +1,4 @@
-/** What a test of a batch job expected against what the run left: lines for people, none if equal. */
+/** What a test of a batch job expected against what the run left: lines, none if it is equal. */
 import type { Row } from '@runnel/shared/protocol/results.ts';
 import { runKey } from '../../batch/dag/task-scope.ts';
 import type { DatasetRecord, RunRecord, TaskRecord } from '../../batch/records.ts';

@@ -1,4 +1,4 @@
-/** A batch job from a file, with the parameters of a command line: what dry-run and `test` begin with. */
+/** A batch job from a file, with parameters: what dry-run and `test` begin with. */
 import type { BatchJob } from '@runnel/shared/definitions/batch-job.ts';
 import {
   type LayeredParameters,

@@ -78,10 +78,9 @@ function taskText(task: PlannedTask, index: number): string {
 function attemptsText({ retry, timeoutMs }: PlannedTask): string {
   const { attempts, backoff, on } = retry;
   const classes = Object.entries(on).map(([name, value]) => `${name} ${value.attempts}`);
+  const [first, longest] = [durationText(backoff.initialMs), durationText(backoff.maxMs)];
   const pauses =
-    attempts === 1
-      ? ''
-      : `, pauses from ${durationText(backoff.initialMs)} times ${backoff.factor} to ${durationText(backoff.maxMs)}`;
+    attempts === 1 ? '' : `, pauses from ${first} times ${backoff.factor} to ${longest}`;
   const limit = timeoutMs === null ? 'no timeout' : `each at most ${durationText(timeoutMs)}`;
   const by = classes.length === 0 ? '' : ` (${classes.join(', ')})`;
   return `${attempts}${by}${pauses}, ${limit}`;

@@ -118,7 +118,9 @@ tasks:
   it('of a failure has what did not run, exit code 1 and the error', async () => {
     const job = jobFile(`
 tasks:
-  - { id: fails, command: { run: [/bin/sh, -c, "echo why >&2; exit 3"] }, retry: { attempts: 2, backoff: { initial: 200ms } } }
+  - id: fails
+    command: { run: [/bin/sh, -c, "echo why >&2; exit 3"] }
+    retry: { attempts: 2, backoff: { initial: 200ms } }
   - { id: behind, needs: fails, value: { value: 1 } }
   - { id: each, needs: behind, forEach: [1, 2], value: { value: 1 } }
   - { id: off, when: "1 > 2", value: { value: 1 } }`);
@@ -147,7 +149,7 @@ tasks:
     expect(ran.out).toMatch(/run job\/\S+: failed\n/);
   });
 
-  it('fills the journal from files and standard input, and stands for the time of --at', async () => {
+  it('fills the journal from files and standard input, and is as if it were then', async () => {
     const job = jobFile(`
 partition: { every: 1d }
 tasks:
@@ -241,7 +243,7 @@ tasks:
     expect(missing.err).toContain('--policy /nowhere.yaml: there is no such file');
   });
 
-  it('ends by a signal: what runs is cancelled, teardown tasks run, the exit code is 1', async () => {
+  it('ends by a signal: what runs is cancelled, teardown tasks run, exit code 1', async () => {
     const dir = tempDir('interrupt');
     const job = jobFile(`
 tasks:

@@ -30,7 +30,7 @@ async function run(args: readonly string[], signals: readonly string[] = []) {
   return { code: await exited, ...text, left: readdirSync(scratch) };
 }
 
-it('0 for a success, 1 for a failure, 2 for a wrong document, and nothing is left behind', async () => {
+it('exit codes: 0 success, 1 failure, 2 a wrong document; and nothing is left behind', async () => {
   const good = jobFile('tasks: [{ id: t, command: { run: [/bin/echo, hi] } }]');
   const bad = jobFile('tasks: [{ id: t, command: { run: [/bin/false] } }]');
   const wrong = jobFile('tasks: [{ id: t, comand: { run: [/bin/false] } }]');
@@ -52,7 +52,10 @@ it('one SIGINT cancels and teardown tasks run; a second one ends those too', asy
 tasks:
   - { id: setup, value: { value: 1 } }
   - { id: work, needs: setup, command: { run: [/bin/sh, -c, "${touch('work')}"] } }
-  - { id: clean, needs: [setup, work], teardown: [setup], command: { run: [/bin/sh, -c, "${touch('clean')}"] } }`);
+  - id: clean
+    needs: [setup, work]
+    teardown: [setup]
+    command: { run: [/bin/sh, -c, "${touch('clean')}"] }`);
   const flags = ['--execute', '--output', 'jsonl'];
   const ran = await run([job, ...flags], [join(dir, 'work'), join(dir, 'clean')]);
   const lines = ran.out.trim().split('\n');

@@ -1,13 +1,14 @@
 /** `runnel test batch.yaml`: what a test may give and expect, and what it shows when it fails. */
-import { readdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { jobFile, runTests } from './batch-world.ts';
 
 const JOB = `
 partition: { every: 1d }
-parameters: { url: { type: string, default: "http://127.0.0.1:1" }, most: { type: number, default: 5 } }
+parameters:
+  url: { type: string, default: "http://127.0.0.1:1" }
+  most: { type: number, default: 5 }
 tasks:
   - id: rows
     transform:
@@ -19,7 +20,9 @@ tasks:
   - id: keep
     needs: check
     publish: { from: rows, dataset: kept, deliver: true }
-  - { id: file, needs: check, load: { input: rows, file: { path: "out/{{ partition.date }}.jsonl" } } }
+  - id: file
+    needs: check
+    load: { input: rows, file: { path: "out/{{ partition.date }}.jsonl" } }
   - id: tell
     needs: check
     http: { method: POST, url: "{{ params.url }}/told", body: { day: "{{ partition.date }}" } }
@@ -46,7 +49,10 @@ describe('a test', () => {
     ${SERVER}
     expect:
       state: success
-      tasks: { rows: { rows: [{ v: 1 }], output: { rowCount: 1 } }, check: success, tell: { attempt: 1 } }
+      tasks:
+        rows: { rows: [{ v: 1 }], output: { rowCount: 1 } }
+        check: success
+        tell: { attempt: 1 }
       results: { kept: [{ v: 1 }] }
       datasets: { kept: { "2026-11-22": [{ v: 1 }] } }
       files: { out/2026-11-22.jsonl: [{ v: 1 }], out/other.jsonl: null }
@@ -105,7 +111,9 @@ describe('a test', () => {
 parameters: { url: { type: string, default: "http://127.0.0.1:1" } }
 tasks:
   - id: fetch
-    extract: { http: { url: "{{ params.url }}/r" }, cursor: { value: row.id, from: 0, param: after } }`;
+    extract:
+      http: { url: "{{ params.url }}/r" }
+      cursor: { value: row.id, from: 0, param: after }`;
     const ran = await tests(
       `
   - name: two
@@ -136,12 +144,5 @@ tasks:
     const wants = line.includes('expect') ? '' : '\n    expect: {}';
     const ran = await tests(`  - name: wrong\n    ${line}${wants}`);
     expect([ran.code, ran.err.includes(text)]).toEqual([2, true]);
-  });
-
-  it('stands beside every example of a batch job', () => {
-    const root = join(dirname(fileURLToPath(import.meta.url)), '../../../deploy/examples');
-    const names = readdirSync(root);
-    const jobs = names.filter((name) => !name.includes('.test.') && name.endsWith('.yaml'));
-    expect(jobs.filter((name) => !names.includes(name.replace('.yaml', '.test.yaml')))).toEqual([]);
   });
 });
