@@ -3,7 +3,10 @@
  * the whole of what its device knew, so the newest replaces what is there, and a block that comes
  * again changes nothing. They are no results: nothing of them goes to that table.
  *
- * A run that ends writes an event with its cause and what it affects, once per try.
+ * A run that ends badly writes an event with its cause and what it affects, once per try. One that
+ * succeeds writes one only where that is news: when the run of its job before it on the same agent
+ * did not, or when it took more than one try. So ten thousand devices with an hourly job that
+ * succeeds write no events at all.
  *
  * Refused, counted and told in the log: a report that does not parse (the block goes on without
  * it; a device that sends such would send it for ever). Reports are judged under the id of the
@@ -75,8 +78,10 @@ export async function applyRuns(
     if ('task' in report) tasks.add(report);
     else runs.set(run, [...(runs.get(run) ?? []), { row, report }]);
   }
+  const before = await statesBefore(transaction, agent, rows);
   const ends = await putRuns(transaction, agent, runs, now);
-  for (const events of chunksOf(ends.map((end) => endEvent(agent, end, now)))) {
+  const news = ends.filter((end) => isNews(end, before));
+  for (const events of chunksOf(news.map((end) => endEvent(agent, end, now)))) {
     await transaction.insertInto('events').values(events).execute();
   }
   for (const { row, report } of ends) {
@@ -92,6 +97,42 @@ function reportOf(row: Row): RunReport | TaskReport | undefined {
     row.kind === 'run' ? runReport.safeParse(row.value) : taskReport.safeParse(row.value);
   if (data === undefined || !SUBJECT_TOKEN.test(data.run)) return undefined;
   return PLAIN.test('task' in data ? data.task : data.partition) ? data : undefined;
+}
+
+/**
+ * How the newest run of each job had ended before this block; of jobs that succeed in it alone, one
+ * statement each, over the index of an agent's jobs.
+ */
+async function statesBefore(
+  transaction: Transaction<Schema>,
+  agent: string,
+  rows: readonly Row[],
+): Promise<Map<string, string>> {
+  const succeeding = rows.filter(
+    ({ kind, job, value }) =>
+      kind === 'run' && NAME.test(job) && (value as Partial<RunReport> | null)?.state === 'success',
+  );
+  const states = new Map<string, string>();
+  for (const job of distinct(succeeding.map((row) => row.job))) {
+    const last = await transaction
+      .selectFrom('runs')
+      .select('state')
+      .where('agent', '=', agent)
+      .where('job', '=', job)
+      .where('state', 'in', [...ENDED])
+      .orderBy('id', 'desc')
+      .limit(1)
+      .executeTakeFirst();
+    if (last !== undefined) states.set(job, last.state);
+  }
+  return states;
+}
+
+/** Told of the ends in their order; `before` goes on with each. */
+function isNews({ row, report }: RunRow, before: Map<string, string>): boolean {
+  const last = before.get(row.job) ?? 'success';
+  before.set(row.job, report.state);
+  return report.state !== 'success' || last !== 'success' || report.tries > 1;
 }
 
 /** Writes the last report of each run; gives those by which a run ended, in their order. */
@@ -126,7 +167,7 @@ async function putRuns(
   for (const values of chunksOf(fresh)) {
     await transaction.insertInto('runs').values(values).execute();
   }
-  return ends;
+  return ends.toSorted((a, b) => a.row.seq - b.row.seq);
 }
 
 /** A run that was told to have ended, and is told so again in the same try, ended once. */

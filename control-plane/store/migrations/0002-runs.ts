@@ -40,6 +40,12 @@ async function runsTable(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
   for (const column of ['job', 'agent', 'state', 'partition', 'trigger'] as const) {
     await db.schema.createIndex(`runs_${column}`).on('runs').columns([column, 'id']).execute();
   }
+  // The newest run of a job on an agent: asked for each one that succeeds.
+  await db.schema
+    .createIndex('runs_agent_job')
+    .on('runs')
+    .columns(['agent', 'job', 'id'])
+    .execute();
   await db.schema
     .createIndex('runs_job_state')
     .on('runs')

@@ -103,6 +103,7 @@ describe('runs that devices report', () => {
 
   it('are no results, and count once when their block is sent again', async () => {
     const mark = await device.send([
+      runRowOf({ run: 'once0', state: 'failed', endedAt: 4000 }),
       runRowOf({ run: 'once1', state: 'success', endedAt: 5000 }),
       taskRowOf({ run: 'once1' }),
     ]);
@@ -112,15 +113,59 @@ describe('runs that devices report', () => {
     expect(json.instances).toHaveLength(1);
     const events = await control.get(`/agents/${device.id}/events`);
     const ends = events.json.items.filter((event: { type: string }) => event.type === 'run');
-    expect(ends).toMatchObject([{ severity: 'ok', job: 'nightly', data: { run: 'once1' } }]);
+    expect(ends).toMatchObject([
+      { severity: 'ok', job: 'nightly', data: { run: 'once1' } },
+      { severity: 'error', job: 'nightly', data: { run: 'once0' } },
+    ]);
     expect((await control.get('/datasets')).json.items).toEqual([]);
     expect(await metric('runnel_runs_total{job="nightly",state="success"}')).toBe(1);
     const last = 'runnel_run_last_success_timestamp_seconds{job="nightly"}';
     expect(await metric(last)).toBe(5);
   });
 
+  it('are an event when they fail, and when they succeed only where that is news', async () => {
+    const end = async (run: string, more: Parameters<typeof runRowOf>[0]): Promise<void> => {
+      await device.send([runRowOf({ run, endedAt: 5000, ...more }, 'hourly')]);
+    };
+    await end('first', { state: 'success' });
+    await end('fails', {
+      state: 'failed',
+      error: { code: 'is_broken', class: 'rejected', message: 'task "daily": is broken' },
+      affected: { tasks: ['share'], jobs: ['taker'] },
+    });
+    await end('mends', { state: 'success' });
+    await end('same', { state: 'success' });
+    await end('stops', { state: 'cancelled' });
+    await end('again', { state: 'success' });
+    await end('same', { state: 'queued', tries: 2, endedAt: null });
+    await end('same', { state: 'success', tries: 2 });
+    // Another job of the device, and another device, are no run before it.
+    await device.send([runRowOf({ run: 'other', state: 'failed' }, 'weekly')]);
+    await other.send([runRowOf({ run: 'there', state: 'failed' }, 'hourly')]);
+    await end('last', { state: 'success' });
+    const events = await control.get(`/agents/${device.id}/events`);
+    const ofJob = events.json.items.filter(({ job }: { job: string }) => job === 'hourly');
+    const told = ofJob.map(({ severity, data }: { severity: string; data: { run: string } }) => [
+      severity,
+      data.run,
+    ]);
+    expect(told.toReversed()).toEqual([
+      ['error', 'fails'],
+      ['ok', 'mends'],
+      ['info', 'stops'],
+      ['ok', 'again'],
+      ['ok', 'same'],
+    ]);
+    expect(ofJob.at(-1)).toMatchObject({
+      message:
+        'run of 2026-11-22 failed: task "daily": is broken ' +
+        '(tasks not run: share; jobs that wait for it: taker)',
+      data: { error: { code: 'is_broken' }, affected: { tasks: ['share'], jobs: ['taker'] } },
+    });
+  });
+
   it('are found by a beginning that only one has', async () => {
-    expect((await control.get('/runs/onc')).json.run).toBe('once1');
+    expect((await control.get('/runs/mend')).json.run).toBe('mends');
     expect(await control.get('/runs/aaaa')).toMatchObject({
       status: 409,
       json: { code: 'run_conflict' },
