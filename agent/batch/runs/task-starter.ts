@@ -122,11 +122,19 @@ export class TaskStarter {
   }
 
   #admitTasks(runs: RunSet, now: number): void {
+    const { budget } = this.#options;
+    // Runs of long lists are not gone through for nothing.
+    if (this.#loads.size >= budget.tasksMax) return;
     const candidates: Candidate[] = [];
     for (const { active, host } of runs.open()) {
       if (active === undefined) continue;
       const { program, snapshot, run } = active;
-      for (const { task, index, record } of readyInstances(program, snapshot, now)) {
+      for (const { task, index, record } of readyInstances(
+        program,
+        snapshot,
+        now,
+        budget.tasksMax,
+      )) {
         const compiled = program.tasks[task];
         assert(compiled !== undefined, `no task ${task}`);
         const { cost, pool, priority, slots } = compiled.definition;
@@ -145,7 +153,6 @@ export class TaskStarter {
       }
     }
     if (candidates.length === 0) return;
-    const { budget } = this.#options;
     const admitted = admitTasks(budget, [...this.#loads.values()], candidates, now);
     for (const { candidate, error } of admitted.impossible) {
       const { active, task, index } = candidate;
