@@ -67,7 +67,7 @@ export async function openBatchAgent(
       });
       await runtime.batchCommand({
         v: 1,
-        id: `bench-${++commands}`,
+        id: `bench-${process.pid}-${++commands}`,
         action: 'run',
         job,
         partition: null,
