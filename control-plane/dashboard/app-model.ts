@@ -4,6 +4,7 @@
  */
 import type { Clock } from '@runnel/shared/clock.ts';
 import type { AgentDetail, LiveMessage, ResultItem } from '../http/live-messages.ts';
+import type { RunDetail, RunItem } from '../http/run-messages.ts';
 import { ApiClient } from './api/api-client.ts';
 import type { MeItem } from './api/api-items.ts';
 import { applyMessage, emptyFleet, type FleetState } from './fleet/fleet-state.ts';
@@ -91,6 +92,30 @@ export class AppModel {
       if (message.type === 'results' && message.dataset === dataset) onItems(message.items);
     });
     const unwant = this.link.want({ view: 'dataset', dataset });
+    return () => {
+      unlisten();
+      unwant();
+    };
+  }
+
+  /** Runs of a job that change; `more`: too many changed to be told, read them again. */
+  followRuns(job: string, onRuns: (items: readonly RunItem[], more: boolean) => void): () => void {
+    const unlisten = this.#listen((message) => {
+      if (message.type === 'runs' && message.job === job) onRuns(message.items, message.more);
+    });
+    const unwant = this.link.want({ view: 'runs', job });
+    return () => {
+      unlisten();
+      unwant();
+    };
+  }
+
+  /** Follows one run by its whole id. */
+  followRun(id: string, onRun: (run: RunDetail) => void): () => void {
+    const unlisten = this.#listen((message) => {
+      if (message.type === 'run' && message.run.run === id) onRun(message.run);
+    });
+    const unwant = this.link.want({ view: 'run', run: id });
     return () => {
       unlisten();
       unwant();

@@ -9,7 +9,9 @@ import { DevicePage } from './pages/device-page.tsx';
 import { EventsPage } from './pages/events-page.tsx';
 import { FleetPage } from './pages/fleet-page.tsx';
 import { JobPage } from './pages/job-page.tsx';
+import { JobRunsPage } from './pages/job-runs-page.tsx';
 import { JobsPage } from './pages/jobs-page.tsx';
+import { RunPage } from './pages/run-page.tsx';
 import { SignedOutPage } from './pages/signed-out-page.tsx';
 import { icons, Wordmark } from './parts/icons.tsx';
 import { Mark } from './parts/state-mark.tsx';
@@ -58,6 +60,10 @@ function titleOf(route: Route): string {
       return 'Jobs';
     case 'job':
       return route.name;
+    case 'jobRuns':
+      return `Runs of ${route.name}`;
+    case 'run':
+      return 'Run';
     case 'events':
       return 'Events';
     case 'notFound':
@@ -77,6 +83,10 @@ function Page({ route }: { route: Route }): JSX.Element {
       return <JobsPage />;
     case 'job':
       return <JobPage key={route.name} name={route.name} />;
+    case 'jobRuns':
+      return <JobRunsPage key={route.name} name={route.name} />;
+    case 'run':
+      return <RunPage key={route.id} id={route.id} />;
     case 'events':
       return <EventsPage />;
     case 'notFound':
@@ -110,7 +120,7 @@ function TopBar({ route }: { route: Route }): JSX.Element {
         <NavLink to={paths.fleet} on={['fleet', 'device', 'addDevice'].includes(route.page)}>
           Fleet
         </NavLink>
-        <NavLink to={paths.jobs} on={['jobs', 'job'].includes(route.page)}>
+        <NavLink to={paths.jobs} on={['jobs', 'job', 'jobRuns', 'run'].includes(route.page)}>
           Jobs
         </NavLink>
         <NavLink to={paths.events} on={route.page === 'events'}>

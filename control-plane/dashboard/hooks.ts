@@ -88,16 +88,16 @@ export function useLoaded<T>(key: string, load: () => Promise<T>): Loaded<T> {
 /** How often what has no live view is read again while the page is in sight. */
 const REFRESH_MS = 10_000;
 
-export function useRefresh(loaded: Loaded<unknown>): void {
+export function useRefresh(loaded: Loaded<unknown>, everyMs = REFRESH_MS): void {
   const reload = loaded.status === 'loading' ? null : loaded.reload;
   const stale = useStale();
   useEffect(() => {
     if (reload === null || stale) return undefined;
     const timer = setInterval(() => {
       if (document.visibilityState === 'visible') reload();
-    }, REFRESH_MS);
+    }, everyMs);
     return () => clearInterval(timer);
-  }, [reload, stale]);
+  }, [reload, stale, everyMs]);
 }
 
 export function asError(thrown: unknown): Error {

@@ -4,6 +4,7 @@ import './style/base.css';
 import './style/shell.css';
 import './style/fleet.css';
 import './style/detail.css';
+import './style/runs.css';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { render } from 'preact';
 import { AppModel } from './app-model.ts';

@@ -8,6 +8,8 @@ export type Route =
   | { readonly page: 'addDevice' }
   | { readonly page: 'jobs' }
   | { readonly page: 'job'; readonly name: string }
+  | { readonly page: 'jobRuns'; readonly name: string }
+  | { readonly page: 'run'; readonly id: string }
   | { readonly page: 'events' }
   | { readonly page: 'notFound'; readonly path: string };
 
@@ -18,17 +20,26 @@ export const paths = {
   events: '/events',
   device: (id: string): string => `/devices/${encodeURIComponent(id)}`,
   job: (name: string): string => `/jobs/${encodeURIComponent(name)}`,
+  /** Of one device, by name or id, or of all. */
+  jobRuns: (name: string, agent?: string): string =>
+    `/jobs/${encodeURIComponent(name)}/runs` +
+    (agent === undefined ? '' : `?agent=${encodeURIComponent(agent)}`),
+  run: (id: string): string => `/runs/${encodeURIComponent(id)}`,
 } as const;
 
 export function parseRoute(path: string): Route {
-  const [first = '', second, ...more] = path.split('/').filter(Boolean).map(decode);
-  if (more.length > 0) return { page: 'notFound', path };
+  const [first = '', second, third, ...more] = path.split('/').filter(Boolean).map(decode);
+  if (first === 'jobs' && second !== undefined && third === 'runs' && more.length === 0) {
+    return { page: 'jobRuns', name: second };
+  }
+  if (third !== undefined) return { page: 'notFound', path };
   if (first === '' || (first === 'devices' && second === undefined)) return { page: 'fleet' };
   if (first === 'devices' && second !== undefined) {
     return second === 'add' ? { page: 'addDevice' } : { page: 'device', id: second };
   }
   if (first === 'jobs')
     return second === undefined ? { page: 'jobs' } : { page: 'job', name: second };
+  if (first === 'runs' && second !== undefined) return { page: 'run', id: second };
   if (first === 'events' && second === undefined) return { page: 'events' };
   return { page: 'notFound', path };
 }

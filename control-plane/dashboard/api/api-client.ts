@@ -3,6 +3,7 @@
  * (problem+json); 401 anywhere means that the session is over, and is told once to the page.
  */
 import type { AgentDetail, HostPoint, JobDetail, ResultItem } from '../../http/live-messages.ts';
+import { RunsApi } from './runs-api.ts';
 import type { AlertItem, EventItem, MeItem, TokenItem, VersionItem } from './api-items.ts';
 
 export class ApiError extends Error {
@@ -29,10 +30,12 @@ export interface TokenRequest {
 }
 
 export class ApiClient {
+  readonly runs: RunsApi;
   readonly #onSignedOut: () => void;
 
   constructor(onSignedOut: () => void) {
     this.#onSignedOut = onSignedOut;
+    this.runs = new RunsApi((method, path, body) => this.#request(method, path, body));
   }
 
   me(): Promise<MeItem> {
@@ -61,6 +64,14 @@ export class ApiClient {
 
   job(name: string): Promise<JobDetail> {
     return this.#get(`/jobs/${part(name)}`);
+  }
+
+  pauseJob(name: string): Promise<unknown> {
+    return this.#request('POST', `/jobs/${part(name)}/pause`);
+  }
+
+  resumeJob(name: string): Promise<unknown> {
+    return this.#request('POST', `/jobs/${part(name)}/resume`);
   }
 
   async jobVersions(name: string): Promise<readonly VersionItem[]> {

@@ -15,6 +15,8 @@ export interface Cause {
   readonly since: number | null;
   /** It says no more than the state of the connection, which has a mark of its own. */
   readonly ofConnection?: boolean;
+  /** The run that failed, to go to. */
+  readonly run?: string;
 }
 
 export interface Attention {
@@ -38,9 +40,12 @@ export function attentionOf(agent: AgentItem): Attention {
       causes: [{ severity: 'warning', text, since, ofConnection: true }],
     };
   }
-  const causes = [...connectionCauses(agent), ...conditionCauses(agent), ...jobCauses(agent)].sort(
-    (a, b) => SEVERITY_RANK[b.severity] - SEVERITY_RANK[a.severity],
-  );
+  const causes = [
+    ...connectionCauses(agent),
+    ...conditionCauses(agent),
+    ...jobCauses(agent),
+    ...runCauses(agent),
+  ].sort((a, b) => SEVERITY_RANK[b.severity] - SEVERITY_RANK[a.severity]);
   return { level: causes[0]?.severity ?? 'ok', causes };
 }
 
@@ -95,8 +100,24 @@ function jobCauses(agent: AgentItem): Cause[] {
     }));
 }
 
+/** The newest run of a batch job failed: it stays so until one succeeds. */
+function runCauses(agent: AgentItem): Cause[] {
+  return agent.jobs.flatMap(({ name, failedRun }) =>
+    failedRun === null
+      ? []
+      : [
+          {
+            severity: 'error' as const,
+            text: `${name}: the run of ${failedRun.partition} failed`,
+            since: failedRun.endedAt,
+            run: failedRun.run,
+          },
+        ],
+  );
+}
+
 /** The job fails, or a newer version of it was tried and failed while an older one runs on. */
-export function isBroken(job: AgentJobItem): boolean {
+export function isBroken(job: Pick<AgentJobItem, 'phase' | 'attempted' | 'version'>): boolean {
   if (BROKEN_PHASES.includes(job.phase)) return true;
   const tried = job.attempted;
   return tried !== null && tried.version !== job.version && BROKEN_PHASES.includes(tried.phase);

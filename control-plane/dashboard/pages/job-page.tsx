@@ -1,25 +1,32 @@
 /** One job: what it produces, where it runs, how it was submitted, its versions. */
 import type { JSX } from 'preact';
+import { useMemo } from 'preact/hooks';
 import type { JobDetail } from '../../http/live-messages.ts';
 import type { VersionItem } from '../api/api-items.ts';
 import { ApiError } from '../api/api-client.ts';
 import { useApp, useLoaded, useRefresh } from '../hooks.ts';
 import { AlertPanel } from '../parts/alert-panel.tsx';
+import { BatchSchedule } from '../parts/batch-schedule.tsx';
 import { CopyButton } from '../parts/copy-button.tsx';
+import { JobActions } from '../parts/job-actions.tsx';
 import { JobAgents } from '../parts/job-agents.tsx';
 import { JobProgress } from '../parts/job-progress.tsx';
 import { JobResults } from '../parts/job-results.tsx';
+import { JobRuns } from '../parts/job-runs.tsx';
 import { Labels } from '../parts/labels.tsx';
 import { EmptyNote, ErrorNote, Loading, Panel } from '../parts/panel.tsx';
 import { Ago } from '../parts/relative-time.tsx';
+import { Worded } from '../parts/state-mark.tsx';
 import { paths } from '../router.ts';
+import { readBatchDocument } from '../runs/batch-document.ts';
+import { noRunFilter } from '../runs/run-list.ts';
 
 export function JobPage({ name }: { name: string }): JSX.Element {
   const app = useApp();
   const job = useLoaded(`job/${name}`, () => app.api.job(name));
   useRefresh(job);
   if (job.status === 'loading') return <Loading what="the job" />;
-  if (job.status === 'ready') return <Job job={job.value} />;
+  if (job.status === 'ready') return <Job job={job.value} reload={job.reload} />;
   if (job.error instanceof ApiError && job.error.status === 404) {
     return (
       <div class="blank">
@@ -36,28 +43,33 @@ export function JobPage({ name }: { name: string }): JSX.Element {
   return <ErrorNote error={job.error} retry={job.reload} />;
 }
 
-function Job({ job }: { job: JobDetail }): JSX.Element {
+function Job({ job, reload }: { job: JobDetail; reload: () => void }): JSX.Element {
+  const isBatch = job.kind === 'BatchJob';
   return (
     <div class="page">
       <nav class="crumbs" aria-label="Where this is">
         <a href={paths.jobs}>Jobs</a>
       </nav>
-      <header class="page-head">
+      <header class="page-head device-head">
         <div>
           <h1>{job.name}</h1>
           <p class="lede">
+            {job.paused ? <Worded look={PAUSED} /> : null}
             <span>
-              {job.kind === 'StreamJob' ? 'Stream job' : 'Batch job'}, version {job.version},
-              changed <Ago at={job.updatedAt} />
+              {isBatch ? 'Batch job' : 'Stream job'}, version {job.version}, changed{' '}
+              <Ago at={job.updatedAt} />
             </span>
             {Object.keys(job.labels).length === 0 ? null : <Labels labels={job.labels} />}
           </p>
         </div>
+        <JobActions job={job} onDone={reload} />
       </header>
       <div class="columns">
         <div class="column-main">
           <AlertPanel of={{ job: job.name }} />
-          {job.datasets.length === 0 ? (
+          {isBatch ? <NewestRuns job={job} /> : null}
+          {isBatch ? <BatchSchedule job={job} /> : null}
+          {job.datasets.length === 0 && !isBatch ? (
             <Panel title="Results">
               <EmptyNote>
                 This job keeps its results on the devices: none of its sinks writes a dataset.
@@ -86,6 +98,18 @@ function Job({ job }: { job: JobDetail }): JSX.Element {
         </div>
       </div>
     </div>
+  );
+}
+
+const PAUSED = { shape: 'slash', tone: 'warning', word: 'Paused' } as const;
+const NEWEST_RUNS = 25;
+
+function NewestRuns({ job }: { job: JobDetail }): JSX.Element {
+  const tasks = useMemo(() => readBatchDocument(job.document).tasks, [job.version]);
+  return (
+    <Panel title="Newest runs" actions={<a href={paths.jobRuns(job.name)}>All runs</a>}>
+      <JobRuns job={job.name} filter={noRunFilter} document={tasks} limit={NEWEST_RUNS} />
+    </Panel>
   );
 }
 

@@ -5,11 +5,13 @@
 import type { JSX } from 'preact';
 import { useContext } from 'preact/hooks';
 import type { AgentDetail, AgentJobDetail, AttemptedItem } from '../../http/live-messages.ts';
+import type { BatchItem } from '../../http/run-messages.ts';
 import { phaseWord } from '../fleet/fleet-view.ts';
 import { formatCount } from '../format/amount.ts';
 import { formatDuration, formatTimestamp } from '../format/time.ts';
 import { OldContext, useNow } from '../hooks.ts';
 import { paths } from '../router.ts';
+import { LastRun, Skipped } from './batch-schedule.tsx';
 import { EmptyNote, Panel } from './panel.tsx';
 import { Ago } from './relative-time.tsx';
 import { Mark, phaseLook } from './state-mark.tsx';
@@ -34,7 +36,7 @@ export function DeviceJobs({ agent }: { agent: AgentDetail }): JSX.Element {
       ) : (
         <ul class="job-cards">
           {agent.jobs.map((job) => (
-            <JobCard key={job.name} job={job} />
+            <JobCard key={job.name} job={job} device={agent.name} />
           ))}
         </ul>
       )}
@@ -42,7 +44,7 @@ export function DeviceJobs({ agent }: { agent: AgentDetail }): JSX.Element {
   );
 }
 
-function JobCard({ job }: { job: AgentJobDetail }): JSX.Element {
+function JobCard({ job, device }: { job: AgentJobDetail; device: string }): JSX.Element {
   return (
     <li class="job-card">
       <div class="job-card-head">
@@ -56,22 +58,69 @@ function JobCard({ job }: { job: AgentJobDetail }): JSX.Element {
         <span class="job-version">{versionWords(job)}</span>
       </div>
       {job.attempted === null ? null : <Attempt job={job} attempted={job.attempted} />}
-      <dl class="counters">
-        <Counter name="In" value={job.recordsIn} />
-        <Counter name="Out" value={job.recordsOut} />
-        <Counter name="Lag" value={job.lagRecords} />
-        <Watermark at={job.watermark} />
-        <Counter name="Late" value={job.late} alarming={job.late > 0} />
-        <Counter name="Dead letters" value={job.deadLetters} alarming={job.deadLetters > 0} />
-        {Object.entries(job.deadLettersBy).map(([key, count]) => (
-          <Counter key={key} name={`Dead letters: ${key}`} value={count} alarming />
-        ))}
-        {Object.entries(job.dropped).map(([reason, count]) => (
-          <Counter key={reason} name={`Dropped: ${reason}`} value={count} alarming={count > 0} />
-        ))}
-        <Counter name="Keys held" value={job.stateKeys} />
-      </dl>
+      {job.batch === null ? (
+        <StreamCounters job={job} />
+      ) : (
+        <BatchLine job={job.name} batch={job.batch} device={device} />
+      )}
     </li>
+  );
+}
+
+function StreamCounters({ job }: { job: AgentJobDetail }): JSX.Element {
+  return (
+    <dl class="counters">
+      <Counter name="In" value={job.recordsIn} />
+      <Counter name="Out" value={job.recordsOut} />
+      <Counter name="Lag" value={job.lagRecords} />
+      <Watermark at={job.watermark} />
+      <Counter name="Late" value={job.late} alarming={job.late > 0} />
+      <Counter name="Dead letters" value={job.deadLetters} alarming={job.deadLetters > 0} />
+      {Object.entries(job.deadLettersBy).map(([key, count]) => (
+        <Counter key={key} name={`Dead letters: ${key}`} value={count} alarming />
+      ))}
+      {Object.entries(job.dropped).map(([reason, count]) => (
+        <Counter key={reason} name={`Dropped: ${reason}`} value={count} alarming={count > 0} />
+      ))}
+      <Counter name="Keys held" value={job.stateKeys} />
+    </dl>
+  );
+}
+
+function BatchLine({
+  job,
+  batch,
+  device,
+}: {
+  job: string;
+  batch: BatchItem;
+  device: string;
+}): JSX.Element {
+  return (
+    <dl class="counters batch-line">
+      <div class="counter">
+        <dt>Last run</dt>
+        <dd>
+          <LastRun batch={batch} />
+        </dd>
+      </div>
+      <div class="counter">
+        <dt>Next</dt>
+        <dd>{batch.nextAt === null ? 'none planned' : <Ago at={batch.nextAt} />}</dd>
+      </div>
+      <div class="counter">
+        <dt>Skipped</dt>
+        <dd>
+          <Skipped skipped={batch.skipped} />
+        </dd>
+      </div>
+      <div class="counter">
+        <dt>Runs</dt>
+        <dd>
+          <a href={paths.jobRuns(job, device)}>All runs here</a>
+        </dd>
+      </div>
+    </dl>
   );
 }
 

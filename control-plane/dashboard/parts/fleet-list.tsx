@@ -11,7 +11,7 @@ import { rowWindow } from '../fleet/row-window.ts';
 import { paths } from '../router.ts';
 import { Labels } from './labels.tsx';
 import { Ago, Since } from './relative-time.tsx';
-import { useStale } from '../hooks.ts';
+import { useApp, useLoaded, useStale } from '../hooks.ts';
 import { connectionLook, Mark, severityLook } from './state-mark.tsx';
 
 /** Must agree with `--row-height` in fleet.css, which is read back to be sure. */
@@ -128,13 +128,26 @@ function CauseText({ row }: { row: FleetRow }): JSX.Element {
       {worst.ofConnection ? null : <Mark {...severityLook(worst.severity)} />}
       <span class="cause-text">
         <span class="visually-hidden">{state}. </span>
-        {worst.text}
+        {worst.run === undefined ? worst.text : <RunCause run={worst.run} text={worst.text} />}
       </span>
       <span class="cause-more">
         {worst.since === null ? null : <Since at={worst.since} />}
         {others.length === 0 ? null : `, ${others.length} more`}
       </span>
     </span>
+  );
+}
+
+/** The cause of a failed run is read once it is shown; until then its being failed is enough. */
+function RunCause({ run, text }: { run: string; text: string }): JSX.Element {
+  const app = useApp();
+  const loaded = useLoaded(`failed/${run}`, () => app.api.runs.one(run));
+  const error = loaded.status === 'ready' ? loaded.value.error : null;
+  return (
+    <>
+      <a href={paths.run(run)}>{text}</a>
+      {error === null ? null : `: ${error.message}`}
+    </>
   );
 }
 

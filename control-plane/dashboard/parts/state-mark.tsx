@@ -7,7 +7,17 @@ import type { JSX } from 'preact';
 import type { AgentStatus, ConnectionState, Severity } from '../../http/live-messages.ts';
 import { useStale } from '../hooks.ts';
 
-export type Shape = 'disc' | 'ring' | 'dashed' | 'triangle' | 'square' | 'diamond' | 'slash';
+export type Shape =
+  | 'disc'
+  | 'ring'
+  | 'dashed'
+  | 'triangle'
+  | 'square'
+  | 'diamond'
+  | 'slash'
+  | 'half'
+  | 'minus'
+  | 'point';
 export type Tone = 'ok' | 'info' | 'warning' | 'error' | 'quiet';
 
 const PATHS: Readonly<Record<Shape, JSX.Element>> = {
@@ -38,9 +48,22 @@ const PATHS: Readonly<Record<Shape, JSX.Element>> = {
       <path d="m3.8 10.2 6.4-6.4" class="mark-line" />
     </>
   ),
+  half: (
+    <>
+      <circle cx="7" cy="7" r="4.6" class="mark-line" />
+      <path d="M7 2.4a4.6 4.6 0 0 1 0 9.2Z" class="mark-fill" />
+    </>
+  ),
+  minus: (
+    <>
+      <circle cx="7" cy="7" r="4.6" class="mark-line" />
+      <path d="M4.8 7h4.4" class="mark-line" />
+    </>
+  ),
+  point: <circle cx="7" cy="7" r="1.4" class="mark-fill" />,
 };
 
-interface Look {
+export interface Look {
   readonly shape: Shape;
   readonly tone: Tone;
   readonly word: string;
@@ -86,7 +109,7 @@ export function Mark({ shape, tone }: { shape: Shape; tone: Tone }): JSX.Element
   );
 }
 
-function Worded({ look }: { look: Look }): JSX.Element {
+export function Worded({ look }: { look: Look }): JSX.Element {
   const stale = useStale();
   return (
     <span class="state">

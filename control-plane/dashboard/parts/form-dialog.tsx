@@ -1,0 +1,67 @@
+/**
+ * A dialog with fields. A native one: focus is held inside, Escape leaves, and focus returns to
+ * where it was. What went wrong is said in it and it stays open, as typed; so is what was answered.
+ */
+import type { ComponentChildren, JSX } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { asError } from '../hooks.ts';
+import { ErrorNote } from './panel.tsx';
+
+export function FormDialog({
+  title,
+  submit,
+  ready,
+  onSubmit,
+  onClose,
+  children,
+}: {
+  title: string;
+  /** Null: all is done, and the dialog can only be closed. */
+  submit: string | null;
+  /** False while something is missing or wrong. */
+  ready: boolean;
+  onSubmit: () => Promise<unknown>;
+  onClose: () => void;
+  children: ComponentChildren;
+}): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<Error | null>(null);
+  useEffect(() => dialog.current?.showModal(), []);
+  const run = async (): Promise<void> => {
+    setBusy(true);
+    setError(null);
+    try {
+      await onSubmit();
+    } catch (thrown) {
+      setError(asError(thrown));
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <dialog ref={dialog} class="dialog wide" aria-labelledby="dialog-title" onClose={onClose}>
+      <h2 id="dialog-title">{title}</h2>
+      <form
+        class="form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (ready && !busy && submit !== null) void run();
+        }}
+      >
+        {children}
+        {error === null ? null : <ErrorNote error={error} />}
+        <div class="dialog-actions">
+          <button type="button" class="button" onClick={() => dialog.current?.close()}>
+            {submit === null ? 'Close' : 'Cancel'}
+          </button>
+          {submit === null ? null : (
+            <button type="submit" class="button primary" disabled={busy || !ready}>
+              {busy ? 'Asking the devices…' : submit}
+            </button>
+          )}
+        </div>
+      </form>
+    </dialog>
+  );
+}

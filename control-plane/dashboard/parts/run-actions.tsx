@@ -1,0 +1,80 @@
+/**
+ * What an operator can do with a run, or with the task that is chosen. Each is asked about first,
+ * with what will happen; the device itself decides in the end, and its refusal is shown.
+ */
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import type { RunDetail } from '../../http/run-messages.ts';
+import { plural } from '../format/amount.ts';
+import { useApp, useMayOperate } from '../hooks.ts';
+import { actionText, actionsOf, type RunAction } from '../runs/run-actions.ts';
+import { rootsOf } from '../runs/task-order.ts';
+import { ConfirmDialog } from './confirm-dialog.tsx';
+
+export function RunActions({
+  run,
+  task,
+}: {
+  run: RunDetail;
+  task: string | null;
+}): JSX.Element | null {
+  const app = useApp();
+  const mayOperate = useMayOperate();
+  const [asking, setAsking] = useState<RunAction | null>(null);
+  if (!mayOperate) return null;
+  const act = (action: RunAction): Promise<unknown> => {
+    const { runs } = app.api;
+    switch (action.kind) {
+      case 'cancel':
+        return runs.cancel(run.run);
+      case 'rerunFailed':
+        return runs.rerun(run.run, null);
+      case 'rerunAll':
+        return rerunAll();
+      case 'rerunFrom':
+        return runs.rerun(run.run, action.task);
+      case 'markTask':
+        return runs.markSuccess(run.run, action.task);
+      case 'markRun':
+        return runs.markSuccess(run.run, null);
+    }
+  };
+  const rerunAll = async (): Promise<unknown> => {
+    const [first, ...others] = rootsOf(run.tasks);
+    if (first !== undefined && others.length === 0) return app.api.runs.rerun(run.run, first);
+    const { job, agent, partition } = run;
+    const [answer] = await app.api.runs.start({
+      ...{ job, agents: [agent], partition },
+      ...{ parameters: {}, fullRefresh: false },
+    });
+    if (answer?.status === 'accepted') return answer;
+    throw new Error(`The device did not start it: ${answer?.reason ?? 'no reason given'}.`);
+  };
+  const text = asking === null ? null : actionText(asking, run);
+  return (
+    <div class="actions wrap">
+      {actionsOf(run, task).map((action) => (
+        <button type="button" class="button" key={action.kind} onClick={() => setAsking(action)}>
+          {actionText(action, run).button}
+        </button>
+      ))}
+      {asking === null || text === null ? null : (
+        <ConfirmDialog
+          title={text.title}
+          confirm={text.confirm}
+          kind={asking.kind === 'cancel' ? 'danger' : 'primary'}
+          onConfirm={() => act(asking)}
+          onClose={() => setAsking(null)}
+        >
+          <p>{text.consequence}</p>
+          {text.tasks.length === 0 ? null : (
+            <details>
+              <summary>{plural(text.tasks.length, 'task')}</summary>
+              <p class="mono">{text.tasks.join(', ')}</p>
+            </details>
+          )}
+        </ConfirmDialog>
+      )}
+    </div>
+  );
+}
