@@ -32,8 +32,15 @@ const terminal: Terminal = {
   handOver: (program, args) =>
     new Promise((resolve, reject) => {
       const child = spawn(program, args, { stdio: 'inherit' });
+      // It ends in its own way, and its exit code is ours. Ctrl-C reaches it from the terminal.
+      const pass = (signal: NodeJS.Signals): void => {
+        const isTold = signal === 'SIGINT' && process.stdin.isTTY;
+        if (!isTold) child.kill(signal);
+      };
+      process.on('SIGINT', pass).on('SIGTERM', pass);
       child.once('error', reject);
       child.once('exit', (code, signal) => {
+        process.off('SIGINT', pass).off('SIGTERM', pass);
         resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
       });
     }),

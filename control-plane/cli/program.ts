@@ -309,7 +309,7 @@ function addSchedule(program: Command, context: MakeContext): void {
 /** Options are the agent's; they pass through as they are. */
 function addHandOvers(program: Command, run: (args: readonly string[]) => Promise<void>): void {
   const texts = {
-    'dry-run': 'run a job over files, with no servers (hands over to runnel-agent)',
+    'dry-run': 'run a job over files or plan a batch job, no servers (hands over to runnel-agent)',
     test: "run the tests beside a job's document (hands over to runnel-agent)",
   };
   for (const [name, text] of Object.entries(texts)) {

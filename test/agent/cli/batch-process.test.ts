@@ -1,23 +1,42 @@
 /** The program itself with a batch job: signals, exit codes, and what is on which stream. */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { beforeAll, expect, it, onTestFinished } from 'vitest';
-import { bundleTool } from '../../support/processes.ts';
+import { bundleTool, repository } from '../../support/processes.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { jobFile } from './batch-world.ts';
 
 let program: string;
+let operators: string;
 beforeAll(() => {
   program = bundleTool('agent/cli/main.ts');
+  operators = operatorsProgram();
 });
 
+/** The operators' command line, bundled where it finds its packages and its version. */
+function operatorsProgram(): string {
+  const home = join(repository, `node_modules/.cache/runnel-test/operators-${process.pid}`);
+  mkdirSync(join(home, 'dist'), { recursive: true });
+  copyFileSync(bundleTool('control-plane/cli/main.ts'), join(home, 'dist/runnel.mjs'));
+  writeFileSync(join(home, 'package.json'), '{ "version": "0.0.0" }');
+  return join(home, 'dist/runnel.mjs');
+}
+
+/** A program of the name that `runnel` hands over to with its own Node. */
+function launcher(): string {
+  const file = join(tempDir('launcher'), 'agent.js');
+  writeFileSync(file, `import(${JSON.stringify(pathToFileURL(program).href)});`);
+  return file;
+}
+
 /** Runs it; `signals` are sent one after the other, each when its file is there. */
-async function run(args: readonly string[], signals: readonly string[] = []) {
+async function run(args: readonly string[], signals: readonly string[] = [], entry = program) {
   const scratch = tempDir('tmp');
-  const env = { ...process.env, TMPDIR: scratch };
-  const child = spawn(process.execPath, [program, 'dry-run', ...args], { env });
+  const env = { ...process.env, TMPDIR: scratch, RUNNEL_AGENT: launcher() };
+  const child = spawn(process.execPath, [entry, 'dry-run', ...args], { env });
   onTestFinished(() => void child.kill('SIGKILL'));
   const text = { out: '', err: '' };
   child.stdout.on('data', (chunk: Buffer) => (text.out += chunk.toString()));
@@ -67,6 +86,16 @@ tasks:
   ]);
   expect(lines.at(-1)).toMatch(/"state":"cancelled"/);
   expect(ran.err).toContain('cancelling');
+  expect([ran.code, ran.left]).toEqual([1, []]);
+});
+
+it('a signal to runnel reaches the agent it handed over to, whose exit code is its own', async () => {
+  const started = join(tempDir('signals'), 'started');
+  const job = jobFile(`
+tasks:
+  - { id: work, command: { run: [/bin/sh, -c, "touch ${started}; sleep 60"] } }`);
+  const ran = await run([job, '--execute', '--output', 'jsonl'], [started], operators);
+  expect(ran.out).toMatch(/"state":"cancelled".*\n{"run":.*"cancelled"}}\n$/);
   expect([ran.code, ran.left]).toEqual([1, []]);
 });
 
