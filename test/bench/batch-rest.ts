@@ -17,10 +17,10 @@ partition: { every: 1d, timezone: Europe/Paris }
 tasks:
   - id: daily
     sql:
-      query: "SELECT machine, rms FROM file('in/{{ partition.date }}.csv') WHERE rms > {{ params.limit }}"
+      query: "SELECT machine, rms FROM file('in.csv') WHERE rms > {{ params.limit }}"
       output: { parquet: "rollup/nightly-${index}/{{ partition.date }}.parquet" }
   - { id: check, needs: daily, quality: { input: daily, checks: [ { notNull: machine } ] } }
-  - { id: old, needs: check, purge: { files: "rollup/nightly-${index}/*.parquet", olderThan: 1y } }
+  - { id: old, needs: check, purge: { files: "rollup/nightly-${index}/*.parquet", olderThan: 30d } }
 `;
 
 /** Anonymous memory in MiB with no job, with one, and with `RESTING_JOBS`. */
