@@ -5,6 +5,7 @@ A batch job shows the plan of the runs of that time: partitions, parameters, tas
 --execute it runs here, with the device's own code on a directory of its own. It may run any program
 and reach any host, since it runs as you; files are those below the data directory, the working
 directory, the job's directory and the temporary one. With --policy that file alone decides.
+  Relative paths of the job are below --data; cursors and datasets stay there for the next time.
   --input fills the journal: lines {"time": ms, "topic", "payload"}, the time being the arrival.
   --output jsonl prints a line for each task instance in the order they ended
     {"task", "index", "state", "attempt", "startedAt", "endedAt", "output", "error"}

@@ -116,10 +116,7 @@ async function execute(
       parameters: given,
       policy,
       atMs,
-      inputs: inputs.map(({ source, chunks }) => ({
-        connector: sources.connectors.get(source) ?? '',
-        chunks,
-      })),
+      inputs: inputs.map(({ source, chunks }) => ({ ...sources.of(source), chunks })),
       changed: (change, now) => shown.tasks(change, now),
     });
     const stopListening = world.onInterrupt(() => {

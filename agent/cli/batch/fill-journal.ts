@@ -11,10 +11,9 @@ import type { DryRunEntry } from '@runnel/shared/engine/dry-run.ts';
 import type { CheckpointStore } from '../../checkpoints/checkpoint-store.ts';
 import { BlockWriter } from '../../journal/block-writer.ts';
 import { Journal } from '../../journal/journal.ts';
+import type { JournalSource } from './journal-inputs.ts';
 
-export interface JournalInput {
-  /** Name of the source in the journal's blocks. */
-  readonly connector: string;
+export interface JournalInput extends JournalSource {
   readonly chunks: AsyncIterable<readonly DryRunEntry[]>;
 }
 
@@ -40,7 +39,8 @@ export async function fillJournal(
   };
   for await (const { input, entry } of merged(inputs)) {
     const { topic, payload, meta } = entry.record;
-    const content = contentOf(payload as Json);
+    const { connector, codec } = inputs[input]!;
+    const content = contentOf(payload as Json, codec);
     const size = content.length + topic.length * 3;
     let writer = writers.at(-1);
     if (writer === undefined || !writer.fits(size)) {
@@ -48,7 +48,6 @@ export async function fillJournal(
       writers.push(writer);
     }
     const hasMeta = Object.keys(meta).length > 0;
-    const connector = inputs[input]!.connector;
     const metaText = hasMeta ? JSON.stringify(meta) : undefined;
     writer.record(connector, topic, content, metaText, entry.timeMs);
     counts[input]! += 1;
@@ -59,8 +58,10 @@ export async function fillJournal(
   return counts;
 }
 
-function contentOf(payload: Json): Buffer {
-  return Buffer.from(JSON.stringify(payload));
+/** What the codec decodes to this payload. */
+function contentOf(payload: Json, codec: JournalSource['codec']): Buffer {
+  if (codec === 'json' || typeof payload !== 'string') return Buffer.from(JSON.stringify(payload));
+  return Buffer.from(payload, codec === 'bytes' ? 'base64' : 'utf8');
 }
 
 async function* merged(

@@ -3,6 +3,7 @@
  * device. What the job under test declares is its own; any other alias is added to it, with the
  * arrival as the event time; `job/alias` is a source of a stream job made up for it.
  */
+import { assert } from '@runnel/shared/errors.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
 import { parseJobDocument } from '@runnel/shared/definitions/parse-job.ts';
 import type { SourceDefinition } from '@runnel/shared/definitions/sources/registry.ts';
@@ -13,8 +14,14 @@ export interface JournalSources {
   readonly document: Json;
   /** Stream jobs made up for `job/alias`. */
   readonly others: readonly DesiredJob[];
-  /** Name in the journal's blocks, by alias. */
-  readonly connectors: ReadonlyMap<string, string>;
+  /** One of the aliases. */
+  of(alias: string): JournalSource;
+}
+
+export interface JournalSource {
+  /** Name in the journal's blocks. */
+  readonly connector: string;
+  readonly codec: SourceDefinition['codec'];
 }
 
 type Document = Readonly<Record<string, Json>>;
@@ -31,7 +38,7 @@ export function journalSources(document: Json, aliases: readonly string[]): Jour
       others.set(job, (others.get(job) ?? new Set()).add(alias.slice(slash + 1)));
     }
   }
-  const connectors = new Map<string, string>();
+  const connectors = new Map<string, JournalSource>();
   const completed = withSources(document as Document, own, '');
   note(connectors, '', parseJobDocument(completed).sources);
   const jobs = [...others].map(([name, names]): DesiredJob => {
@@ -39,7 +46,15 @@ export function journalSources(document: Json, aliases: readonly string[]): Jour
     note(connectors, `${name}/`, parseJobDocument(stream).sources);
     return desiredJob(name, stream);
   });
-  return { document: completed, others: jobs, connectors };
+  return {
+    document: completed,
+    others: jobs,
+    of(alias) {
+      const source = connectors.get(alias);
+      assert(source !== undefined, `"${alias}" is no source here`);
+      return source;
+    },
+  };
 }
 
 export function desiredJob(name: string, document: Json): DesiredJob {
@@ -71,11 +86,12 @@ function streamJob(name: string): Document {
 }
 
 function note(
-  connectors: Map<string, string>,
+  connectors: Map<string, JournalSource>,
   prefix: string,
   sources: Readonly<Record<string, SourceDefinition>>,
 ): void {
-  for (const [alias, { kind, connectorFingerprint }] of Object.entries(sources)) {
-    connectors.set(`${prefix}${alias}`, `${kind}-${connectorFingerprint}`);
+  for (const [alias, { kind, connectorFingerprint, codec }] of Object.entries(sources)) {
+    const connector = `${kind}-${connectorFingerprint}`;
+    connectors.set(`${prefix}${alias}`, { connector, codec });
   }
 }

@@ -106,7 +106,7 @@ async function runStep(site: TestSite): Promise<string[]> {
     policy: await policyOf(site),
     atMs: step.at,
     inputs: Object.entries(step.input).map(([source, records]) => ({
-      connector: sources.connectors.get(source) ?? '',
+      ...sources.of(source),
       chunks: oneChunk(records.map((record) => entryOf(record, partition))),
     })),
     prepare: (store) => putDatasets(store, dataDir, step, job.job),

@@ -176,6 +176,18 @@ tasks:
     expect(ran.runs).toEqual([{ key: 'job/2026-11-22', state: 'success' }]);
   });
 
+  it('takes payloads as the codec of the source has them', async () => {
+    const job = jobFile(`
+sources: { words: { mqtt: { topic: w }, codec: text } }
+tasks:
+  - { id: t, transform: { journal: words, all: true, steps: [{ map: { select: { w: payload.payload } } }] } }`);
+    const ran = await execute(job, {
+      stdin: '{"time":5,"topic":"w","payload":"a \\"b\\""}\n',
+      input: ['words=-'],
+    });
+    expect(ran.tasks).toMatchObject([{ output: { rows: [{ w: 'a "b"' }] } }]);
+  });
+
   it('says which journal is empty, and refuses a source that the job does not read', async () => {
     const job = jobFile(`
 tasks:
