@@ -17,7 +17,8 @@ export interface RollupSettings {
 }
 
 export interface CompiledRollup {
-  readonly time: Expression;
+  /** Undefined: the row's `_time`, or that of its partition. */
+  readonly ownTime: Expression | undefined;
   /** Columns by which rows are grouped. */
   readonly by: readonly string[];
   readonly plan: AggregationPlan;
@@ -62,8 +63,8 @@ export function compileRollup(
   }
   const time = timeOf(settings.time, parameters, issues);
   const plan = compileColumnAggregation(settings.aggregate, parameters, issues);
-  if (time === undefined || issues.length > 0) throw new DefinitionError(issues);
-  return { time, by, plan };
+  if (issues.length > 0) throw new DefinitionError(issues);
+  return { ownTime: settings.time === ROLLUP_COLUMNS.time ? undefined : time, by, plan };
 }
 
 function timeOf(

@@ -9,6 +9,7 @@ import { sqlTask } from './sql.ts';
 import type { TaskRunner } from './task.ts';
 import { transformTask } from './transform.ts';
 import { qualityTask } from './quality.ts';
+import { rollupTask } from './rollup.ts';
 import { valueTask } from './value.ts';
 
 export const taskRunners: readonly TaskRunner[] = [
@@ -22,4 +23,5 @@ export const taskRunners: readonly TaskRunner[] = [
   commandTask,
   publishTask,
   qualityTask,
+  rollupTask,
 ];

@@ -1,6 +1,6 @@
 /** The external merge sort of records by event time. */
 import { readdirSync } from 'node:fs';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { Slices } from '@runnel/agent/batch/data/slices.ts';
