@@ -13,6 +13,7 @@ const seeds = given === undefined ? Array.from({ length: 10 }, (_, n) => n + 1) 
 
 describeWith(POSTGRES_PROGRAMS, 'a batch job whose agent and children are killed', () => {
   let bench: CrashBench;
+  let attemptsAgain = 0;
 
   beforeAll(async () => {
     bench = await CrashBench.start(Date.now());
@@ -26,11 +27,17 @@ describeWith(POSTGRES_PROGRAMS, 'a batch job whose agent and children are killed
   it.each(seeds)(
     'with seed %i leaves what the undisturbed one does',
     async (seed) => {
-      const { wrong, kills } = await bench.round({ seed, kills: 2 });
+      const { wrong, kills, again: cut } = await bench.round({ seed, kills: 2 });
       const again = `RUNNEL_CRASH_SEED=${seed} npx vitest run test/e2e/batch-crash.test.ts`;
       expect(wrong, again).toEqual([]);
       expect(kills.agent, again).toBe(2);
+      attemptsAgain += cut;
     },
     60_000,
   );
+
+  // Each round has a task that is refused once at first; the kills must add to that.
+  it('had attempts cut off by the kills', () => {
+    expect(attemptsAgain).toBeGreaterThan(2 * seeds.length);
+  });
 });

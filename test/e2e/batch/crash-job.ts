@@ -136,7 +136,7 @@ function queryTasks(): Task[] {
     {
       id: 'per-line',
       needs: ['clean', 'lines'],
-      forEach: 'tasks.lines.output',
+      forEach: "tasks.lines.output.filter(line, line != 'm3')",
       sql: {
         query: 'SELECT ts, rms FROM clean WHERE machine = {{ item }} ORDER BY ts',
         output: { csv: 'out/line-{{ item }}.csv' },
@@ -232,7 +232,11 @@ function effectTasks({ http }: JobPlaces): Task[] {
     http: { method: 'POST', url: `${http}/${path}`, body },
   });
   return [
-    { id: 'hook', needs: ['daily'], ...post('hook', { rows: '{{ tasks.daily.output.rowCount }}' }) },
+    {
+      id: 'hook',
+      needs: ['daily'],
+      ...post('hook', { rows: '{{ tasks.daily.output.rowCount }}' }),
+    },
     {
       id: 'per-line-hook',
       needs: ['lines'],

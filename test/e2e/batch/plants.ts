@@ -10,7 +10,7 @@ import type { Json } from '@runnel/shared/engine/record.ts';
 import { pause } from '../../support/pause.ts';
 
 /** Long enough for a kill to fall into it. */
-const GAP_MS = 400;
+const GAP_MS = 600;
 
 type Run = TaskRunner['run'];
 
@@ -36,7 +36,8 @@ async function placedLater(
   return made;
 }
 
-function withoutResults(store: CheckpointStore): CheckpointStore {
+/** Results first, and what says that they were sent a while later. */
+function splitCommits(store: CheckpointStore): CheckpointStore {
   return {
     get: (db, key) => store.get(db, key),
     has: (db, key) => store.has(db, key),
@@ -48,14 +49,19 @@ function withoutResults(store: CheckpointStore): CheckpointStore {
       const first: ((tx: StoreTx) => void)[] = [];
       const second: ((tx: StoreTx) => void)[] = [];
       const part = (db: string): typeof first => (db === 'batch' ? second : first);
+      let hasResults = false;
       write({
-        put: (db, key, value) => part(db).push((tx) => tx.put(db, key, value)),
+        put(db, key, value) {
+          // What was sent last of a partition is noted in the commit of its rows.
+          hasResults ||= db === 'batch' && Array.isArray(key) && key[0] === 'results';
+          part(db).push((tx) => tx.put(db, key, value));
+        },
         remove: (db, key) => part(db).push((tx) => tx.remove(db, key)),
       });
       const all = (list: typeof first) => (tx: StoreTx) => list.forEach((each) => each(tx));
-      if (second.length === 0) return store.commit(all(first));
+      if (second.length === 0 || !hasResults) return store.commit(all([...first, ...second]));
       await store.commit(all(first));
-      await pause(GAP_MS / 10);
+      await pause(GAP_MS);
       return store.commit(all(second));
     },
   };
@@ -92,5 +98,5 @@ export const plants: Readonly<Record<string, RuntimeSeams>> = {
     return made;
   }),
   /** What a run put out is in one commit, that it did so in the next. */
-  'commit-split': { wrapStore: withoutResults },
+  'commit-split': { wrapStore: splitCommits },
 };

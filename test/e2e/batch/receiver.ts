@@ -8,7 +8,6 @@ import { ORDERS_PER_PAGE, orders } from './crash-job.ts';
 export interface Effect {
   readonly path: string;
   readonly body: string;
-  requests: number;
 }
 
 export class Receiver {
@@ -89,10 +88,9 @@ export class Receiver {
     this.#effects.set(round, effects);
     const known = effects.get(key);
     if (known === undefined) {
-      effects.set(key, { path, body, requests: 1 });
+      effects.set(key, { path, body });
       return;
     }
-    known.requests++;
     if (known.path !== path || known.body !== body) {
       wrong.push(`${key} came as ${known.path} ${known.body} and as ${path} ${body}`);
     }
