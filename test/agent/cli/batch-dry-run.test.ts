@@ -180,7 +180,11 @@ tasks:
     const job = jobFile(`
 sources: { words: { mqtt: { topic: w }, codec: text } }
 tasks:
-  - { id: t, transform: { journal: words, all: true, steps: [{ map: { select: { w: payload.payload } } }] } }`);
+  - id: t
+    transform:
+      journal: words
+      all: true
+      steps: [{ map: { select: { w: payload.payload } } }]`);
     const ran = await execute(job, {
       stdin: '{"time":5,"topic":"w","payload":"a \\"b\\""}\n',
       input: ['words=-'],

@@ -89,7 +89,7 @@ tasks:
   expect([ran.code, ran.left]).toEqual([1, []]);
 });
 
-it('a signal to runnel reaches the agent it handed over to, whose exit code is its own', async () => {
+it("a signal to runnel is the agent's, and so is the exit code", async () => {
   const started = join(tempDir('signals'), 'started');
   const job = jobFile(`
 tasks:
