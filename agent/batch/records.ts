@@ -1,19 +1,30 @@
 /**
- * What is stored of batch jobs, format 1, in the database `batch`:
+ * What is stored of batch jobs, format 1, in the database `batch`; the keys are made in
+ * runs/job-record.ts:
  *
- * | key                          | value                                                          |
- * |------------------------------|----------------------------------------------------------------|
- * | `['job', name]`              | BatchJobRecord: what is desired, and where its schedule stands |
- * | `['version', name, version]` | BatchVersionRecord: kept while a run needs it                  |
- * | `['run', id]`                | RunRecord                                                      |
- * | `['task', run, task, index]` | TaskRecord; index -1 for a task without `forEach`              |
- * | `['runs', job, n]`           | id of the run: `n` counts up from 1 per job                    |
- * | `['partition', job, id]`     | PartitionRecord: the completion of a partition                 |
- * | `['cursor', job, task]`      | the incremental cursor                                         |
- * | `['breaker', job, task]`     | state of the circuit breaker                                   |
- * | `['quality', job, task]`     | history of measured values                                     |
- * | `['dataset', name, id]`      | DatasetRecord: a partition of a dataset                        |
- * | `['command', id]`            | answer to a command, for when it comes again                   |
+ * | key                                              | value                                      |
+ * |--------------------------------------------------|--------------------------------------------|
+ * | `['job', name]`                                  | BatchJobRecord: what is desired, counters  |
+ * | `['version', name, version]`                     | BatchVersionRecord: while a run needs it   |
+ * | `['schedule', name]`                             | ScheduleRecord: times accounted for        |
+ * | `['time']`                                       | newest time that was known, epoch ms       |
+ * | `['run', id]`                                    | RunRecord                                  |
+ * | `['runs', job, n]`                               | id of the run: `n` counts from 1 per job   |
+ * | `['open', run]`                                  | `{}` while the run has not ended           |
+ * | `['given', run]`                                 | RunParametersRecord                        |
+ * | `['task', run, task, index]`                     | TaskRecord; -1 without `forEach`           |
+ * | `['partition', job, id]`                         | PartitionRecord: its completion            |
+ * | `['cursor', job, task]`                          | CursorRecord: the incremental cursor       |
+ * | `['breaker', job, task]`                         | BreakerRecord: the circuit breaker         |
+ * | `['quality', job, task]`                         | list of measured values, oldest first      |
+ * | `['results', job, partition, task, index, name]` | SentRecord: rows that were delivered last  |
+ * | `['dataset', name, id]`                          | DatasetRecord: a partition of a dataset    |
+ * | `['upstream', job]`                              | UpstreamRecord: what it waits for failed   |
+ * | `['backfill', id]`                               | BackfillRecord: how far it came            |
+ * | `['command', id]`                                | AnswerRecord: for when it comes again      |
+ *
+ * Runs go with what they hold (`runs`, `open`, `given`, `task`) as runs/retention.ts says; a job
+ * that is taken away takes all that has its name, but for datasets, which others may read.
  *
  * Crash outcomes: a change of a run or task is written in the commit that holds its effect (outbox
  * rows, cursor, dataset record, completion). A task that is `running` in the store was interrupted:
@@ -105,6 +116,11 @@ export interface TableRef {
   readonly bytes: number;
   /** Names in the order they first came, with what their values are. */
   readonly columns: readonly { readonly name: string; readonly type: ColumnType }[];
+  /**
+   * Rows of several files one after the other, as a task with `forEach` makes them: all of them, in
+   * order; `path` is the first. Absent: `path` is all.
+   */
+  readonly parts?: readonly string[];
 }
 
 export type ColumnType = 'number' | 'string' | 'boolean' | 'json';

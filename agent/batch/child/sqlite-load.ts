@@ -74,14 +74,16 @@ async function load(
 
 async function insertAll(
   insert: SqliteStatement,
-  { input, columns }: SqliteLoadRequest,
+  { inputs, columns }: SqliteLoadRequest,
 ): Promise<number> {
   let rows = 0;
-  for await (const lines of readLines(input)) {
-    for (const line of lines) {
-      const row = JSON.parse(line) as Readonly<Record<string, Json>>;
-      insert.run(columns.map(({ from }) => bindable(row[from])));
-      rows += 1;
+  for (const input of inputs) {
+    for await (const lines of readLines(input)) {
+      for (const line of lines) {
+        const row = JSON.parse(line) as Readonly<Record<string, Json>>;
+        insert.run(columns.map(({ from }) => bindable(row[from])));
+        rows += 1;
+      }
     }
   }
   return rows;

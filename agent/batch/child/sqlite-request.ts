@@ -28,8 +28,8 @@ export interface SqliteLoadRequest {
     readonly type: string;
   }[];
   readonly create: boolean;
-  /** JSON lines. */
-  readonly input: string;
+  /** Files of JSON lines, in order. */
+  readonly inputs: readonly string[];
   readonly run: LedgerRow;
 }
 

@@ -22,7 +22,7 @@ export async function loadIntoSqlite(
     where: config.where ?? null,
     columns: loadColumns(table, config.columns),
     create: config.create,
-    input: services.tables.pathOf(table),
+    inputs: services.tables.pathsOf(table),
     run: ledgerRow(context),
   };
   const answer = await services.children.run(context, {

@@ -10,11 +10,12 @@ import { createHash } from 'node:crypto';
 import type { BatchProgram } from '@runnel/shared/definitions/batch-program.ts';
 import { assert } from '@runnel/shared/errors.ts';
 import type { Lane } from '@runnel/shared/protocol/results.ts';
-import type { RunReport } from '@runnel/shared/protocol/runs.ts';
+import type { RunReport, RunState } from '@runnel/shared/protocol/runs.ts';
 import { type RunEvent, transition } from '../dag/run-machine.ts';
 import { affectedTasks, isDone, type RunSnapshot, slotOf } from '../dag/run-snapshot.ts';
 import { type AgentFacts, runKey, scopeOf } from '../dag/task-scope.ts';
 import type { RunRecord, TableRef, TaskRecord } from '../records.ts';
+import { joinTables } from '../tables/join-tables.ts';
 import { TaskError } from '../tasks/task-error.ts';
 import { Attempt, type AttemptDeps, type AttemptPlan } from './attempt.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
@@ -94,6 +95,7 @@ export class ActiveRun {
     const result = transition(this.program, before, event, now, agent);
     this.#snapshot = result.state;
     const { run } = result.state;
+    this.#tell(before, result.state, result.changed);
     const committed = store.commit((tx) => {
       for (const { task, index } of result.removed) tx.remove(keys.task(run.id, task, index));
       for (const record of result.changed) {
@@ -108,7 +110,6 @@ export class ActiveRun {
         tx.row(LANE, runRow(run, this.given, NOBODY, now));
       }
     });
-    this.#tell(before, result.state, result.changed);
     for (const effect of result.effects) {
       if (effect.kind !== 'abort') continue;
       const key = instanceKey(effect.task, effect.index);
@@ -161,19 +162,15 @@ export class ActiveRun {
     return affectedTasks(this.#snapshot);
   }
 
+  /** Of a task with `forEach` the rows of all its instances, in the order of its list. */
   #tableOf(task: string): TableRef | undefined {
-    const group = this.#snapshot.tasks.find((each) => each[0]?.task === task);
-    return group?.[0]?.table ?? undefined;
+    const group = this.#snapshot.tasks.find((each) => each[0]?.task === task) ?? [];
+    return joinTables(group.flatMap(({ table }) => table ?? []));
   }
 
   #tell(before: RunSnapshot, after: RunSnapshot, changed: readonly TaskRecord[]): void {
     const { run } = after;
-    const place = { task: null, index: null, attempt: 0 };
-    if (run.state !== before.run.state) {
-      const why = run.error === null ? '' : `: ${run.error.message}`;
-      const level = run.state === 'failed' ? 'error' : 'info';
-      this.log.write(level, place, `run ${runKey(run)} is ${run.state}${why}`);
-    }
+    if (run.state !== before.run.state && !isEnded(run.state)) this.#tellRun(run);
     for (const { task, index, attempt, state, error } of changed) {
       const at = { task, index, attempt };
       if (state === 'running' && index === null) continue;
@@ -184,11 +181,24 @@ export class ActiveRun {
         this.log.write(state === 'failed' ? 'error' : 'info', at, `${state}${why}`);
       }
     }
+    // What ended it comes before its end.
+    if (run.state !== before.run.state && isEnded(run.state)) this.#tellRun(run);
+  }
+
+  #tellRun(run: RunRecord): void {
+    const why = run.error === null ? '' : `: ${run.error.message}`;
+    const level = run.state === 'failed' ? 'error' : 'info';
+    const place = { task: null, index: null, attempt: 0 };
+    this.log.write(level, place, `run ${runKey(run)} is ${run.state}${why}`);
   }
 }
 
 const LANE: Lane = 'results';
 const NOBODY: RunReport['affected'] = { tasks: [], jobs: [] };
+
+function isEnded(state: RunState): boolean {
+  return state !== 'queued' && state !== 'running';
+}
 
 /** Final states and retries: the control plane need not hear of every wait. */
 function isReported({ state, nextAttemptAt, attempt }: TaskRecord): boolean {

@@ -28,15 +28,19 @@ export class ColumnTypes {
 
   #addColumn(name: string, type: ColumnType | null): void {
     if (this.#types.size >= limits.tableColumnsMax) {
-      throw new TaskError(
-        'resources',
-        'table_columns',
-        `the rows have more than ${limits.tableColumnsMax} columns`,
-        { hint: 'Put what has many names into one column, as a map.' },
-      );
+      throw tooManyColumns();
     }
     this.#types.set(name, type);
   }
+}
+
+export function tooManyColumns(): TaskError {
+  return new TaskError(
+    'resources',
+    'table_columns',
+    `the rows have more than ${limits.tableColumnsMax} columns`,
+    { hint: 'Put what has many names into one column, as a map.' },
+  );
 }
 
 function typeOf(value: Json | undefined): ColumnType | null {

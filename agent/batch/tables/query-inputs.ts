@@ -123,10 +123,13 @@ export class QueryInputs {
         hint: 'Read a task among needs that makes rows: sql, extract, transform, rollup, …',
       });
     }
-    const file = await this.#bring(this.#context.services.tables.pathOf(table), '.jsonl');
+    const files: string[] = [];
+    for (const path of this.#context.services.tables.pathsOf(table)) {
+      files.push(await this.#bring(path, '.jsonl'));
+    }
     const known = columnsOf(table);
     const names = known.map(({ name }) => name);
-    return input(wish, 'jsonl', [file], table.rows, [...known, ...wished(wish, names)]);
+    return input(wish, 'jsonl', files, table.rows, [...known, ...wished(wish, names)]);
   }
 
   /** A bare name that is the id of a needed task; other names are the query's own. */

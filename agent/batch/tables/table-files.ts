@@ -17,7 +17,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { limits } from '@runnel/shared/limits.ts';
 import { isMissing, syncDirectory } from '../../config/durable-file.ts';
@@ -26,6 +26,7 @@ import type { TaskContext } from '../tasks/task.ts';
 import { TaskError } from '../tasks/task-error.ts';
 import type { Row, Tables } from '../tasks/task-services.ts';
 import { ColumnTypes } from './column-types.ts';
+import { pathsIn } from './join-tables.ts';
 import { LineWriter, readLines } from './line-file.ts';
 import { safeName } from './safe-name.ts';
 
@@ -77,29 +78,39 @@ export class TableFiles implements Tables {
   }
 
   async *read(table: TableRef): AsyncGenerator<readonly Row[]> {
-    for await (const lines of readLines(this.pathOf(table))) {
-      yield lines.map((line) => JSON.parse(line) as Row);
+    for (const path of this.pathsOf(table)) {
+      for await (const lines of readLines(path)) {
+        yield lines.map((line) => JSON.parse(line) as Row);
+      }
     }
   }
 
   pathOf(table: TableRef): string {
-    const path = join(this.root, table.path);
-    if (!path.startsWith(this.root + sep)) {
-      throw new TaskError('other', 'table_path', `${table.path} is no path of a table`);
-    }
-    return path;
+    const [path, ...more] = this.pathsOf(table);
+    if (path !== undefined && more.length === 0) return path;
+    throw new TaskError('other', 'table_path', `${table.path} is one of several files of a table`);
+  }
+
+  pathsOf(table: TableRef): string[] {
+    return pathsIn(table).map((name) => {
+      const path = join(this.root, name);
+      if (path.startsWith(this.root + sep)) return path;
+      throw new TaskError('other', 'table_path', `${name} is no path of a table`);
+    });
   }
 
   /** SHA-256 of the rows, as hex: the same again is no update of a dataset. */
   async hash(table: TableRef): Promise<string> {
     const hash = createHash('sha256');
-    for await (const chunk of createReadStream(this.pathOf(table))) hash.update(chunk as Buffer);
+    for (const path of this.pathsOf(table)) {
+      for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+    }
     return hash.digest('hex');
   }
 
   /**
-   * The rows as a partition of a dataset: another name for the same file, so it costs nothing.
-   * May be done again. The record of it is the caller's to commit.
+   * The rows as a partition of a dataset: another name for the same file, so it costs nothing; a
+   * copy where they are in several. May be done again. The record of it is the caller's to commit.
    */
   async toDataset(
     table: TableRef,
@@ -114,14 +125,17 @@ export class TableFiles implements Tables {
     );
     const target = join(this.root, path);
     await mkdir(dirname(target), { recursive: true });
-    await linkOrCopy(this.pathOf(table), target);
+    const { rows, bytes, columns } = table;
+    const files = this.pathsOf(table);
+    if (files.length === 1) await linkOrCopy(this.pathOf(table), target);
+    else await concatenate(files, target);
     await syncDirectory(dirname(target));
-    return { ...table, path };
+    return { path, rows, bytes, columns };
   }
 
   /** Removes the file of a table; one that is not there is no error. */
   async remove(table: TableRef): Promise<void> {
-    await rm(this.pathOf(table), { force: true });
+    for (const path of this.pathsOf(table)) await rm(path, { force: true });
   }
 
   /** Removes all tables of a run that is no longer kept. */
@@ -208,6 +222,21 @@ export async function linkOrCopy(from: string, to: string): Promise<void> {
     await copyFile(from, beside);
     await rename(beside, to);
   }
+}
+
+/** Whole under its name or not there, as every file of a table. */
+async function concatenate(files: readonly string[], to: string): Promise<void> {
+  const beside = `${to}.new`;
+  const file = await open(beside, 'w', 0o640);
+  try {
+    for (const from of files) {
+      for await (const chunk of createReadStream(from)) await file.appendFile(chunk as Buffer);
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(beside, to);
 }
 
 async function namesIn(directory: string): Promise<string[]> {

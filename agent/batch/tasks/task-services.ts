@@ -24,8 +24,10 @@ export interface Tables {
   ): Promise<TableRef>;
   /** In chunks, so that the event loop runs between them. */
   read(table: TableRef): AsyncIterable<readonly Row[]>;
-  /** Absolute path, for children. */
+  /** Absolute path, for children. Throws for a table of several files. */
   pathOf(table: TableRef): string;
+  /** Absolute paths of all its files, in order. */
+  pathsOf(table: TableRef): string[];
 }
 
 export interface JournalRange {
