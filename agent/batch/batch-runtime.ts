@@ -33,6 +33,8 @@ import { RunSet } from './runs/run-set.ts';
 import { Schedules } from './runs/schedules.ts';
 import { SuccessEffects } from './runs/success-effects.ts';
 import { TaskStarter } from './runs/task-starter.ts';
+import { UpstreamFailures } from './runs/upstream-failures.ts';
+import { pathsIn } from './tables/join-tables.ts';
 import { StoredJournal } from './tables/stored-journal.ts';
 import { TableFiles } from './tables/table-files.ts';
 import { taskRunners } from './tasks/registry.ts';
@@ -53,6 +55,7 @@ export class BatchRuntime implements BatchEngine {
   readonly #commands: Commands;
   readonly #retention: Retention;
   readonly #ends: RunEnd;
+  readonly #upstream: UpstreamFailures;
   readonly #listeners = new Set<(change: RunChange) => void>();
   readonly #gone = new Set<string>();
   #starting: Promise<void> | undefined;
@@ -86,6 +89,8 @@ export class BatchRuntime implements BatchEngine {
     });
     const runs = this.#runs;
     const datasets = new Datasets(store, files);
+    this.#upstream = new UpstreamFailures(store, conditions);
+    const upstream = this.#upstream;
     this.#backfills = new Backfills({ store, jobs, runs, now });
     this.#starter = new TaskStarter({
       ...shared,
@@ -107,6 +112,7 @@ export class BatchRuntime implements BatchEngine {
       jobs,
       runs,
       conditions,
+      upstream,
       agent,
       // A run that is asked for stands for the time that its clock says.
       lastMs: options.schedules === false ? null : options.journal.now,
@@ -122,12 +128,15 @@ export class BatchRuntime implements BatchEngine {
       now: () => this.#schedules.now(),
       batchDir,
     });
-    this.#ends = new RunEnd({ store, jobs, conditions, log, now });
+    this.#ends = new RunEnd({ store, jobs, upstream, log, now });
   }
 
   async applyJobs(desired: readonly DesiredJob[], refused: readonly RefusedJob[]): Promise<void> {
     for (const name of await this.#jobs.apply(desired, refused)) await this.#remove(name);
-    for (const { name } of desired) this.#gone.delete(name);
+    for (const { name } of desired) {
+      // It comes back while its last runs are being ended: its schedule was taken off.
+      if (this.#gone.delete(name)) this.#jobChanged(name, this.#jobs.hosts.get(name));
+    }
   }
 
   async command(command: BatchCommand): Promise<BatchOutcome> {
@@ -186,6 +195,7 @@ export class BatchRuntime implements BatchEngine {
     const { log, schedules = true } = this.#options;
     this.#runs.load();
     this.#backfills.load();
+    this.#upstream.load();
     try {
       await this.#sweep();
     } catch (error) {
@@ -193,6 +203,7 @@ export class BatchRuntime implements BatchEngine {
     }
     if (this.#closing !== undefined) return;
     this.#runs.start();
+    this.#quietly(this.#options.store.commit((tx) => this.#backfills.resume(tx)));
     if (schedules) {
       // Of what was stored nothing has changed, so nobody was told.
       for (const [name, host] of this.#jobs.hosts) this.#schedules.jobChanged(name, host);
@@ -230,6 +241,7 @@ export class BatchRuntime implements BatchEngine {
 
   #jobChanged(name: string, host: BatchJobHost | undefined): void {
     const { schedules = true } = this.#options;
+    if (host === undefined) this.#upstream.untell(name);
     if (schedules) this.#schedules.jobChanged(name, host);
     this.#runs.pump();
     this.#options.changed(name);
@@ -243,10 +255,21 @@ export class BatchRuntime implements BatchEngine {
     await store.commit((tx) => this.#backfills.forget(tx, name));
     const reason = 'the job was taken from the device';
     for (const open of this.#runs.open(name)) {
-      const { id } = this.#runs.runOf(open);
-      await this.#runs.command(id, { kind: 'cancel', reason });
+      const { id, cancelling } = this.#runs.runOf(open);
+      // A second cancel would end its teardown tasks too.
+      if (cancelling === null) await this.#cancel(id, reason);
     }
     await this.#forgetGone(name);
+  }
+
+  /** One that has ended meanwhile, or cannot be compiled and so has ended, needs no cancel. */
+  async #cancel(run: string, reason: string): Promise<void> {
+    try {
+      await this.#runs.command(run, { kind: 'cancel', reason });
+    } catch (error) {
+      const { code } = error as { code?: unknown };
+      if (code !== 'run_ended' && code !== 'run_unknown') throw error;
+    }
   }
 
   async #forgetGone(name: string): Promise<void> {
@@ -308,7 +331,8 @@ export class BatchRuntime implements BatchEngine {
     for (const open of this.#runs.open()) {
       const { id } = this.#runs.runOf(open);
       for (const { value } of store.list<TaskRecord>(['task', id])) {
-        if (value.table !== null) kept.add(value.table.path);
+        if (value.table === null) continue;
+        for (const path of pathsIn(value.table)) kept.add(path);
       }
     }
     const removed = await this.#files.sweep((path) => {

@@ -68,6 +68,7 @@ function jobMetrics(page: Page, report: AgentState['jobs'][number]): void {
   page.gauge('runnel_job_phase', '1 for the phase it is in.', 1, { ...job, phase: report.phase });
   if (report.batch !== undefined) {
     batchMetrics(page, report.name, report.batch);
+    deadLetterMetrics(page, report);
     return;
   }
   page.counter('runnel_job_records_in_total', 'Records processed.', report.recordsIn, job);

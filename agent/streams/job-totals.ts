@@ -117,7 +117,7 @@ export class JobTotalsMeter {
 }
 
 /** Bound: `DEAD_LETTER_KEYS_MAX` keys. Policy: letters of any further key count as `other`. */
-function addLetters(by: Record<string, number>, key: string, count: number): void {
+export function addLetters(by: Record<string, number>, key: string, count: number): void {
   const known = by[key] !== undefined || Object.keys(by).length < DEAD_LETTER_KEYS_MAX;
   const counted = known ? key : OTHER_DEAD_LETTERS;
   by[counted] = (by[counted] ?? 0) + count;

@@ -6,7 +6,7 @@
  * restart goes on behind it and makes no run twice. Its list of partitions is never stored: the
  * range gives it again. Whether a partition is to run is judged when its turn comes.
  */
-import { RunnelError } from '@runnel/shared/errors.ts';
+import { DefinitionError, RunnelError } from '@runnel/shared/errors.ts';
 import type { Partition } from '@runnel/shared/schedule/partition.ts';
 import { partitionsBetween } from '@runnel/shared/schedule/partitions.ts';
 import type { PartitionRecord, RunRecord } from '../records.ts';
@@ -46,8 +46,14 @@ export class Backfills {
     for (const { value } of store.list<BackfillRecord>(['backfill'])) {
       const facts = jobs.hosts.get(value.job)?.facts;
       if (facts == null) continue;
-      const partitions = this.#partitions(facts, value, value.madeAt);
-      this.#ongoing.set(value.id, { record: value, partitions });
+      this.#ongoing.set(value.id, { record: value, partitions: this.#again(facts, value) });
+    }
+  }
+
+  /** Goes on with those of which no run is open: no end of a run would. */
+  resume(tx: BatchTx): void {
+    for (const id of [...this.#ongoing.keys()]) {
+      if (this.#open(id).length === 0) this.#advance(tx, id);
     }
   }
 
@@ -107,10 +113,11 @@ export class Backfills {
 
   /** A job goes, and its backfills with it. */
   forget(tx: BatchTx, job: string): void {
-    for (const { record } of this.#ongoing.values()) {
-      if (record.job !== job) continue;
-      this.#ongoing.delete(record.id);
-      tx.remove(keys.backfill(record.id));
+    // Also those that have not been loaded: the job may go as the agent starts.
+    for (const { key, value } of this.#options.store.list<BackfillRecord>(['backfill'])) {
+      if (value.job !== job) continue;
+      this.#ongoing.delete(value.id);
+      tx.remove(key);
     }
   }
 
@@ -119,16 +126,20 @@ export class Backfills {
     const ongoing = this.#ongoing.get(id);
     if (ongoing === undefined) return [];
     const { partitions } = ongoing;
-    const { record } = ongoing;
+    let { record } = ongoing;
     const { host, facts } = jobs.required(record.job);
+    const { parameters } = record;
+    const values = record.cancelled ? undefined : this.#values(facts, parameters);
+    // The job has changed, and no longer takes what the backfill gives it.
+    if (values === undefined) record = { ...record, cancelled: true };
     const made: RunRecord[] = [];
     let { next } = record;
     let open = this.#open(id).length;
-    while (!record.cancelled && open < record.maxActive && next < partitions.length) {
+    while (values !== undefined && open < record.maxActive && next < partitions.length) {
       const partition = partitions[next++];
       if (partition === undefined || !this.#isWanted(record, partition)) continue;
-      const { parameters } = record;
-      const values = jobs.valuesWith(facts, parameters);
+      // A run of somebody else is making it, and its end would not bring this one further.
+      if (this.#isActive(record.job, partition)) continue;
       const run = runs.create(tx, host, facts, {
         partition,
         trigger: 'backfill',
@@ -144,6 +155,33 @@ export class Backfills {
     if (open === 0) this.#end(tx, ongoing.record);
     else tx.put(keys.backfill(id), ongoing.record);
     return made;
+  }
+
+  #values(
+    facts: JobFacts,
+    parameters: BackfillRecord['parameters'],
+  ): Readonly<Record<string, unknown>> | undefined {
+    try {
+      return this.#options.jobs.valuesWith(facts, parameters);
+    } catch (error) {
+      if (error instanceof DefinitionError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Of a job whose partitions are others now: none are left where they cannot be listed. */
+  #again(facts: JobFacts, record: BackfillRecord): readonly Partition[] {
+    try {
+      return this.#partitions(facts, record, record.madeAt);
+    } catch (error) {
+      if (error instanceof RunnelError) return [];
+      throw error;
+    }
+  }
+
+  #isActive(job: string, { id }: Partition): boolean {
+    const { runs } = this.#options;
+    return runs.open(job).some((open) => runs.runOf(open).partition.id === id);
   }
 
   #end(tx: BatchTx, record: BackfillRecord): void {

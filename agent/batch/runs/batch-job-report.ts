@@ -12,7 +12,6 @@ const NO_RECORDS = {
   recordsIn: 0,
   recordsOut: 0,
   late: 0,
-  deadLetters: 0,
   dropped: {},
   stateKeys: 0,
 } as const;
@@ -21,20 +20,23 @@ export function batchJobReports(jobs: BatchJobs, runs: RunSet, schedules: Schedu
   const running = [...jobs.hosts.values()].map((host) => hostReport(host, runs, schedules));
   const without = [...jobs.withoutVersion].map(([name, attempted]): JobReport => {
     const { phase } = attempted;
-    return { name, version: null, phase, attempted: shown(attempted), ...NO_RECORDS };
+    const told = { attempted: shown(attempted), deadLetters: 0 };
+    return { name, version: null, phase, ...told, ...NO_RECORDS };
   });
   return [...running, ...without];
 }
 
 function hostReport(host: BatchJobHost, runs: RunSet, schedules: Schedules): JobReport {
   const { name, record, facts } = host;
-  const { paused, version, attempted } = record;
+  const { paused, version, attempted, deadLetters, deadLettersBy } = record;
   return {
     name,
     version,
     phase: facts === null ? 'failed' : paused ? 'paused' : 'running',
     attempted: attempted === null ? null : shown(attempted),
     ...NO_RECORDS,
+    deadLetters,
+    deadLettersBy: { ...deadLettersBy },
     batch: batchReport(host, runs, schedules),
   };
 }

@@ -17,6 +17,7 @@ import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
 import type { RunReport } from '@runnel/shared/protocol/runs.ts';
 import type { RefusedJob } from '../../streams/job-plan.ts';
+import { addLetters } from '../../streams/job-totals.ts';
 import { jobParameters } from '../../streams/job-parameters.ts';
 import type { BatchVersionRecord, RunRecord } from '../records.ts';
 import type { DeclaredSource } from '../tables/journal-sources.ts';
@@ -71,6 +72,17 @@ export class BatchJobHost {
       skipped[reason] = (skipped[reason] ?? 0) + count;
     }
     this.update(tx, { skipped });
+  }
+
+  /** Counts rows that went to the dead letters, by `<task>: <reason>`. */
+  letters(tx: BatchTx, counts: Readonly<Record<string, number>>): void {
+    let { deadLetters } = this.record;
+    const deadLettersBy = { ...this.record.deadLettersBy };
+    for (const [key, count] of Object.entries(counts)) {
+      deadLetters += count;
+      addLetters(deadLettersBy, key, count);
+    }
+    this.update(tx, { deadLetters, deadLettersBy });
   }
 }
 
@@ -167,21 +179,29 @@ export class BatchJobs {
     const { store } = this.#options;
     this.hosts.delete(name);
     tx.remove(keys.job(name));
-    for (const kind of ['schedule', 'version', 'cursor', 'breaker', 'quality', 'partition']) {
+    for (const kind of ['version', 'cursor', 'breaker', 'quality', 'partition', 'results']) {
       for (const key of store.keys([kind, name])) tx.remove(key);
     }
-    for (const key of store.keys(['results', name])) tx.remove(key);
     tx.remove(keys.schedule(name));
+    tx.remove(keys.upstream(name));
     this.#options.changed(name, undefined);
   }
 
-  /** Documents that neither the desired version nor a kept run needs. */
-  removeVersions(tx: BatchTx, name: string, needed: ReadonlySet<number>): void {
+  /**
+   * Documents that neither the desired version nor a kept run needs. One of a run that has not
+   * ended (`open`) is kept whatever came after it.
+   */
+  removeVersions(
+    tx: BatchTx,
+    name: string,
+    { needed, open }: { readonly needed: ReadonlySet<number>; readonly open: ReadonlySet<number> },
+  ): void {
     const versions = this.#options.store.list<BatchVersionRecord>(['version', name]);
     const kept = versions.map(({ value }) => value.version).slice(-VERSIONS_KEPT_MAX);
     for (const { key, value } of versions) {
       const isCurrent = value.version === this.hosts.get(name)?.record.version;
-      if (isCurrent || (needed.has(value.version) && kept.includes(value.version))) continue;
+      if (isCurrent || open.has(value.version)) continue;
+      if (needed.has(value.version) && kept.includes(value.version)) continue;
       tx.remove(key);
     }
   }
@@ -302,6 +322,8 @@ function newRecord(name: string): BatchJobRecord {
     ended: {},
     lastRun: null,
     lastSuccessAt: null,
+    deadLetters: 0,
+    deadLettersBy: {},
     attempted: null,
   };
 }

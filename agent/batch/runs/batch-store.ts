@@ -131,7 +131,8 @@ export class BatchStore implements Participant {
 
   /**
    * Takes a write; `write` is called once, at once. Resolves when it is on disk, which a failed
-   * commit only delays. Rejects with `agent_closing` alone.
+   * commit only delays. Rejects with `agent_closing`, and with what `write` throws, of which then
+   * nothing is written.
    */
   async commit(write: (tx: BatchTx) => void): Promise<void> {
     if (this.#closed) throw closing();
@@ -155,10 +156,21 @@ export class BatchStore implements Participant {
     this.#isWriting = true;
     try {
       write(this.#gather(gathered));
+      this.#writes.push(gathered);
+    } catch (error) {
+      this.#forgetPartial();
+      throw error;
     } finally {
       this.#isWriting = false;
     }
-    this.#writes.push(gathered);
+  }
+
+  /** Of a write that threw nothing is written, and nothing may be read. */
+  #forgetPartial(): void {
+    this.#overlay.clear();
+    for (const { operations } of this.#writes) {
+      for (const operation of operations) this.#overlay.set(nameOf(operation.key), operation);
+    }
   }
 
   stage(tx: StoreTx): void {

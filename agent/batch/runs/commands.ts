@@ -49,11 +49,12 @@ export class Commands {
   /** Throws a `RunnelError`, the same for the same id. */
   async command(command: BatchCommand): Promise<BatchOutcome> {
     if (command.action === 'logs') return this.#logs(command);
+    // First: an answer that can be read may be one that is not on disk yet.
+    const before = this.#answering.get(command.id);
+    if (before !== undefined) return before;
     const stored = this.#options.store.get<AnswerRecord>(keys.command(command.id));
     if (stored?.outcome != null) return stored.outcome;
     if (stored?.error != null) throw new RunnelError(stored.error.code, stored.error.message);
-    const before = this.#answering.get(command.id);
-    if (before !== undefined) return before;
     const answering = this.#first(command).finally(() => this.#answering.delete(command.id));
     this.#answering.set(command.id, answering);
     return answering;
@@ -167,10 +168,12 @@ export class Commands {
     await store.commit((tx) => {
       open = backfills.cancel(tx, command.run);
     });
-    const ended = await Promise.all(
+    const ended = await Promise.allSettled(
       open.map((run) => runs.command(run, { kind: 'cancel', reason })),
     );
-    const outcome = { ...NOTHING, runs: ended.map(shown), backfill: command.run };
+    // One that has ended by itself meanwhile is no reason to refuse.
+    const cancelled = ended.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    const outcome = { ...NOTHING, runs: cancelled.map(shown), backfill: command.run };
     await store.commit((tx) => this.#answer(tx, command.id, outcome));
     return outcome;
   }

@@ -27,6 +27,9 @@ export interface BatchJobRecord {
     readonly endedAt: number;
   } | null;
   readonly lastSuccessAt: number | null;
+  /** Rows that went to the dead letters, all and by `<task>: <reason>`. */
+  readonly deadLetters: number;
+  readonly deadLettersBy: Readonly<Record<string, number>>;
   /** A version that could not be taken, and why. */
   readonly attempted: {
     readonly version: number;
@@ -43,6 +46,14 @@ export interface RunParametersRecord {
   /** Where each value came from: `default`, `device`, `run`. */
   readonly origins: Readonly<Record<string, string>>;
   readonly tasks: RunReport['tasks'];
+}
+
+/** `['upstream', job]`: a run that should have updated what the job waits for failed. */
+export interface UpstreamRecord {
+  /** The job of that run, and the run by its key. */
+  readonly job: string;
+  readonly run: string;
+  readonly at: number;
 }
 
 /** `['backfill', id]` */
@@ -93,6 +104,7 @@ export const keys = {
     index: number | null,
     dataset: string,
   ): BatchKey => ['results', job, partition, task, index ?? -1, dataset],
+  upstream: (job: string): BatchKey => ['upstream', job],
   command: (id: string): BatchKey => ['command', id],
   backfill: (id: string): BatchKey => ['backfill', id],
 } as const;

@@ -108,13 +108,16 @@ export class Retention {
     return removed;
   }
 
-  #versionsOf(job: string): ReadonlySet<number> {
-    const versions = new Set<number>();
+  #versionsOf(job: string): { needed: ReadonlySet<number>; open: ReadonlySet<number> } {
+    const needed = new Set<number>();
+    const open = new Set<number>();
     for (const { value: id } of this.#store.list<string>(['runs', job])) {
       const run = this.#store.get<RunRecord>(keys.run(id));
-      if (run !== undefined) versions.add(run.version);
+      if (run === undefined) continue;
+      needed.add(run.version);
+      if (this.#store.has(keys.open(id))) open.add(run.version);
     }
-    return versions;
+    return { needed, open };
   }
 }
 

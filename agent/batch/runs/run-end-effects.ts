@@ -1,24 +1,22 @@
 /**
  * What the end of a run means beyond it, in the commit that ends it: the completion of its
- * partition, the totals of its job, the report with who is affected, and the event of a failure.
- * Jobs that wait for a dataset which the run should have made hear of it by a condition of their
- * own.
+ * partition, the totals of its job, and the report with who is affected, of which the control plane
+ * makes the event of a failure. Jobs that wait for a dataset which the run should have made hear of
+ * it by a condition of their own (upstream-failures.ts).
  */
 import type { Logger } from 'pino';
 import type { RunReport } from '@runnel/shared/protocol/runs.ts';
-import type { Conditions } from '../../resources/conditions.ts';
-import { runKey } from '../dag/task-scope.ts';
 import type { PartitionRecord, RunRecord, TaskRecord } from '../records.ts';
 import type { BatchJobHost, BatchJobs } from './batch-jobs.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
 import { keys, type RunParametersRecord } from './job-record.ts';
-import { eventRow, runRow } from './run-reports.ts';
-import { upstreamCondition } from './schedules.ts';
+import { runRow } from './run-reports.ts';
+import type { UpstreamFailures } from './upstream-failures.ts';
 
 export interface RunEndOptions {
   readonly store: BatchStore;
   readonly jobs: BatchJobs;
-  readonly conditions: Conditions;
+  readonly upstream: UpstreamFailures;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -31,7 +29,7 @@ export class RunEnd {
   }
 
   ended(tx: BatchTx, host: BatchJobHost, run: RunRecord, affectedTasks: readonly string[]): void {
-    const { log, now, store } = this.#options;
+    const { log, now, store, upstream } = this.#options;
     const { id, job, partition, version, error } = run;
     const state = run.state as PartitionRecord['state'];
     const endedAt = run.endedAt ?? now();
@@ -50,16 +48,19 @@ export class RunEnd {
     const at = { job, run: id, partition: partition.id, state };
     if (state !== 'failed') {
       log.info(at, 'run ended');
+      if (state === 'success')
+        for (const name of this.#consumers(host)) upstream.over(tx, name, job);
       return;
     }
     log.error({ ...at, error: error?.message, affected }, 'run failed');
-    const message = `run ${runKey(run)} failed: ${error?.message ?? 'a task failed'}`;
-    const fields = { run: id, key: runKey(run), error, affected };
-    tx.row(
-      'results',
-      eventRow({ job, version, type: 'run_failed', severity: 'error', message, fields }, now()),
-    );
-    for (const waiting of jobs) this.#tell(waiting, run);
+    for (const name of jobs) upstream.failed(tx, name, run, now());
+  }
+
+  /** Jobs on this device that wait for any dataset of the job. */
+  #consumers(host: BatchJobHost): Set<string> {
+    const { jobs } = this.#options;
+    const datasets = [...(host.facts?.datasets.values() ?? [])].flat();
+    return new Set(datasets.flatMap((dataset) => jobs.waitingFor(dataset).map(({ name }) => name)));
   }
 
   /** Jobs on this device that wait for what the tasks that did not succeed should have made. */
@@ -79,16 +80,6 @@ export class RunEnd {
       }
     }
     return [...names];
-  }
-
-  #tell(job: string, run: RunRecord): void {
-    this.#options.conditions.set({
-      type: upstreamCondition(job),
-      axis: 'jobs',
-      severity: 'warning',
-      reason: 'UpstreamFailed',
-      message: `${job} waits for a dataset that run ${runKey(run)} should have updated: it failed`,
-    });
   }
 }
 

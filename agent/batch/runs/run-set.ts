@@ -168,6 +168,7 @@ export class RunSet {
     const active = open.active ?? this.#activate(open);
     if (active === undefined) throw new RunnelError('run_ended', `run ${id} could not be compiled`);
     const isNew = !this.#open.has(id);
+    if (isNew && AGAIN.has(event.kind)) this.#assertAlone(active.run);
     // A rerun makes an ended run one of those that are open.
     if (isNew) this.#open.set(id, open);
     try {
@@ -304,6 +305,18 @@ export class RunSet {
     done.catch((failure: unknown) => log.debug({ error: messageOf(failure) }, 'not committed'));
   }
 
+  /** Throws `partition_active` where another run of the same partition is under way. */
+  #assertAlone({ id, job, partition }: RunRecord): void {
+    const other = this.open(job)
+      .map((open) => this.runOf(open))
+      .find((run) => run.id !== id && run.partition.id === partition.id);
+    if (other === undefined) return;
+    const told = `run ${other.id} of the same partition is ${other.state}`;
+    throw new RunnelError('partition_active', told, {
+      hint: 'wait for it, or cancel it: one run of a partition goes on at a time',
+    });
+  }
+
   #reopened(id: string): OpenRun {
     const { store, jobs } = this.#options;
     const run = store.get<RunRecord>(keys.run(id));
@@ -326,6 +339,8 @@ export class RunSet {
 }
 
 const LOOK_MS = 30_000;
+/** Events that bring an ended run back. */
+const AGAIN: ReadonlySet<RunEvent['kind']> = new Set(['rerun', 'clear']);
 const NOTHING_GIVEN: RunParametersRecord = { values: {}, origins: {}, tasks: [] };
 
 function isOpen({ state }: RunRecord): boolean {

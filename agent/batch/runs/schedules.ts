@@ -39,6 +39,7 @@ import { keys } from './job-record.ts';
 import { eventRow } from './run-reports.ts';
 import type { RunSet } from './run-set.ts';
 import { SkipEvents } from './skip-events.ts';
+import type { UpstreamFailures } from './upstream-failures.ts';
 
 export interface SchedulesOptions {
   readonly store: BatchStore;
@@ -47,6 +48,7 @@ export interface SchedulesOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly conditions: Conditions;
+  readonly upstream: UpstreamFailures;
   readonly agent: string;
   /**
    * Newest time that the journal knows; null: what the clock says is believed whatever was before.
@@ -138,7 +140,7 @@ export class Schedules {
   datasetUpdated(tx: BatchTx, name: string, endMs: number | null): void {
     for (const scheduled of this.#scheduled.values()) {
       if (!scheduled.plan.datasets.some(({ names }) => names.includes(name))) continue;
-      this.#options.conditions.clear(upstreamCondition(scheduled.host.name));
+      this.#options.upstream.over(tx, scheduled.host.name);
       const input = { kind: 'dataset', name, endMs } as const;
       this.#apply(tx, scheduled, this.#advance(scheduled, input, this.#clock.read()));
     }
@@ -234,11 +236,14 @@ export class Schedules {
       return;
     }
     if (overlap === 'cancelOther') this.#cancelOthers(others.map(({ id }) => id));
-    for (const [index, { partition, trigger, at, notBefore }] of fresh.entries()) {
+    // Runs wait by the clock on the wall, which may be behind the time that schedules go by.
+    const aheadMs = this.#clock.read().nowMs - this.#options.clock.now();
+    for (const [index, { partition, trigger, at, notBefore: dueMs }] of fresh.entries()) {
       if (waiting + index >= limits.batchRunsQueuedMax) {
         count('queue_full', fresh.length - index);
         break;
       }
+      const notBefore = dueMs - aheadMs;
       runs.create(tx, host, facts, { partition, trigger, at, notBefore });
     }
     dropZeros(skipped);
@@ -291,10 +296,6 @@ export class Schedules {
     const delayMs = Math.min(Math.max(next - time.nowMs, 0), LOOK_MS);
     this.#cancelTimer = this.#options.clock.after(delayMs, () => this.look());
   }
-}
-
-export function upstreamCondition(job: string): string {
-  return `batch/upstream/${job}`;
 }
 
 /** How far a schedule came is only worth a commit when that made a difference. */

@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto';
 import type { Json } from '@runnel/shared/engine/record.ts';
 import { epochMs } from '@runnel/shared/ids.ts';
 import { limits } from '@runnel/shared/limits.ts';
+import { deadLetterKey, OTHER_DEAD_LETTERS } from '@runnel/shared/protocol/dead-letter-key.ts';
 import type { RunRecord, TableRef } from '../records.ts';
 import type { DatasetWrite, ResultRow, TaskSuccess } from '../tasks/task.ts';
 import { TaskError } from '../tasks/task-error.ts';
@@ -40,6 +41,12 @@ export interface PreparedSuccess {
   /** Rows of the datasets that are delivered, by dataset and partition. */
   readonly delivered: ReadonlyMap<DatasetWrite, readonly Json[]>;
   readonly results: ReadonlyMap<string, { readonly rows: readonly ResultRow[]; hash: string }>;
+}
+
+export interface CommittedSuccess {
+  readonly updates: readonly DatasetUpdate[];
+  readonly garbage: readonly TableRef[];
+  readonly letters: Readonly<Record<string, number>>;
 }
 
 export interface SuccessPlace {
@@ -78,12 +85,15 @@ export class SuccessEffects {
     return { success, datasets, delivered, results };
   }
 
-  /** Returns the datasets that changed, and files that go when the commit is on disk. */
+  /**
+   * Returns the datasets that changed, files that go when the commit is on disk, and how many rows
+   * went to the dead letters by `<task>: <reason>`.
+   */
   commit(
     tx: BatchTx,
     { success, datasets, delivered, results }: PreparedSuccess,
     place: SuccessPlace,
-  ): { readonly updates: readonly DatasetUpdate[]; readonly garbage: readonly TableRef[] } {
+  ): CommittedSuccess {
     const { run, task, now } = place;
     if (success.cursor !== undefined) this.#setCursor(tx, run, task, success.cursor);
     if (success.history !== undefined) {
@@ -105,18 +115,28 @@ export class SuccessEffects {
     }
     for (const [dataset, sent] of results) this.#send(tx, place, dataset, sent);
     const removed = this.#datasets.remove(tx, success.removedDatasets ?? []);
-    for (const dead of (success.deadRows ?? []).slice(0, limits.taskDeadRowsMax)) {
-      const { reason, message, value } = dead;
+    const letters = this.#bury(tx, success, place);
+    return { updates, garbage: [...replaced, ...removed], letters };
+  }
+
+  #bury(
+    tx: BatchTx,
+    { deadRows = [], deadRowCount = deadRows.length }: TaskSuccess,
+    { run, task, now }: SuccessPlace,
+  ): Readonly<Record<string, number>> {
+    const counts: Record<string, number> = {};
+    const kept = deadRows.slice(0, limits.taskDeadRowsMax);
+    for (const { reason, message, value } of kept) {
       const record = { topic: '', payload: value, time: run.partition.start };
-      tx.deadLetter(run.job, run.version, {
-        step: task,
-        reason,
-        message,
-        record,
-        at: epochMs(now),
-      });
+      const at = epochMs(now);
+      tx.deadLetter(run.job, run.version, { step: task, reason, message, record, at });
+      const key = deadLetterKey(task, reason);
+      counts[key] = (counts[key] ?? 0) + 1;
     }
-    return { updates, garbage: [...replaced, ...removed] };
+    // Of those that are not kept nobody knows the reason any more.
+    const rest = Math.max(deadRowCount, deadRows.length) - kept.length;
+    if (rest > 0) counts[OTHER_DEAD_LETTERS] = rest;
+    return counts;
   }
 
   #setCursor(tx: BatchTx, run: RunRecord, task: string, value: Json): void {

@@ -156,8 +156,7 @@ export class TaskStarter {
     const admitted = admitTasks(budget, [...this.#loads.values()], candidates, now);
     for (const { candidate, error } of admitted.impossible) {
       const { active, task, index } = candidate;
-      runs.send(active, { kind: 'attemptStarted', task, index });
-      runs.send(active, { kind: 'attemptFailed', task, index, error });
+      runs.send(active, { kind: 'attemptRefused', task, index, error });
     }
     for (const candidate of admitted.start) this.#begin(runs, candidate);
   }
@@ -214,15 +213,18 @@ export class TaskStarter {
       if (EFFECTLESS.has(definition.kind)) started.catch(() => undefined);
       else await started;
       if (this.#stopping !== undefined) return;
-      const { success, prepared } = await this.#work(id, async () => {
+      const work = this.#work(id, async () => {
         const made = await attempt.run();
         return {
           success: made,
           prepared: await effects.prepare(made, { ...place, now: clock.now() }),
         };
       });
+      // Also what fails has taken its time.
+      const { success, prepared } = await work.finally(() =>
+        this.#usage.used(job, active.run.id, clock.monotonicMs() - startedMs),
+      );
       const tookMs = clock.monotonicMs() - startedMs;
-      this.#usage.used(job, active.run.id, tookMs);
       if (!active.isCurrent(task, index, number) || this.#stopping !== undefined) return;
       await this.#succeeded(runs, active, { task, index, success, prepared, tookMs });
     } catch (thrown) {
@@ -261,7 +263,7 @@ export class TaskStarter {
       readonly tookMs: number;
     },
   ): Promise<void> {
-    const { clock, effects, files, updated } = this.#options;
+    const { clock, effects, files, jobs, updated } = this.#options;
     const { task, index, success, prepared, tookMs } = made;
     const { definition } = active.program.tasks[task]!;
     const { output, table = null } = success;
@@ -276,6 +278,9 @@ export class TaskStarter {
       const place = { run: active.run, task: definition.id, index, now };
       const done = effects.commit(tx, prepared, place);
       garbage.push(...done.garbage);
+      if (Object.keys(done.letters).length > 0) {
+        jobs.hosts.get(active.run.job)?.letters(tx, done.letters);
+      }
       updated(tx, done.updates);
     });
     runs.pump();

@@ -69,6 +69,7 @@ export const qualityTask = defineTaskRunner<QualityTaskConfig>({
       },
       table,
       deadRows: judge.quarantined.kept,
+      deadRowCount: judge.quarantined.count,
       history: history as unknown as readonly Json[],
     } satisfies TaskSuccess;
   },

@@ -87,7 +87,10 @@ export interface TaskSuccess {
   readonly datasets?: readonly DatasetWrite[];
   readonly removedDatasets?: readonly Pick<DatasetRecord, 'name' | 'partition'>[];
   readonly results?: readonly ResultRow[];
+  /** At most `limits.taskDeadRowsMax` are kept, for a person to look at. */
   readonly deadRows?: readonly DeadRow[];
+  /** How many there were, where that is more than are given; all are counted. */
+  readonly deadRowCount?: number;
 }
 
 export interface TaskRunner<Config = unknown> {

@@ -64,6 +64,7 @@ export const transformTask = defineTaskRunner<TransformTaskConfig>({
       },
       table,
       deadRows: dead.kept,
+      deadRowCount: dead.count,
       ...success,
     } satisfies TaskSuccess;
   },

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { TaskError } from '@runnel/agent/batch/tasks/task-error.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import type { TaskReport } from '@runnel/shared/protocol/runs.ts';
+import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { type BatchSite, desiredJob, openBatchSite, runnersWith } from './batch-site.ts';
 
@@ -23,6 +24,19 @@ tasks:
   - { id: two, needs: [one], value: { value: two }, retry: { attempts: 1 } }
   - { id: three, needs: [two], value: { value: three } }
 `;
+
+const MAKER = desiredJob(
+  'maker',
+  `
+tasks:
+  - { id: bad, value: { value: x }, retry: { attempts: 1 } }
+  - { id: share, needs: [bad], publish: { from: bad, dataset: daily } }
+`,
+);
+const TAKER = desiredJob(
+  'taker',
+  'schedule: { dataset: daily }\ntasks: [{ id: t, value: { value: 1 } }]',
+);
 
 async function successes(site: BatchSite, run: string): Promise<string[]> {
   const rows = (await site.rows()).filter(
@@ -130,6 +144,13 @@ describe('a command', () => {
     expect(page.lines).toEqual([lines[2]]);
     const ofTask = await site.command({ ...logs, task: 'two' });
     expect(new Set(ofTask.lines.map(({ task }) => task))).toEqual(new Set(['two']));
+    // The end of the run comes after the ends of its tasks.
+    const texts = lines.map(({ task, text }) => `${task} ${text}`);
+    expect(texts[0]).toMatch(/^null run chain\/.* is running$/);
+    expect(texts.slice(-2)).toEqual([
+      'three upstream_failed',
+      expect.stringMatching(/^null run chain\/.* is failed: task "two": two is broken$/),
+    ]);
   });
 });
 
@@ -163,28 +184,43 @@ tasks:
     ]);
   });
 
-  it('that fails tells the jobs that wait for what it should have made', async () => {
+  it('that fails names the jobs that wait for what it should have made', async () => {
     const site = await openBatchSite({ settings: { runners: fragile(new Set(['x'])) } });
-    await site.runtime.applyJobs([
-      desiredJob(
-        'maker',
-        `
-tasks:
-  - { id: bad, value: { value: x }, retry: { attempts: 1 } }
-  - { id: share, needs: [bad], publish: { from: bad, dataset: daily } }
-`,
-      ),
-      desiredJob('taker', 'schedule: { dataset: daily }\ntasks: [{ id: t, value: { value: 1 } }]'),
-    ]);
+    await site.runtime.applyJobs([MAKER, TAKER]);
     const [{ run } = { run: '' }] = (await site.command({ ...ASK, job: 'maker' })).runs;
     expect(await site.ended(run)).toMatchObject({
       state: 'failed',
       affected: { tasks: ['share'], jobs: ['taker'] },
     });
-    const events = (await site.rows()).filter(({ kind }) => kind === 'event');
-    expect(events).toMatchObject([{ dataset: 'run_failed', value: { severity: 'error' } }]);
-    const told = site.conditions.list().find(({ type }) => type === 'batch/upstream/taker');
-    expect(told).toMatchObject({ reason: 'UpstreamFailed' });
+    // The control plane makes the event of it, of the run's own row.
+    expect((await site.rows()).filter(({ kind }) => kind === 'event')).toEqual([]);
+  });
+
+  it('that failed is told to who waits for it also after a restart, until it succeeds', async () => {
+    const dataDir = tempDir('upstream');
+    const broken = new Set(['x']);
+    const settings = { runners: fragile(broken) };
+    const told = (site: BatchSite) =>
+      site.conditions.list().filter(({ type }) => type === 'batch/upstream/taker');
+    const first = await openBatchSite({ dataDir, settings });
+    await first.runtime.applyJobs([MAKER, TAKER]);
+    const [{ run } = { run: '' }] = (await first.command({ ...ASK, job: 'maker' })).runs;
+    await first.ended(run);
+    expect(told(first)).toMatchObject([{ reason: 'UpstreamFailed', severity: 'warning' }]);
+    await first.close();
+    const second = await openBatchSite({ dataDir, settings });
+    await second.runtime.applyJobs([MAKER, TAKER]);
+    expect(told(second)).toMatchObject([
+      { reason: 'UpstreamFailed', message: expect.stringContaining('run maker/') as string },
+    ]);
+    broken.clear();
+    // It makes no rows to publish: what it did is mended by hand, and no dataset is updated.
+    await second.command({ action: 'markSuccess', run, task: null }, 'mark');
+    await waitFor('it to be over', () => told(second).length === 0);
+    await second.close();
+    const third = await openBatchSite({ dataDir, settings });
+    await third.runtime.applyJobs([MAKER, TAKER]);
+    expect(told(third)).toEqual([]);
   });
 
   it('is kept as long as it is among the newest, and then gone with its log', async () => {

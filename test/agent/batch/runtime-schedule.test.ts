@@ -3,30 +3,12 @@ import type { RunReport } from '@runnel/shared/protocol/runs.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { ManualClock } from '../streams/manual-clock.ts';
-import { type BatchSite, desiredJob, openBatchSite, runnersWith } from './batch-site.ts';
+import { type BatchSite, desiredJob, openBatchSite } from './batch-site.ts';
+import { Gate } from './gate.ts';
 
 const NOON = Date.parse('2026-11-22T12:00:00Z');
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
-
-/** Tasks of value `wait` go on when told, or end with their signal. */
-class Gate {
-  #open: (() => void)[] = [];
-  waiting = 0;
-
-  readonly runners = runnersWith(async (value, _config, { signal }) => {
-    if (value !== 'wait') return;
-    this.waiting++;
-    await new Promise<void>((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-      this.#open.push(resolve);
-    }).finally(() => this.waiting--);
-  });
-
-  open(): void {
-    for (const resolve of this.#open.splice(0)) resolve();
-  }
-}
 
 function statesOf(runs: readonly RunReport[]): string[] {
   return runs.map(({ state }) => state);
