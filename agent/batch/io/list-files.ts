@@ -63,8 +63,11 @@ async function namesIn(folder: string): Promise<string[]> {
   });
 }
 
-/** No regular expression of a document's text runs here: stars are tried by hand, n² at most. */
-function matcherOf(pattern: string): (name: string) => boolean {
+/**
+ * Whether a name matches. No regular expression of a document's text runs here: stars are tried by
+ * hand, n² at most.
+ */
+export function matcherOf(pattern: string): (name: string) => boolean {
   const parts = pattern.match(/\[[^\]]+\]|\*+|[^]/gu) ?? [];
   return (name) => {
     if (name.startsWith('.') && !pattern.startsWith('.')) return false;

@@ -10,6 +10,8 @@ import type { TaskRunner } from './task.ts';
 import { transformTask } from './transform.ts';
 import { qualityTask } from './quality.ts';
 import { rollupTask } from './rollup.ts';
+import { purgeTask } from './purge.ts';
+import { compactTask } from './compact.ts';
 import { valueTask } from './value.ts';
 
 export const taskRunners: readonly TaskRunner[] = [
@@ -24,4 +26,6 @@ export const taskRunners: readonly TaskRunner[] = [
   publishTask,
   qualityTask,
   rollupTask,
+  purgeTask,
+  compactTask,
 ];

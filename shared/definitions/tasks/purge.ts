@@ -15,13 +15,15 @@ export const purgeTask = defineTask({
     'Partitions go in the commit in which the task succeeds; their files after it.',
     'Files: only regular files that match, where policy.yaml allows; links are not followed, and ' +
       'no directory is removed.',
-    'With `archivedBy` nothing goes that the archive task has not read back and verified.',
+    'With `archivedBy` nothing goes that the archive tasks have not read back and verified; a ' +
+      'partition whose rows have changed since stays.',
     'The journal keeps what a job has yet to read or has asked for as `history`.',
     'At most 10,000 partitions or files in one attempt; the rest goes with the next.',
   ],
   output:
     '`{ dryRun, removed, bytes, kept, items }`: how many went (or would), how many stay, and at ' +
-    'most 100 names. Journal: `removed` counts records.',
+    'most 100 names. Journal: `{ dryRun, removed, before }`, where `removed` counts records that ' +
+    'arrived before.',
   fields: {
     dataset: datasetField
       .optional()
@@ -32,8 +34,8 @@ export const purgeTask = defineTask({
       .max(4096)
       .optional()
       .describe(
-        'Files that match go: `*`, `?` and `[a-z]` within one name, `**` for any directories; ' +
-          'relative to the data directory. Example: `archive/*.parquet`.',
+        'Files that match go: `*`, `?` and `[a-z]` in the last part; relative to the data ' +
+          'directory. Example: `archive/*.parquet`.',
       ),
     journal: z
       .literal(true)
@@ -52,12 +54,19 @@ export const purgeTask = defineTask({
       .max(100_000)
       .optional()
       .describe('The newest so many stay whatever their age. Example: `12`.'),
-    archivedBy: taskField
+    archivedBy: z
+      .union([taskField, z.array(taskField).min(1).max(32)], {
+        error: 'must be a task or a list of tasks',
+      })
       .optional()
-      .describe('Archive task of this job: only what it has verified goes. Example: `archive`.'),
+      .describe(
+        'Archive tasks of this job: only what all of them have verified goes. The journal holds ' +
+          'the records of all sources: name an archive for each that is to be kept. ' +
+          'Example: `archive`.',
+      ),
     dryRun: z.boolean().default(false).describe('Lists what would go, and deletes nothing.'),
   },
-  reads: ({ archivedBy }) => (archivedBy === undefined ? [] : [archivedBy]),
+  reads: ({ archivedBy }) => (typeof archivedBy === 'string' ? [archivedBy] : (archivedBy ?? [])),
   problem: (config) => {
     const problem = exactlyOne(config, ['dataset', 'files', 'journal']);
     if (problem !== undefined) return problem;
