@@ -97,7 +97,8 @@ function heldBack(
   const bounds = input.jobOf(run.job);
   if (bounds === undefined) return { reason: 'its job is not on this device', until: Infinity };
   if (bounds.isPaused) return { reason: 'the job is paused', until: Infinity };
-  if (run.notBefore > now) {
+  // A clock that was set back behind the moment at which it was queued says nothing of its jitter.
+  if (run.notBefore > now && run.since <= now) {
     return { reason: `starts at ${isoText(run.notBefore)}`, until: run.notBefore };
   }
   const ofJob = active.filter(({ job }) => job === run.job).length;
