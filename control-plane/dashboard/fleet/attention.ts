@@ -108,7 +108,7 @@ function runCauses(agent: AgentItem): Cause[] {
       : [
           {
             severity: 'error' as const,
-            text: `${name}: the run of ${failedRun.partition} failed`,
+            text: `${name}/${failedRun.partition} failed`,
             since: failedRun.endedAt,
             run: failedRun.run,
           },

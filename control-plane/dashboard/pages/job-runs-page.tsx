@@ -1,7 +1,6 @@
 /** The runs of one job: a grid of runs and tasks. The filter lives in the address. */
 import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
-import { RUN_STATES } from '@runnel/shared/protocol/runs.ts';
 import type { JobDetail } from '../../http/live-messages.ts';
 import { useApp, useLoaded, useObservable } from '../hooks.ts';
 import { address, replaceQuery } from '../navigation.ts';
@@ -10,7 +9,7 @@ import { Panel } from '../parts/panel.tsx';
 import { paths } from '../router.ts';
 import { readBatchDocument } from '../runs/batch-document.ts';
 import { noRunFilter, readRunFilter, type RunFilter, writeRunFilter } from '../runs/run-list.ts';
-import { runLook } from '../runs/run-look.ts';
+import { RUN_STATES, runLook } from '../runs/run-look.ts';
 
 const RUNS_A_PAGE = 50;
 

@@ -83,7 +83,7 @@ function Run({ run }: { run: RunDetail }): JSX.Element {
             <When run={run} />
           </p>
         </div>
-        <RunActions run={run} task={chosen} />
+        <RunActions run={run} task={null} />
       </header>
       <Failure run={run} />
       <div class="columns">

@@ -16,12 +16,14 @@ export function RunActions({
   task,
 }: {
   run: RunDetail;
+  /** Null: what can be done with the whole run. */
   task: string | null;
 }): JSX.Element | null {
   const app = useApp();
   const mayOperate = useMayOperate();
   const [asking, setAsking] = useState<RunAction | null>(null);
-  if (!mayOperate) return null;
+  const actions = actionsOf(run, task);
+  if (!mayOperate || actions.length === 0) return null;
   const act = (action: RunAction): Promise<unknown> => {
     const { runs } = app.api;
     switch (action.kind) {
@@ -53,8 +55,13 @@ export function RunActions({
   const text = asking === null ? null : actionText(asking, run);
   return (
     <div class="actions wrap">
-      {actionsOf(run, task).map((action) => (
-        <button type="button" class="button" key={action.kind} onClick={() => setAsking(action)}>
+      {actions.map((action) => (
+        <button
+          type="button"
+          class={task === null ? 'button' : 'button small'}
+          key={action.kind}
+          onClick={() => setAsking(action)}
+        >
           {actionText(action, run).button}
         </button>
       ))}

@@ -13,6 +13,7 @@ import { taskLook } from '../runs/run-look.ts';
 import { barOf, spanOf, type Timeline, timelineOf, type TimelineRow } from '../runs/timeline.ts';
 import { Panel } from './panel.tsx';
 import { Ago } from './relative-time.tsx';
+import { RunActions } from './run-actions.tsx';
 import { Mark, Worded } from './state-mark.tsx';
 
 const TASKS_AT_FIRST = 100;
@@ -41,6 +42,7 @@ export function RunTasks({
         {timeline.rows.slice(0, shown).map((row) => (
           <TaskRow
             key={row.task.id}
+            run={run}
             row={row}
             timeline={timeline}
             now={now}
@@ -59,12 +61,14 @@ export function RunTasks({
 }
 
 function TaskRow({
+  run,
   row,
   timeline,
   now,
   open,
   onToggle,
 }: {
+  run: RunDetail;
   row: TimelineRow;
   timeline: Timeline;
   now: number;
@@ -110,7 +114,7 @@ function TaskRow({
           {durationMs === null ? '–' : formatDuration(durationMs)}
         </span>
       </button>
-      {open ? <TaskDetails id={details} row={row} timeline={timeline} now={now} /> : null}
+      {open ? <TaskDetails id={details} run={run} row={row} timeline={timeline} now={now} /> : null}
     </li>
   );
 }
@@ -119,11 +123,13 @@ const INSTANCES_SHOWN = 50;
 
 function TaskDetails({
   id,
+  run,
   row,
   timeline,
   now,
 }: {
   id: string;
+  run: RunDetail;
   row: TimelineRow;
   timeline: Timeline;
   now: number;
@@ -137,7 +143,7 @@ function TaskDetails({
       {head === null && instances.length === 0 ? (
         <p class="fine">Nothing was reported of it yet.</p>
       ) : null}
-      {head === null ? null : <Given instance={head} now={now} />}
+      {head === null ? null : <Given instance={head} />}
       {instances.length === 0 ? null : (
         <ul class="instances">
           {sorted.slice(0, most).map((instance) => (
@@ -150,6 +156,7 @@ function TaskDetails({
           Show more ({instances.length - most} left)
         </button>
       )}
+      <RunActions run={run} task={task.id} />
     </div>
   );
 }
@@ -181,7 +188,7 @@ function Instance({
         </span>
         <span class="num">{ms === null ? '–' : formatDuration(ms)}</span>
       </div>
-      <Given instance={instance} now={now} short />
+      <Given instance={instance} short />
     </li>
   );
 }
@@ -192,7 +199,6 @@ function Given({
   short = false,
 }: {
   instance: TaskInstanceItem;
-  now: number;
   short?: boolean;
 }): JSX.Element {
   const { error, output, startedAt, endedAt, nextAttemptAt, attempt } = instance;

@@ -18,22 +18,23 @@ export interface ActionText {
 
 const BROKEN: readonly (string | null)[] = ['failed', 'upstream_failed', 'cancelled'];
 
-/** With a task chosen what can be done with it, else with the whole run. */
+/** With the whole run, or, given a task of it, with that. */
 export function actionsOf(run: RunDetail, task: string | null): RunAction[] {
   const ended = run.state !== 'queued' && run.state !== 'running';
-  const chosen = run.tasks.find(({ id }) => id === task);
-  if (chosen !== undefined && task !== null) {
-    const actions: RunAction[] = [];
-    if (ended) actions.push({ kind: 'rerunFrom', task });
-    const open = chosen.state !== 'running' && chosen.state !== 'success';
-    if (open) actions.push({ kind: 'markTask', task });
-    return ended ? actions : [...actions, { kind: 'cancel' }];
+  if (task !== null) {
+    const state = run.tasks.find(({ id }) => id === task)?.state ?? null;
+    const markable = state !== 'running' && state !== 'success';
+    return [
+      ...(ended ? [{ kind: 'rerunFrom', task } as const] : []),
+      ...(markable ? [{ kind: 'markTask', task } as const] : []),
+    ];
   }
   if (!ended) return [{ kind: 'cancel' }];
-  const actions: RunAction[] = [{ kind: 'rerunAll' }];
-  if (brokenTasks(run).length > 0) actions.unshift({ kind: 'rerunFailed' });
-  if (run.state !== 'success') actions.push({ kind: 'markRun' });
-  return actions;
+  return [
+    ...(brokenTasks(run).length > 0 ? [{ kind: 'rerunFailed' } as const] : []),
+    { kind: 'rerunAll' },
+    ...(run.state === 'success' ? [] : [{ kind: 'markRun' } as const]),
+  ];
 }
 
 export function actionText(action: RunAction, run: RunDetail): ActionText {
@@ -59,7 +60,7 @@ export function actionText(action: RunAction, run: RunDetail): ActionText {
       return rerunAllText(run, where);
     case 'rerunFrom':
       return {
-        button: 'Rerun from here…',
+        button: 'Rerun from here on…',
         title: `Run again from ${action.task} on?`,
         confirm: 'Rerun',
         consequence: `The same run goes back to the queue ${where}, as try ${run.tries + 1}. ${action.task} and everything behind it runs again, whatever became of it; the rest stays as it is.`,

@@ -18,7 +18,10 @@ export interface GridColumn {
   readonly run: RunItem;
   /** Null before it started. */
   readonly durationMs: number | null;
-  /** Of the longest run, 0 to 1. */
+  /**
+   * Height of its bar, 0 to 1: the square root of its part of the longest, so that one run that
+   * hangs does not make all others look alike.
+   */
   readonly share: number;
 }
 
@@ -56,7 +59,8 @@ export function gridOf(
     rows: rows.filter(({ cells }) => cells.some((cell) => cell !== null)),
     columns: ordered.map((run, index) => {
       const durationMs = durations[index] ?? null;
-      const share = durationMs === null || durationMsMax === 0 ? 0 : durationMs / durationMsMax;
+      const share =
+        durationMs === null || durationMsMax === 0 ? 0 : Math.sqrt(durationMs / durationMsMax);
       return { run, durationMs, share };
     }),
   };

@@ -2,8 +2,9 @@
  * Runs that a page lists: what it read, and what came live since. Pure. The order is the server's,
  * newest first; a run that changes keeps its place, one that is new goes first.
  */
-import { RUN_STATES, type RunState } from '@runnel/shared/protocol/runs.ts';
+import type { RunState } from '@runnel/shared/protocol/runs.ts';
 import type { RunItem } from '../../http/run-messages.ts';
+import { RUN_STATES } from './run-look.ts';
 
 export interface RunFilter {
   /** Name or id of an agent. */

@@ -10,6 +10,9 @@ const RUN_LOOKS: Readonly<Record<RunState, Look>> = {
   cancelled: { shape: 'minus', tone: 'quiet', word: 'Cancelled' },
 };
 
+/** Written here: the protocol's own list would bring its schemas into the page. */
+export const RUN_STATES = Object.keys(RUN_LOOKS) as readonly RunState[];
+
 const TASK_LOOKS: Readonly<Record<TaskState, Look>> = {
   waiting: { shape: 'dashed', tone: 'quiet', word: 'Waiting' },
   ready: { shape: 'ring', tone: 'info', word: 'Ready' },

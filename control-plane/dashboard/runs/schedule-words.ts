@@ -2,6 +2,7 @@
  * A schedule in words. The usual cron expressions are said as a person would; every other is shown
  * as it is written, since a wrong sentence is worse than none. Pure.
  */
+import { formatCell } from '../format/amount.ts';
 import { fieldsOf, listOf } from './batch-document.ts';
 
 export interface ScheduleWords {
@@ -20,7 +21,7 @@ export function scheduleWords(schedule: Readonly<Record<string, unknown>> | null
   const words: ScheduleWords[] = listOf(schedule['cron'])
     .map(String)
     .map((cron) => ({ text: cronWords(cron), code: cron }));
-  if (schedule['every'] !== undefined) words.push(plain(`every ${String(schedule['every'])}`));
+  if (schedule['every'] !== undefined) words.push(plain(`every ${formatCell(schedule['every'])}`));
   const at = listOf(schedule['at']).map(String);
   if (at.length === 1) words.push(plain(`once, at ${at[0]}`));
   else if (at.length > 1) words.push(plain(`at ${at.length} set times, the last at ${at.at(-1)}`));
@@ -32,7 +33,7 @@ export function scheduleWords(schedule: Readonly<Record<string, unknown>> | null
   const { onStartup, diskAbove } = schedule;
   if (onStartup !== undefined) {
     const delay = fieldsOf(onStartup)?.['delay'];
-    words.push(plain(delay === undefined ? 'at start-up' : `${String(delay)} after start-up`));
+    words.push(plain(delay === undefined ? 'at start-up' : `${formatCell(delay)} after start-up`));
   }
   if (diskAbove !== undefined) {
     words.push(plain(`when the disk is fuller than ${shareText(diskAbove)}`));
@@ -85,7 +86,7 @@ function weekdayName(field: string): string | null {
 }
 
 function shareText(share: unknown): string {
-  return typeof share === 'number' ? `${Math.round(share * 100)}%` : String(share);
+  return typeof share === 'number' ? `${Math.round(share * 100)}%` : formatCell(share);
 }
 
 function plain(text: string): ScheduleWords {
