@@ -5,14 +5,15 @@
  * - `store.compact`: a copy of it that is being made; nothing was ever committed to it.
  * - `store.replaced`: the store as it was before the copy took its place.
  *
- * | the process ended                              | on disk            | a start                   |
- * |------------------------------------------------|--------------------|---------------------------|
- * | while copying, syncing or verifying            | store, compact     | removes the copy          |
- * | after `store` was renamed to `store.replaced`  | replaced, compact  | puts the old store back   |
- * | after `store.compact` was renamed to `store`   | store, replaced    | removes the old store     |
+ * | the process ended                            | on disk           | a start                 |
+ * |----------------------------------------------|-------------------|-------------------------|
+ * | while copying, syncing or verifying          | store, compact    | removes the copy        |
+ * | after `store` was renamed to `store.replaced`| replaced, compact | puts the old store back |
+ * | after `store.compact` was renamed to `store` | store, replaced   | removes the old store   |
  *
- * Each rename is on disk before the next step, and commits are made again only after the second, so
- * in the middle row both hold the same; the old one is taken because it needs no belief in the copy.
+ * Each rename is on disk before the next step, and commits are made again only after the second.
+ * So in the middle row both hold the same; the old one is taken because it needs no belief in the
+ * copy.
  */
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -149,7 +149,9 @@ export const checkFields = {
   notNull: columnsField.optional().describe('Columns that have a value in every row.'),
   unique: columnsField
     .optional()
-    .describe('Columns whose values together stand in one row only; the first row passes, and null.'),
+    .describe(
+      'Columns whose values together stand in one row only; the first row passes, and null.',
+    ),
   range: rangeField.optional().describe('Numbers within bounds; null passes.'),
   set: setField.optional().describe('Values of a list; null passes.'),
   pattern: patternField.optional().describe('Texts that match; null passes.'),

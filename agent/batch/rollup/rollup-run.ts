@@ -252,7 +252,7 @@ function finerByPeriod(
     if (record.end > endMs) {
       const message = `partition ${record.partition} of ${config.from} lies in two periods`;
       throw new TaskError('definition', 'periods_cross', message, {
-        hint: 'A finer period must lie within a coarser one: the same time zone, hours within days.',
+        hint: 'A finer period must lie within a coarser one: give both the same time zone.',
       });
     }
     const parts = finer.get(startMs);

@@ -1,4 +1,4 @@
-/** Every kind of task that this agent runs. An explicit list: importing a task registers nothing. */
+/** Every kind of task that this agent runs. A list: importing a task registers nothing. */
 import { archiveTask } from './archive.ts';
 import { commandTask } from './command.ts';
 import { extractTask } from './extract.ts';
