@@ -7,7 +7,7 @@ import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
 import { openCheckpointStore } from '@runnel/agent/checkpoints/checkpoint-store.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { batchJob, fillJournal, openBatchAgent } from './batch-agent.ts';
-import { cpuMicros, memory } from './measure.ts';
+import { cpuMicros, median, memory } from './measure.ts';
 
 export interface TaskCost {
   readonly what: 'chain' | 'fan' | 'mapped';
@@ -86,6 +86,8 @@ async function tasks(dir: string): Promise<TaskCosts> {
   const jobs = names.map((name) => batchJob(name, { tasks: GRAPHS[name] }));
   const agent = await openBatchAgent(join(dir, 'agent'), jobs);
   const costs: TaskCost[] = [];
+  // In turn, so that a noisy machine disturbs the reference like what is measured.
+  const commits = [await bareCommits(join(dir, 'bare-before'))];
   for (const what of names) {
     const cpu = cpuMicros(process.pid);
     const started = performance.now();
@@ -94,9 +96,10 @@ async function tasks(dir: string): Promise<TaskCosts> {
     const wallMs = performance.now() - started;
     const cpuMs = (cpuMicros(process.pid) - cpu) / 1000;
     costs.push({ what, tasks: what === 'mapped' ? MAPS * TASKS : TASKS, wallMs, cpuMs });
+    commits.push(await bareCommits(join(dir, `bare-${what}`)));
   }
   await agent.runtime.close();
-  return { costs, callMicros: await bareCalls(), commitMicros: await bareCommits(dir) };
+  return { costs, callMicros: await bareCalls(), commitMicros: median(commits) };
 }
 
 async function bareCalls(): Promise<number> {
@@ -112,7 +115,7 @@ async function bareCalls(): Promise<number> {
 
 async function bareCommits(dir: string): Promise<number> {
   const store = openCheckpointStore({
-    dir: join(dir, 'bare'),
+    dir,
     bytesMax: 1 << 28,
     monotonicMs: () => systemClock.monotonicMs(),
   });
