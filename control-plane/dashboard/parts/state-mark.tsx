@@ -6,19 +6,9 @@
 import type { JSX } from 'preact';
 import type { AgentStatus, ConnectionState, Severity } from '../../http/live-messages.ts';
 import { useStale } from '../hooks.ts';
+import type { Look, Shape, Tone } from './look.ts';
 
-export type Shape =
-  | 'disc'
-  | 'ring'
-  | 'dashed'
-  | 'triangle'
-  | 'square'
-  | 'diamond'
-  | 'slash'
-  | 'half'
-  | 'minus'
-  | 'point';
-export type Tone = 'ok' | 'info' | 'warning' | 'error' | 'quiet';
+export type { Shape, Tone } from './look.ts';
 
 const PATHS: Readonly<Record<Shape, JSX.Element>> = {
   disc: <circle cx="7" cy="7" r="4" class="mark-fill" />,
@@ -62,12 +52,6 @@ const PATHS: Readonly<Record<Shape, JSX.Element>> = {
   ),
   point: <circle cx="7" cy="7" r="1.4" class="mark-fill" />,
 };
-
-export interface Look {
-  readonly shape: Shape;
-  readonly tone: Tone;
-  readonly word: string;
-}
 
 const CONNECTION: Readonly<Record<ConnectionState, Look>> = {
   online: { shape: 'disc', tone: 'ok', word: 'Online' },

@@ -1,6 +1,6 @@
 /** How states of runs and tasks look: each a shape of its own, a tone and a word. Pure. */
 import type { RunState, RunTrigger, TaskState } from '@runnel/shared/protocol/runs.ts';
-import type { Look } from '../parts/state-mark.tsx';
+import type { Look } from '../parts/look.ts';
 
 const RUN_LOOKS: Readonly<Record<RunState, Look>> = {
   queued: { shape: 'dashed', tone: 'quiet', word: 'Queued' },

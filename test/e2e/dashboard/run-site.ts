@@ -125,11 +125,15 @@ export function runRows(run: string, daysAgo: number, outcome: Outcome): Rows {
 }
 
 export class RunSite {
-  private constructor(
-    readonly control: TestControlPlane,
-    readonly device: Device,
-    readonly browsed: Browsed,
-  ) {}
+  readonly control: TestControlPlane;
+  readonly device: Device;
+  readonly browsed: Browsed;
+
+  private constructor(control: TestControlPlane, device: Device, browsed: Browsed) {
+    this.control = control;
+    this.device = device;
+    this.browsed = browsed;
+  }
 
   static async start(job: string = ROLLUP): Promise<RunSite> {
     const control = await TestControlPlane.start();
