@@ -39,7 +39,7 @@ function tooOld<Each extends Item>(
   { olderThan, keep = 0 }: PurgeTaskConfig,
   { scope }: TaskContext,
 ): Each[] {
-  const newestMs = scope.run.at - (olderThan ?? 0);
+  const newestMs = olderThan === undefined ? Infinity : scope.run.at - olderThan;
   const inOrder = items.toSorted((a, b) => a.sinceMs - b.sinceMs || (a.name < b.name ? -1 : 1));
   return inOrder
     .slice(0, Math.max(0, inOrder.length - keep))
@@ -158,7 +158,8 @@ async function remove(path: string): Promise<void> {
 
 async function purgeJournal(config: PurgeTaskConfig, context: TaskContext): Promise<TaskSuccess> {
   const { scope, services } = context;
-  let before = scope.run.at - (config.olderThan ?? 0);
+  const { olderThan } = config;
+  let before = olderThan === undefined ? Infinity : scope.run.at - olderThan;
   for (const task of archivesOf(config.archivedBy)) {
     const output = scope.tasks[task]?.output as { readonly purgeableUpTo?: Json } | undefined;
     const upTo = output?.purgeableUpTo;

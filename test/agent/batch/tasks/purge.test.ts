@@ -132,6 +132,18 @@ describe('a purge of files', () => {
     expect(existsSync(elsewhere)).toBe(true);
   });
 
+  it('without an age takes what was written after the run was due, too', async () => {
+    const site = taskSite();
+    const folder = files(site);
+    writeFileSync(join(folder, 'f9.csv'), '');
+    const late = (AT + 30 * DAY_MS) / 1000;
+    utimesSync(join(folder, 'f0.csv'), late, late);
+    utimesSync(join(folder, 'f9.csv'), late + 1, late + 1);
+    const program = site.program(job({ files: 'out/*.csv', keep: 1 }));
+    expect((await site.attempt(program, 'task')).success.output).toMatchObject({ removed: 5 });
+    expect(readdirSync(folder).toSorted()).toEqual(['f4.txt', 'f9.csv', 'old.csv.d']);
+  });
+
   it('of a directory that is not there does nothing', async () => {
     const site = taskSite();
     const program = site.program(job({ files: 'nothing/*.csv', keep: 1 }));
