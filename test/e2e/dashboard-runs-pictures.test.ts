@@ -18,21 +18,25 @@ const LINES = [
   'attempt 3 failed: 3 rows lack machine',
 ];
 
+function answerCommands(site: RunSite): void {
+  const lines = LINES.map((text, index) => ({
+    ...{ n: index + 1, at: Date.now() - HOUR + index * 1700, text, index: null, attempt: 1 },
+    level: index === 3 ? ('warn' as const) : index === 4 ? ('error' as const) : ('info' as const),
+    task: index === 0 ? null : index < 3 ? 'daily' : 'check',
+  }));
+  site.device.answering((command) =>
+    command.action === 'logs'
+      ? { lines: lines.filter(({ n }) => n > command.after) }
+      : { partitions: ['2026-11-20', '2026-11-21', '2026-11-22'] },
+  );
+}
+
 test.skipIf(FOLDER === undefined)(
   'the pictures show runs in every state',
   async () => {
     const site = await RunSite.start();
     const { page } = site.browsed;
-    const lines = LINES.map((text, index) => ({
-      ...{ n: index + 1, at: Date.now() - HOUR + index * 1700, text, index: null, attempt: 1 },
-      level: index === 3 ? ('warn' as const) : index === 4 ? ('error' as const) : ('info' as const),
-      task: index === 0 ? null : index < 3 ? 'daily' : 'check',
-    }));
-    site.device.answering((command) =>
-      command.action === 'logs'
-        ? { lines: lines.filter(({ n }) => n > command.after) }
-        : { partitions: ['2026-11-20', '2026-11-21', '2026-11-22'] },
-    );
+    answerCommands(site);
     const save = async (name: string): Promise<void> => {
       await page.locator('.loading').first().waitFor({ state: 'detached' });
       await page.evaluate('document.fonts.ready');

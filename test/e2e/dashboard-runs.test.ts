@@ -74,7 +74,7 @@ describeWith(['chromium'], 'the pages of runs', () => {
     expect(await page.getByText('reads the journal').count()).toBe(1);
   }, 120_000);
 
-  test('run a job now, fill a range after showing it, pause it, and rerun what failed', async () => {
+  test('run a job, fill a range after showing it, pause it, rerun what failed', async () => {
     const site = await RunSite.start();
     const { page } = site.browsed;
     const commands: BatchCommand[] = [];

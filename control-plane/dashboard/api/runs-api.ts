@@ -1,4 +1,4 @@
-/** Requests about runs of batch jobs: what was reported of them, and what their devices are asked. */
+/** Requests about runs of batch jobs: what was reported, and what their devices are asked. */
 import type { LogLine, RunState } from '@runnel/shared/protocol/runs.ts';
 import type { RunDetail, RunItem } from '../../http/run-messages.ts';
 

@@ -34,13 +34,7 @@ export function BackfillDialog({
   const timezone = document.partition?.timezone ?? 'UTC';
   const only = agents.length === 1 ? agents.map(({ agent }) => agent) : [];
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set(only));
-  const [form, setForm] = useState<RangeForm>(() => ({
-    first: dayAt(app.now.value, timezone, -7),
-    last: dayAt(app.now.value, timezone, -1),
-    which: 'none',
-    order: 'oldest',
-    maxActive: 1,
-  }));
+  const [form, setForm] = useState(() => lastWeek(app.now.value, timezone));
   const [texts, setTexts] = useState<ParameterTexts>({});
   const [plan, setPlan] = useState<Plan | null>(null);
   const [answers, setAnswers] = useState<readonly AgentAnswer[] | null>(null);
@@ -65,13 +59,7 @@ export function BackfillDialog({
   return (
     <FormDialog
       title={`Backfill ${job.name}`}
-      submit={
-        answers !== null
-          ? null
-          : plan === null
-            ? 'Show what would run'
-            : `Start ${plural(count, 'run')}`
-      }
+      submit={answers === null ? submitText(plan, count) : null}
       ready={ready}
       onSubmit={step}
       onClose={onClose}
@@ -88,16 +76,14 @@ export function BackfillDialog({
           />
         </>
       ) : (
-        <PlanView
-          plan={plan}
-          answers={answers}
-          onBack={() => {
-            setPlan(null);
-          }}
-        />
+        <PlanView plan={plan} answers={answers} onBack={() => setPlan(null)} />
       )}
     </FormDialog>
   );
+}
+
+function submitText(plan: Plan | null, count: number): string {
+  return plan === null ? 'Show what would run' : `Start ${plural(count, 'run')}`;
 }
 
 interface RangeForm {
@@ -106,6 +92,11 @@ interface RangeForm {
   readonly which: Which;
   readonly order: Order;
   readonly maxActive: number;
+}
+
+function lastWeek(now: number, timezone: string): RangeForm {
+  const [first, last] = [dayAt(now, timezone, -7), dayAt(now, timezone, -1)];
+  return { first, last, which: 'none', order: 'oldest', maxActive: 1 };
 }
 
 function RangeFields({
@@ -145,43 +136,55 @@ function RangeFields({
           ? 'The last day is before the first.'
           : `Partitions that begin on these days, ${timezone}.`}
       </p>
-      <div class="field-row">
-        <label class="field">
-          Which
-          <select
-            value={form.which}
-            onChange={(event) => onForm({ ...form, which: event.currentTarget.value as Which })}
-          >
-            <option value="none">without a run</option>
-            <option value="failed">without a run, or failed</option>
-            <option value="all">all, again</option>
-          </select>
-        </label>
-        <label class="field">
-          Order
-          <select
-            value={form.order}
-            onChange={(event) => onForm({ ...form, order: event.currentTarget.value as Order })}
-          >
-            <option value="oldest">oldest first</option>
-            <option value="newest">newest first</option>
-          </select>
-        </label>
-        <label class="field">
-          At the same time
-          <input
-            type="number"
-            min={1}
-            max={ACTIVE_MAX}
-            value={form.maxActive}
-            onInput={(event) => {
-              const value = Math.round(event.currentTarget.valueAsNumber);
-              if (value >= 1 && value <= ACTIVE_MAX) onForm({ ...form, maxActive: value });
-            }}
-          />
-        </label>
-      </div>
+      <ChoiceFields form={form} onForm={onForm} />
     </>
+  );
+}
+
+function ChoiceFields({
+  form,
+  onForm,
+}: {
+  form: RangeForm;
+  onForm: (form: RangeForm) => void;
+}): JSX.Element {
+  return (
+    <div class="field-row">
+      <label class="field">
+        Which
+        <select
+          value={form.which}
+          onChange={(event) => onForm({ ...form, which: event.currentTarget.value as Which })}
+        >
+          <option value="none">without a run</option>
+          <option value="failed">without a run, or failed</option>
+          <option value="all">all, again</option>
+        </select>
+      </label>
+      <label class="field">
+        Order
+        <select
+          value={form.order}
+          onChange={(event) => onForm({ ...form, order: event.currentTarget.value as Order })}
+        >
+          <option value="oldest">oldest first</option>
+          <option value="newest">newest first</option>
+        </select>
+      </label>
+      <label class="field">
+        At the same time
+        <input
+          type="number"
+          min={1}
+          max={ACTIVE_MAX}
+          value={form.maxActive}
+          onInput={(event) => {
+            const value = Math.round(event.currentTarget.valueAsNumber);
+            if (value >= 1 && value <= ACTIVE_MAX) onForm({ ...form, maxActive: value });
+          }}
+        />
+      </label>
+    </div>
   );
 }
 

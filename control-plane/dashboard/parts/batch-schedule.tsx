@@ -1,4 +1,4 @@
-/** When a batch job runs: its schedule in words, and on each device what came last and comes next. */
+/** When a batch job runs: its schedule in words, and each device with what came last and next. */
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { JobAgentItem, JobDetail } from '../../http/live-messages.ts';

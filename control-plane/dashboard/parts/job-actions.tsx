@@ -92,6 +92,9 @@ function consequence({ kind }: JobDetail, step: 'pause' | 'resume'): string {
   if (step === 'resume')
     return 'It goes on wherever it is placed, as soon as each device hears of it.';
   return kind === 'BatchJob'
-    ? 'No schedule starts a run on any device until it is resumed. Runs that have started go on, and times that pass meanwhile are counted as skipped. A device that is away hears of it when it is back.'
-    : 'It stops on every device until it is resumed. What it had reached is kept. A device that is away hears of it when it is back.';
+    ? 'No schedule starts a run on any device until it is resumed. Runs ' +
+        'that have started go on, and times that pass meanwhile are counted ' +
+        'as skipped. A device that is away hears of it when it is back.'
+    : 'It stops on every device until it is resumed. What it had reached ' +
+        'is kept. A device that is away hears of it when it is back.';
 }

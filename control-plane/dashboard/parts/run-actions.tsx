@@ -5,6 +5,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { RunDetail } from '../../http/run-messages.ts';
+import type { RunsApi } from '../api/runs-api.ts';
 import { plural } from '../format/amount.ts';
 import { useApp, useMayOperate } from '../hooks.ts';
 import { actionText, actionsOf, type RunAction } from '../runs/run-actions.ts';
@@ -32,7 +33,7 @@ export function RunActions({
       case 'rerunFailed':
         return runs.rerun(run.run, null);
       case 'rerunAll':
-        return rerunAll();
+        return rerunAll(runs, run);
       case 'rerunFrom':
         return runs.rerun(run.run, action.task);
       case 'markTask':
@@ -40,17 +41,6 @@ export function RunActions({
       case 'markRun':
         return runs.markSuccess(run.run, null);
     }
-  };
-  const rerunAll = async (): Promise<unknown> => {
-    const [first, ...others] = rootsOf(run.tasks);
-    if (first !== undefined && others.length === 0) return app.api.runs.rerun(run.run, first);
-    const { job, agent, partition } = run;
-    const [answer] = await app.api.runs.start({
-      ...{ job, agents: [agent], partition },
-      ...{ parameters: {}, fullRefresh: false },
-    });
-    if (answer?.status === 'accepted') return answer;
-    throw new Error(`The device did not start it: ${answer?.reason ?? 'no reason given'}.`);
   };
   const text = asking === null ? null : actionText(asking, run);
   return (
@@ -84,4 +74,15 @@ export function RunActions({
       )}
     </div>
   );
+}
+
+/** From the one task that needs none; with several there is no such place, so a new run starts. */
+async function rerunAll(runs: RunsApi, run: RunDetail): Promise<unknown> {
+  const [first, ...others] = rootsOf(run.tasks);
+  if (first !== undefined && others.length === 0) return runs.rerun(run.run, first);
+  const { job, agent, partition } = run;
+  const targets = { job, agents: [agent], parameters: {} };
+  const [answer] = await runs.start({ ...targets, partition, fullRefresh: false });
+  if (answer?.status === 'accepted') return answer;
+  throw new Error(`The device did not start it: ${answer?.reason ?? 'no reason given'}.`);
 }

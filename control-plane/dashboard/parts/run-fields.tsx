@@ -73,20 +73,11 @@ export function DeviceChoice({
       <ul>
         {found.slice(0, SHOWN_MAX).map((agent) => (
           <li key={agent.agent}>
-            <label>
-              <input
-                type="checkbox"
-                checked={chosen.has(agent.agent)}
-                onChange={(event) => set([agent.agent], event.currentTarget.checked)}
-              />
-              <span>{agent.name}</span>
-              {agent.connection === 'online' ? null : (
-                <span class="state quiet">
-                  <Mark {...connectionLook('approved', agent.connection)} />
-                  {agent.connection}
-                </span>
-              )}
-            </label>
+            <DeviceBox
+              agent={agent}
+              checked={chosen.has(agent.agent)}
+              onChecked={(on) => set([agent.agent], on)}
+            />
           </li>
         ))}
       </ul>
@@ -94,6 +85,33 @@ export function DeviceChoice({
         <p class="help">and {plural(found.length - SHOWN_MAX, 'more device')}: search for them</p>
       ) : null}
     </fieldset>
+  );
+}
+
+function DeviceBox({
+  agent,
+  checked,
+  onChecked,
+}: {
+  agent: JobAgentItem;
+  checked: boolean;
+  onChecked: (on: boolean) => void;
+}): JSX.Element {
+  return (
+    <label>
+      <input
+        type="checkbox"
+        checked={checked}
+        onChange={(event) => onChecked(event.currentTarget.checked)}
+      />
+      <span>{agent.name}</span>
+      {agent.connection === 'online' ? null : (
+        <span class="state quiet">
+          <Mark {...connectionLook('approved', agent.connection)} />
+          {agent.connection}
+        </span>
+      )}
+    </label>
   );
 }
 

@@ -4,6 +4,7 @@
  */
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import type { LogLine } from '@runnel/shared/protocol/runs.ts';
 import type { RunDetail } from '../../http/run-messages.ts';
 import { ApiError } from '../api/api-client.ts';
 import { formatCount } from '../format/amount.ts';
@@ -72,23 +73,30 @@ export function RunLog({
       {log.lines.length > 0 ? (
         <div class="log" ref={box} tabIndex={0} role="log" aria-label="Lines of the log">
           {log.lines.map((line) => (
-            <p key={line.n} class={`log-${line.level}`}>
-              <time title={formatTimestamp(line.at)}>{formatClock(line.at)}</time>
-              <span class="log-task">
-                {line.task ?? ''}
-                {line.index === null ? '' : `[${line.index}]`}
-              </span>
-              <span class="log-text">
-                {line.level === 'info' || line.level === 'debug' ? '' : `${line.level}: `}
-                {line.text}
-              </span>
-            </p>
+            <Line key={line.n} line={line} />
           ))}
         </div>
       ) : error === null ? (
         <EmptyNote>{log.after === 0 && log.open ? 'No lines yet.' : 'No lines.'}</EmptyNote>
       ) : null}
     </Panel>
+  );
+}
+
+function Line({ line }: { line: LogLine }): JSX.Element {
+  const calm = line.level === 'info' || line.level === 'debug';
+  return (
+    <p class={`log-${line.level}`}>
+      <time title={formatTimestamp(line.at)}>{formatClock(line.at)}</time>
+      <span class="log-task">
+        {line.task ?? ''}
+        {line.index === null ? '' : `[${line.index}]`}
+      </span>
+      <span class="log-text">
+        {calm ? '' : `${line.level}: `}
+        {line.text}
+      </span>
+    </p>
   );
 }
 

@@ -86,7 +86,10 @@ function partitionHelp(partition: ReturnType<typeof readBatchDocument>['partitio
   const { every, keys, timezone } = partition;
   if (keys.length > 0) {
     const example = every === null ? keys[0] : `${keys[0]}/2026-11-22`;
-    return `Keys ${keys.slice(0, 6).join(', ')}${keys.length > 6 ? ', …' : ''}. For example ${example}.`;
+    return (
+      `Keys ${keys.slice(0, 6).join(', ')}${keys.length > 6 ? ', …' : ''}. ` +
+      `For example ${example}.`
+    );
   }
   return `Every ${every ?? '1d'}, ${timezone}. For example ${EXAMPLES[every ?? '1d'] ?? '2026-11-22'}.`;
 }

@@ -36,7 +36,9 @@ export function RunTasks({
   return (
     <Panel
       title="Tasks"
-      note={`${plural(run.tasks.length, 'task')}${run.truncated ? ', not every instance is shown' : ''}`}
+      note={
+        plural(run.tasks.length, 'task') + (run.truncated ? ', not every instance is shown' : '')
+      }
     >
       <ul class="run-tasks">
         {timeline.rows.slice(0, shown).map((row) => (

@@ -29,16 +29,17 @@ export function RunsGrid({
   document: readonly TaskNeeds[];
 }): JSX.Element {
   const now = useNow();
-  const goesOn = runs.some(({ state }) => state === 'running');
-  const grid = useMemo(() => gridOf(runs, document, now), [runs, document, goesOn ? now : 0]);
+  const until = runs.some(({ state }) => state === 'running') ? now : 0;
+  const grid = useMemo(() => gridOf(runs, document, now), [runs, document, until]);
   const [rowsMax, setRowsMax] = useState(ROWS_AT_FIRST);
   const [focused, setFocused] = useState<{ row: number; run: string } | null>(null);
   const wrap = useNewestInSight(runs.length > 0);
   const rows = grid.rows.slice(0, rowsMax);
-  const newest = grid.columns.length - 1;
   const found = grid.columns.findIndex(({ run }) => run.run === focused?.run);
-  const at = { row: Math.min(focused?.row ?? 0, rows.length), column: found < 0 ? newest : found };
-  const severalDevices = new Set(runs.map(({ agent }) => agent)).size > 1;
+  const at = {
+    row: Math.min(focused?.row ?? 0, rows.length),
+    column: found < 0 ? grid.columns.length - 1 : found,
+  };
   return (
     <>
       <div class="runs-wrap" ref={wrap}>
@@ -60,7 +61,7 @@ export function RunsGrid({
                   column={column}
                   index={index}
                   stop={at.row === 0 && at.column === index}
-                  named={severalDevices}
+                  named={new Set(runs.map(({ agent }) => agent)).size > 1}
                   now={now}
                   onFocus={() => setFocused({ row: 0, run: column.run.run })}
                 />
@@ -69,27 +70,14 @@ export function RunsGrid({
           </thead>
           <tbody>
             {rows.map((row, index) => (
-              <tr key={row.task}>
-                <th scope="row" title={`${row.task} (${row.kind})`}>
-                  <span
-                    class="task-name"
-                    style={{ paddingLeft: `${Math.min(row.depth, 8) * 12}px` }}
-                  >
-                    {row.task}
-                  </span>
-                </th>
-                {row.cells.map((cell, column) => (
-                  <TaskCell
-                    key={column}
-                    row={row}
-                    cell={cell}
-                    run={grid.columns[column]?.run}
-                    at={[index + 1, column]}
-                    stop={at.row === index + 1 && at.column === column}
-                    onFocus={(run) => setFocused({ row: index + 1, run })}
-                  />
-                ))}
-              </tr>
+              <TaskRow
+                key={row.task}
+                row={row}
+                index={index + 1}
+                columns={grid.columns}
+                stop={at.row === index + 1 ? at.column : null}
+                onFocus={(run) => setFocused({ row: index + 1, run })}
+              />
             ))}
           </tbody>
         </table>
@@ -153,6 +141,42 @@ function HeadCell({
         <Mark shape={shape} tone={tone} />
       </a>
     </th>
+  );
+}
+
+function TaskRow({
+  row,
+  index,
+  columns,
+  stop,
+  onFocus,
+}: {
+  row: GridRow;
+  index: number;
+  columns: readonly GridColumn[];
+  /** The cell of it that is the grid's stop of the Tab key. */
+  stop: number | null;
+  onFocus: (run: string) => void;
+}): JSX.Element {
+  return (
+    <tr>
+      <th scope="row" title={`${row.task} (${row.kind})`}>
+        <span class="task-name" style={{ paddingLeft: `${Math.min(row.depth, 8) * 12}px` }}>
+          {row.task}
+        </span>
+      </th>
+      {row.cells.map((cell, column) => (
+        <TaskCell
+          key={column}
+          row={row}
+          cell={cell}
+          run={columns[column]?.run}
+          at={[index, column]}
+          stop={stop === column}
+          onFocus={onFocus}
+        />
+      ))}
+    </tr>
   );
 }
 

@@ -1,4 +1,4 @@
-/** A range of days in a zone as a backfill takes it: partitions that begin in `[from, to)`. Pure. */
+/** A range of days in a zone as a backfill takes it: what begins in `[from, to)`. Pure. */
 import { firstInstantOf, zoneOffsetMs } from '@runnel/shared/engine/windows/time-zone.ts';
 
 const DAY_MS = 86_400_000;
@@ -9,7 +9,7 @@ export interface DayRange {
   readonly to: number;
 }
 
-/** Both days belong to it. Null while a day is missing, is none, or the last is before the first. */
+/** Both days belong to it. Null while a day is missing, or the last is before the first. */
 export function dayRange(first: string, last: string, timezone: string): DayRange | null {
   const [start, end] = [wallOf(first), wallOf(last)];
   if (start === null || end === null || end < start) return null;

@@ -45,7 +45,10 @@ export function actionText(action: RunAction, run: RunDetail): ActionText {
         button: 'Cancel run…',
         title: `Cancel the run of ${run.partition}?`,
         confirm: 'Cancel the run',
-        consequence: `What runs ${where} is stopped and what waits does not start. Teardown tasks still run. What has succeeded stays done, and the run can be run again.`,
+        consequence:
+          `What runs ${where} is stopped and what waits does not start. Teardown ` +
+          'tasks still run. What has succeeded stays done, and the run can ' +
+          'be run again.',
         tasks: [],
       };
     case 'rerunFailed':
@@ -53,7 +56,10 @@ export function actionText(action: RunAction, run: RunDetail): ActionText {
         button: 'Rerun failed…',
         title: 'Run again what did not succeed?',
         confirm: 'Rerun',
-        consequence: `The same run goes back to the queue ${where}, as try ${run.tries + 1}. Tasks that succeeded do not run again, unless a setup has to be made again.`,
+        consequence:
+          `The same run goes back to the queue ${where}, as try ${run.tries + 1}. ` +
+          'Tasks that succeeded do not run again, unless a setup has to be ' +
+          'made again.',
         tasks: brokenTasks(run),
       };
     case 'rerunAll':
@@ -63,7 +69,10 @@ export function actionText(action: RunAction, run: RunDetail): ActionText {
         button: 'Rerun from here on…',
         title: `Run again from ${action.task} on?`,
         confirm: 'Rerun',
-        consequence: `The same run goes back to the queue ${where}, as try ${run.tries + 1}. ${action.task} and everything behind it runs again, whatever became of it; the rest stays as it is.`,
+        consequence:
+          `The same run goes back to the queue ${where}, as try ${run.tries + 1}. ` +
+          `${action.task} and everything behind it runs again, whatever became ` +
+          'of it; the rest stays as it is.',
         tasks: [...behind(run.tasks, action.task)],
       };
     case 'markTask':
@@ -71,7 +80,9 @@ export function actionText(action: RunAction, run: RunDetail): ActionText {
         button: 'Mark success…',
         title: `Take ${action.task} for succeeded?`,
         confirm: 'Mark success',
-        consequence: `${action.task} counts as done without having run, and with no output. What did not run because of it runs now, ${where}.`,
+        consequence:
+          `${action.task} counts as done without having run, and with no output. ` +
+          `What did not run because of it runs now, ${where}.`,
         tasks: [],
       };
     case 'markRun':
@@ -79,7 +90,10 @@ export function actionText(action: RunAction, run: RunDetail): ActionText {
         button: 'Mark success…',
         title: `Take the run of ${run.partition} for succeeded?`,
         confirm: 'Mark success',
-        consequence: `Every task that was not skipped counts as done and nothing runs. The partition is complete: neither the schedule nor a backfill of what failed runs it again.`,
+        consequence:
+          'Every task that was not skipped counts as done and nothing runs. ' +
+          'The partition is complete: neither the schedule nor a backfill ' +
+          'of what failed runs it again.',
         tasks: [],
       };
   }
@@ -90,8 +104,10 @@ function rerunAllText(run: RunDetail, where: string): ActionText {
   const tasks = run.tasks.map(({ id }) => id);
   const again =
     rootsOf(run.tasks).length === 1
-      ? `The same run goes back to the queue ${where}, as try ${run.tries + 1}, and every task runs again.`
-      : `A new run of the same partition starts ${where}, with the version and the parameters that the job has now. This run stays as it is.`;
+      ? `The same run goes back to the queue ${where}, as try ${run.tries + 1}, ` +
+        'and every task runs again.'
+      : `A new run of the same partition starts ${where}, with the version ` +
+        'and the parameters that the job has now. This run stays as it is.';
   return { ...text, consequence: `${again} Its output replaces what the partition had.`, tasks };
 }
 
