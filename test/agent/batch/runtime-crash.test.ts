@@ -71,6 +71,8 @@ interface Outcome {
   readonly runs: readonly string[];
   readonly effects: number;
   readonly deadLetters: number;
+  /** As the job reports them. */
+  readonly counted: unknown;
 }
 
 async function open(
@@ -115,6 +117,7 @@ async function outcome(site: BatchSite, outside: Outside): Promise<Outcome> {
     runs: [...new Set(rows.filter(({ kind }) => kind === 'run').map(({ job }) => job))],
     effects: outside.effects.size,
     deadLetters: site.runtime.deadLetters.rows,
+    counted: site.runtime.jobReports().map(({ deadLettersBy }) => deadLettersBy),
   };
 }
 
@@ -135,6 +138,7 @@ describe('a run whose agent is gone', () => {
       'sums {"n":3} 1',
     ]);
     expect(expected).toMatchObject({ effects: 4, deadLetters: 1, runs: ['pipeline', 'reader'] });
+    expect(expected.counted).toEqual([{ 'rows: bad': 1 }, {}]);
     for (let commits = 1; ; commits++) {
       const dataDir = tempDir('batch-cut');
       const outside = new Outside();

@@ -1,4 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { taskRunners } from '@runnel/agent/batch/tasks/registry.ts';
+import { defineTaskRunner } from '@runnel/agent/batch/tasks/task.ts';
+import { tempDir } from '../../support/temp-dir.ts';
 import { desiredJob, openBatchSite } from './batch-site.ts';
 
 const MANUAL = { action: 'run', partition: null, parameters: {}, fullRefresh: false } as const;
@@ -36,5 +39,43 @@ tasks:
     expect(site.runtime.jobReports()).toMatchObject([
       { name: 'sums', phase: 'running', batch: { ended: { success: 1 }, activeRuns: 0 } },
     ]);
+  });
+});
+
+describe('rows that a task could not take', () => {
+  it('are counted in the report of its job, all of them, and can be read', async () => {
+    const dataDir = tempDir('dead');
+    const runners = [
+      ...taskRunners.filter(({ kind }) => kind !== 'value'),
+      defineTaskRunner<{ value: string }>({
+        kind: 'value',
+        run: async ({ value }) => ({
+          output: null,
+          deadRows: [
+            { reason: 'bad', message: `is ${value}`, value: { n: 1 } },
+            { reason: 'late', message: 'is late', value: { n: 2 } },
+          ],
+          deadRowCount: 5,
+        }),
+      }),
+    ];
+    const job = desiredJob('takes', 'tasks: [{ id: take, value: { value: odd } }]');
+    const site = await openBatchSite({ dataDir, settings: { runners } });
+    await site.runtime.applyJobs([job]);
+    const { runs } = await site.command({ ...MANUAL, job: 'takes' });
+    await site.ended(runs[0]!.run);
+    expect(site.runtime.deadLetters.list({ limit: 10, job: 'takes' })).toMatchObject([
+      { step: 'take', reason: 'bad', message: 'is odd', payload: '{"n":1}', version: 1 },
+      { step: 'take', reason: 'late', payload: '{"n":2}' },
+    ]);
+    const report = {
+      deadLetters: 5,
+      deadLettersBy: { 'take: bad': 1, 'take: late': 1, other: 3 },
+    };
+    expect(site.runtime.jobReports()).toMatchObject([report]);
+    await site.close();
+    const second = await openBatchSite({ dataDir, settings: { runners } });
+    await second.runtime.applyJobs([job]);
+    expect(second.runtime.jobReports()).toMatchObject([report]);
   });
 });

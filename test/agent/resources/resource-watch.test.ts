@@ -168,6 +168,55 @@ describe('metrics', () => {
   });
 });
 
+describe('metrics of a batch job', () => {
+  it('tell its runs by state, its times by reason, its dead letters, and no records', () => {
+    const report: JobReport = {
+      ...press,
+      name: 'nightly',
+      batch: {
+        nextAt: 7000,
+        activeRuns: 1,
+        queuedRuns: 2,
+        lastRun: { run: 'r', partition: 'p', state: 'failed', endedAt: 6500 },
+        lastSuccessAt: null,
+        skipped: { overlap: 3 },
+        ended: { success: 4, failed: 5 },
+      },
+    };
+    const lines = metricsText({
+      version: '1.0.0',
+      startedAt: 5000,
+      connected: false,
+      state: {
+        observedRevision: 3,
+        observedHash: '',
+        capabilities: [],
+        conditions: [],
+        jobs: [report],
+        sources: [],
+        outbox: { rows: 0, bytes: 0, oldestAt: null, lost: 0 },
+        counters: { batch_attempts: 6 },
+        host,
+      },
+    }).split('\n');
+    const told = lines.filter((line) => /^runnel_(batch|job|agent_batch)_/.test(line));
+    expect(told).toEqual([
+      'runnel_job_phase{job="nightly",phase="running"} 1',
+      'runnel_batch_runs_active{job="nightly"} 1',
+      'runnel_batch_runs_queued{job="nightly"} 2',
+      'runnel_batch_runs_total{job="nightly",state="success"} 4',
+      'runnel_batch_runs_total{job="nightly",state="failed"} 5',
+      'runnel_batch_skipped_total{job="nightly",reason="overlap"} 3',
+      'runnel_batch_next_time_seconds{job="nightly"} 7',
+      'runnel_batch_last_end_time_seconds{job="nightly"} 6.5',
+      'runnel_job_dead_letters_total{job="nightly",step="keep",reason="missing_key"} 6',
+      'runnel_job_dead_letters_total{job="nightly",step="",reason="other"} 2',
+      'runnel_job_dead_letters_total{job="nightly"} 1',
+      'runnel_agent_batch_attempts_total 6',
+    ]);
+  });
+});
+
 it('a log line for a terminal shows level, message and fields on one line', () => {
   const line = readableLine('{"level":40,"time":0,"msg":"late","agent":"a","error":"x y","n":3}\n');
   expect(line).toMatch(/^\d\d:\d\d:\d\d WARN {2}late error=x y n=3\n$/);

@@ -1,0 +1,95 @@
+/** What goes when there is too much of it: logs of all runs together, completions of a job. */
+import { existsSync, mkdirSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { BatchJobs } from '@runnel/agent/batch/runs/batch-jobs.ts';
+import { BatchStore } from '@runnel/agent/batch/runs/batch-store.ts';
+import { keys } from '@runnel/agent/batch/runs/job-record.ts';
+import { Retention } from '@runnel/agent/batch/runs/retention.ts';
+import { logPath } from '@runnel/agent/batch/runs/run-log.ts';
+import { TableFiles } from '@runnel/agent/batch/tables/table-files.ts';
+import { limits } from '@runnel/shared/limits.ts';
+import { openTestStore } from '../outbox/open-test-store.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+
+function open() {
+  const dataDir = tempDir('retention');
+  const nothing = (): void => undefined;
+  const disk = openTestStore(join(dataDir, 'store'));
+  const store = new BatchStore({ store: disk, row: nothing, deadLetter: nothing, wake: nothing });
+  const jobs = new BatchJobs({ store, now: () => 0, changed: nothing });
+  const batchDir = join(dataDir, 'batch');
+  const retention = new Retention(store, jobs, new TableFiles(dataDir));
+  /** Puts what is pending on disk, as the commit cycle does. */
+  const write = async (put: Parameters<BatchStore['commit']>[0]): Promise<void> => {
+    const committed = store.commit(put);
+    await disk.commit((tx) => store.stage(tx));
+    store.committed();
+    await committed;
+  };
+  onTestFinished(() => store.close());
+  return { store, retention, batchDir, write };
+}
+
+const MiB = 1024 * 1024;
+
+describe('logs of runs', () => {
+  it('beyond the bound of all go oldest first, never those of runs that go on', async () => {
+    const { retention, batchDir, write } = open();
+    const count = limits.runLogsBytesMax / MiB + 4;
+    const ids = Array.from({ length: count }, (_, n) => `run-${n}`);
+    await write((tx) => {
+      for (const id of ids) tx.put(keys.run(id), {});
+    });
+    const pathOf = (id: string): string => logPath(batchDir, id);
+    mkdirSync(dirname(pathOf('x')), { recursive: true });
+    for (const [n, id] of [...ids, 'unknown'].entries()) {
+      writeFileSync(pathOf(id), '');
+      // Nothing is written to the disk for it.
+      truncateSync(pathOf(id), MiB);
+      utimesSync(pathOf(id), n + 1000, n + 1000);
+    }
+    expect(await retention.trimLogs(batchDir, (run) => run === 'run-1')).toBe(4);
+    const gone = [...ids, 'unknown'].filter((id) => !existsSync(pathOf(id)));
+    expect(gone).toEqual(['run-0', 'run-2', 'run-3', 'run-4', 'unknown']);
+    expect(await retention.trimLogs(batchDir, () => false)).toBe(0);
+  });
+});
+
+describe('completed partitions', () => {
+  it('beyond the bound of a job go by name, with what was sent of them', async () => {
+    const { store, retention, write } = open();
+    const nameOf = (n: number): string => String(n).padStart(6, '0');
+    await write((tx) => {
+      for (let n = 0; n < 20_003; n++) tx.put(keys.partition('job', nameOf(n)), {});
+      tx.put(keys.partition('other', nameOf(0)), {});
+      for (const n of [0, 5]) tx.put(keys.sent('job', nameOf(n), 't', null, 'sums'), {});
+    });
+    await write((tx) => retention.trimPartitions(tx, 'job'));
+    const left = store.keys(['partition', 'job']);
+    expect(left).toHaveLength(20_000);
+    expect(left[0]).toEqual(keys.partition('job', nameOf(3)));
+    expect(store.keys(['partition', 'other'])).toHaveLength(1);
+    expect(store.keys(['results'])).toEqual([keys.sent('job', nameOf(5), 't', null, 'sums')]);
+    await write((tx) => retention.trimPartitions(tx, 'job'));
+    expect(store.keys(['partition', 'job'])).toHaveLength(20_000);
+  }, 30_000);
+});
+
+describe('a write that fails half way', () => {
+  it('leaves nothing to be read or written, and what was pending before stays', async () => {
+    const { store, write } = open();
+    const before = store.commit((tx) => tx.put(['job', 'a'], 1));
+    const failed = store.commit((tx) => {
+      tx.put(['job', 'a'], 2);
+      tx.put(['job', 'b'], 2);
+      throw new Error('half way');
+    });
+    await expect(failed).rejects.toThrow('half way');
+    expect(store.get(['job', 'a'])).toBe(1);
+    expect(store.list(['job'])).toEqual([{ key: ['job', 'a'], value: 1 }]);
+    await write((tx) => tx.put(['job', 'c'], 3));
+    await before;
+    expect(store.list(['job']).map(({ value }) => value)).toEqual([1, 3]);
+  });
+});
