@@ -159,7 +159,7 @@ export const limits = {
   /** Partitions or files that one attempt of a purge deletes; the rest waits for the next. */
   purgeItemsMax: 10_000,
   /** Rows that a transform sorts in memory; more are sorted in parts on disk, and merged. */
-  sortRowsMax: 20_000,
+  sortRowsMax: 10_000,
   /** Resident memory of the process in which SQLite works; beyond it the attempt fails. */
   sqliteMemoryBytesMax: 192 * MiB,
   /** Files that one pattern of an extract task may name; more fail the attempt (`files_max`). */

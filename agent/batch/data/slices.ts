@@ -4,7 +4,7 @@
 import type { Clock } from '@runnel/shared/clock.ts';
 
 /** An alert that waits for a slice is still within its latency budget (DESIGN.md §12). */
-const SLICE_MS = 6;
+const SLICE_MS = 4;
 /** Reading the clock costs more than a record, so it is read now and then. */
 const STEPS_PER_LOOK = 32;
 
