@@ -91,7 +91,8 @@ function partitionHelp(partition: ReturnType<typeof readBatchDocument>['partitio
       `For example ${example}.`
     );
   }
-  return `Every ${every ?? '1d'}, ${timezone}. For example ${EXAMPLES[every ?? '1d'] ?? '2026-11-22'}.`;
+  const example = EXAMPLES[every ?? '1d'] ?? '2026-11-22';
+  return `Every ${every ?? '1d'}, ${timezone}. For example ${example}.`;
 }
 
 const EXAMPLES: Readonly<Record<string, string>> = {
