@@ -79,7 +79,15 @@ describe('enrolling', () => {
     server.bend = (reply) => ({ ...reply, name: 'press\u001b[2J\nroot' });
     const said: string[] = [];
     const out = (text: string): void => void said.push(text);
-    const terminal = { out, err: out, clock: systemClock, random: systemRandom, verifyEntry: '' };
+    const terminal = {
+      out,
+      err: out,
+      clock: systemClock,
+      random: systemRandom,
+      verifyEntry: '',
+      env: {},
+      onInterrupt: () => () => undefined,
+    };
     const token = await joinToken(identity);
     await enrollCommand(terminal, { url: server.url, token, data: dataDir, label: [] });
     expect(said[0]).toMatch(/^enrolled as press \[2J root \(/);
