@@ -8,7 +8,6 @@
  * known and is made again; nothing that the engine drops (missed times, old runs, lines of logs)
  * goes uncounted.
  */
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '@runnel/shared/errors.ts';
 import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
@@ -18,8 +17,7 @@ import type { RefusedJob } from '../streams/job-plan.ts';
 import type { Connector } from '../streams/runnable-job.ts';
 import type { BatchEngine, BatchRuntimeOptions, RunChange } from './batch-engine.ts';
 import { TaskChildren } from './child/children.ts';
-import { endOrphans } from './io/command-group.ts';
-import type { DatasetRecord, RunRecord, TaskRecord } from './records.ts';
+import type { RunRecord, TaskRecord } from './records.ts';
 import { Backfills } from './runs/backfills.ts';
 import { batchJobReports } from './runs/batch-job-report.ts';
 import { type BatchJobHost, BatchJobs } from './runs/batch-jobs.ts';
@@ -33,15 +31,12 @@ import { RunSet } from './runs/run-set.ts';
 import { Schedules } from './runs/schedules.ts';
 import { SuccessEffects } from './runs/success-effects.ts';
 import { TaskStarter } from './runs/task-starter.ts';
+import { Upkeep } from './runs/upkeep.ts';
 import { UpstreamFailures } from './runs/upstream-failures.ts';
-import { pathsIn } from './tables/join-tables.ts';
 import { StoredJournal } from './tables/stored-journal.ts';
 import { TableFiles } from './tables/table-files.ts';
 import { taskRunners } from './tasks/registry.ts';
 import type { TaskServices } from './tasks/task-services.ts';
-
-/** How often old runs, logs and answers are looked for. */
-const TIDY_MS = 3_600_000;
 
 export class BatchRuntime implements BatchEngine {
   readonly #options: BatchRuntimeOptions;
@@ -54,12 +49,12 @@ export class BatchRuntime implements BatchEngine {
   readonly #backfills: Backfills;
   readonly #commands: Commands;
   readonly #retention: Retention;
+  readonly #upkeep: Upkeep;
   readonly #ends: RunEnd;
   readonly #upstream: UpstreamFailures;
   readonly #listeners = new Set<(change: RunChange) => void>();
   readonly #gone = new Set<string>();
   #starting: Promise<void> | undefined;
-  #cancelTidy: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: BatchRuntimeOptions) {
@@ -128,6 +123,15 @@ export class BatchRuntime implements BatchEngine {
       now: () => this.#schedules.now(),
       batchDir,
     });
+    this.#upkeep = new Upkeep({
+      ...shared,
+      jobs,
+      runs,
+      files,
+      batchDir,
+      retention: this.#retention,
+      trimAnswers: (tx, at) => this.#commands.trim(tx, at),
+    });
     this.#ends = new RunEnd({ store, jobs, upstream, log, now });
   }
 
@@ -150,7 +154,8 @@ export class BatchRuntime implements BatchEngine {
   datasetUpdated(name: string, end: number | null): void {
     if (this.#jobs.waitingFor(name).length === 0) return;
     const { store } = this.#options;
-    this.#quietly(store.commit((tx) => this.#schedules.datasetUpdated(tx, name, end)));
+    // Called as that commit is made: the runs that it starts must not come in a later one.
+    this.#quietly(store.commit((tx) => this.#schedules.datasetUpdated(tx, name, end), true));
   }
 
   sources(): readonly Connector[] {
@@ -197,7 +202,7 @@ export class BatchRuntime implements BatchEngine {
     this.#backfills.load();
     this.#upstream.load();
     try {
-      await this.#sweep();
+      await this.#upkeep.sweep();
     } catch (error) {
       log.warn({ error: messageOf(error) }, 'files of earlier attempts were not removed');
     }
@@ -209,12 +214,12 @@ export class BatchRuntime implements BatchEngine {
       for (const [name, host] of this.#jobs.hosts) this.#schedules.jobChanged(name, host);
       this.#schedules.start();
     }
-    this.#tidyLater();
+    this.#upkeep.start();
   }
 
   async #close(): Promise<void> {
     this.#schedules.stop();
-    this.#cancelTidy?.();
+    this.#upkeep.stop();
     await this.#starting;
     await this.#starter.stop(this.#runs);
     this.#runs.close();
@@ -314,55 +319,6 @@ export class BatchRuntime implements BatchEngine {
     for (const { record } of updates) {
       this.#schedules.datasetUpdated(tx, record.name, record.end);
     }
-  }
-
-  /** What attempts that were cut off have left: nobody refers to it. */
-  async #sweep(): Promise<void> {
-    const { store, log, clock } = this.#options;
-    const scratch = join(this.#batchDir, 'scratch');
-    // Programs of an agent that was killed live on without it.
-    const ended = await endOrphans(scratch, clock);
-    if (ended > 0) log.warn({ ended }, 'ended programs that an earlier agent left behind');
-    await rm(scratch, { recursive: true, force: true });
-    const kept = new Set<string>();
-    for (const { value } of store.list<DatasetRecord>(['dataset'])) {
-      if (value.table !== null) kept.add(value.table.path);
-    }
-    for (const open of this.#runs.open()) {
-      const { id } = this.#runs.runOf(open);
-      for (const { value } of store.list<TaskRecord>(['task', id])) {
-        if (value.table === null) continue;
-        for (const path of pathsIn(value.table)) kept.add(path);
-      }
-    }
-    const removed = await this.#files.sweep((path) => {
-      if (kept.has(path)) return true;
-      const [folder, run = ''] = path.split('/');
-      // What a run that has ended holds goes with it.
-      return folder === 'tables' && this.#runs.get(run) === undefined && store.has(keys.run(run));
-    });
-    if (removed > 0) log.info({ removed }, 'removed files of attempts that were cut off');
-  }
-
-  #tidyLater(): void {
-    this.#cancelTidy = this.#options.clock.after(TIDY_MS, () => {
-      this.#quietly(this.#tidy());
-      this.#tidyLater();
-    });
-  }
-
-  async #tidy(): Promise<void> {
-    const { store, clock } = this.#options;
-    const gone: string[] = [];
-    await store.commit((tx) => this.#commands.trim(tx, clock.now()));
-    for (const host of this.#jobs.hosts.values()) {
-      await store.commit((tx) => {
-        gone.push(...this.#retention.trim(tx, host, clock.now()));
-        this.#retention.trimPartitions(tx, host.name);
-      });
-    }
-    await this.#retention.removeFiles(this.#batchDir, gone);
-    await this.#retention.trimLogs(this.#batchDir, (run) => this.#runs.get(run) !== undefined);
   }
 
   #quietly(done: Promise<unknown>): void {

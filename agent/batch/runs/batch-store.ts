@@ -9,7 +9,8 @@
  *
  * It stands before the outbox among the participants of the cycle: its rows are in its own commit.
  * A commit takes at most `BYTES_PER_COMMIT` of it, one write at least: a long run of writes does
- * not make one transaction that does not fit.
+ * not make one transaction that does not fit. Only what belongs to the rows of a stream job
+ * (`joins`) is in the commit that is being gathered in any case, with all that stands before it.
  */
 import { assert, RunnelError } from '@runnel/shared/errors.ts';
 import type { DeadLetter } from '@runnel/shared/engine/stream-job.ts';
@@ -54,6 +55,8 @@ interface Write {
   readonly rows: { readonly lane: Lane; readonly text: string }[];
   readonly letters: Letter[];
   bytes: number;
+  /** Belongs in the next commit, whatever its size. */
+  readonly joins: boolean;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -134,7 +137,7 @@ export class BatchStore implements Participant {
    * commit only delays. Rejects with `agent_closing`, and with what `write` throws, of which then
    * nothing is written.
    */
-  async commit(write: (tx: BatchTx) => void): Promise<void> {
+  async commit(write: (tx: BatchTx) => void, joins = false): Promise<void> {
     if (this.#closed) throw closing();
     await new Promise<void>((resolve, reject) => {
       const gathered: Write = {
@@ -142,6 +145,7 @@ export class BatchStore implements Participant {
         rows: [],
         letters: [],
         bytes: 0,
+        joins,
         resolve,
         reject,
       };
@@ -175,8 +179,9 @@ export class BatchStore implements Participant {
 
   stage(tx: StoreTx): void {
     let bytes = 0;
+    const joined = this.#writes.findLastIndex(({ joins }) => joins);
     for (const write of this.#writes) {
-      if (this.#staged > 0 && bytes + write.bytes > BYTES_PER_COMMIT) break;
+      if (this.#staged > Math.max(joined, 0) && bytes + write.bytes > BYTES_PER_COMMIT) break;
       bytes += write.bytes;
       this.#staged++;
       for (const { key, value } of write.operations) {

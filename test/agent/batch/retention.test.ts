@@ -20,15 +20,18 @@ function open() {
   const jobs = new BatchJobs({ store, now: () => 0, changed: nothing });
   const batchDir = join(dataDir, 'batch');
   const retention = new Retention(store, jobs, new TableFiles(dataDir));
-  /** Puts what is pending on disk, as the commit cycle does. */
-  const write = async (put: Parameters<BatchStore['commit']>[0]): Promise<void> => {
-    const committed = store.commit(put);
+  /** One commit of what is pending, as the commit cycle makes it. */
+  const cycle = async (): Promise<void> => {
     await disk.commit((tx) => store.stage(tx));
     store.committed();
+  };
+  const write = async (put: Parameters<BatchStore['commit']>[0]): Promise<void> => {
+    const committed = store.commit(put);
+    await cycle();
     await committed;
   };
   onTestFinished(() => store.close());
-  return { store, retention, batchDir, write };
+  return { store, retention, batchDir, cycle, write };
 }
 
 const MiB = 1024 * 1024;
@@ -74,6 +77,29 @@ describe('completed partitions', () => {
     await write((tx) => retention.trimPartitions(tx, 'job'));
     expect(store.keys(['partition', 'job'])).toHaveLength(20_000);
   }, 30_000);
+});
+
+describe('more than one commit takes', () => {
+  it('goes into several, but for what belongs to the rows of this one', async () => {
+    const { store, cycle } = open();
+    const much = 'x'.repeat(3 * MiB);
+    const done: string[] = [];
+    const put = (name: string, joins?: boolean): Promise<unknown> =>
+      store.commit((tx) => tx.put(['job', name], much), joins).then(() => done.push(name));
+    const alone = [put('a'), put('b')];
+    await cycle();
+    await alone[0];
+    expect(done).toEqual(['a']);
+    expect(store.isDirty).toBe(true);
+    const joined = [put('c'), put('rows', true)];
+    const behind = put('d');
+    await cycle();
+    await Promise.all(joined);
+    expect(done).toEqual(['a', 'b', 'c', 'rows']);
+    await cycle();
+    await behind;
+    expect(store.isDirty).toBe(false);
+  });
 });
 
 describe('a write that fails half way', () => {
