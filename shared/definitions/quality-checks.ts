@@ -173,7 +173,8 @@ export const checkFields = {
     .max(100_000)
     .optional()
     .describe(
-      'Query over the table, called `rows`; every row that it gives is a violation. Needs DuckDB. ' +
+      'Query over the table, called `rows`; every row that it gives is a violation. Needs ' +
+        'DuckDB. ' +
         'Example: `SELECT machine FROM rows GROUP BY machine HAVING count(*) > 24`.',
     ),
   anomaly: anomalyField.optional().describe('A measure against its own history.'),

@@ -45,7 +45,8 @@ export const purgeTask = defineTask({
       .optional()
       .describe(
         'Age: of a partition since its end, of a file since it was written, of a record since it ' +
-          'arrived. Default: any age, where `keep` or `archivedBy` says what stays. Example: `30d`.',
+          'arrived. Default: any age, where `keep` or `archivedBy` says what stays. ' +
+          'Example: `30d`.',
       ),
     keep: z
       .number()

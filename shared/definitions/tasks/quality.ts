@@ -13,16 +13,16 @@ export const qualityTask = defineTask({
   summary: 'Checks a table: rows, their number and age, and how it compares with earlier runs.',
   guarantees: [
     'All checks are made in one pass, so that a failed task names everything that is wrong.',
-    'The table behind this task is the input without the rows that drop and quarantine leave out; ' +
-      'when a check blocks, the task fails with class `data` and there is none.',
+    'The table behind this task is the input without the rows that drop and quarantine leave ' +
+      'out; when a check blocks, the task fails with class `data` and there is none.',
     'A row that one check leaves out does not count for `unique` and the checks of the table.',
     'The history of a measure holds partitions that succeeded, each once however often it ran.',
     '`unique` keeps 16 bytes a row (SHA-256, cut); beyond 1 million rows the task fails.',
   ],
   output:
-    '`{ passed, checks: [{ name, severity, passed, violations, measured, examples, problem }], rowCount, ' +
-    'columns, dropped, quarantined }`; `violations` counts rows, `examples` has at most 5, ' +
-    '`problem` says it in words.',
+    '`{ passed, checks: [{ name, severity, passed, violations, measured, examples, problem }], ' +
+    'rowCount, columns, dropped, quarantined }`; `violations` counts rows, `examples` has at most ' +
+    '5, `problem` says it in words.',
   fields: {
     input: taskField.describe('Task whose table is checked; among `needs`. Example: `daily`.'),
     checks: z

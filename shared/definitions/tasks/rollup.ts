@@ -17,12 +17,12 @@ export const rollupTask = defineTask({
     'Sums up rows by calendar period and by columns, into a dataset with one partition each.',
   guarantees: [
     'Periods follow the time zone: a day has 23 or 25 hours when summer time begins or ends.',
-    'A period is computed whole, from all its rows, and replaced; the same rows again are no update.',
-    'Records of the journal that come late make their periods be computed again; a period of which ' +
-      'the journal no longer has all is kept as it is, and said.',
+    'A period is computed whole, from all its rows, and replaced; the same again is no update.',
+    'Records of the journal that come late make their periods be computed again; a period of ' +
+      'which the journal no longer has all is kept as it is, and said.',
     'Only periods that have ended are written; one in which nothing came has no partition.',
-    'Beside the values stands what they were made of (`_partial`), so that a coarser rollup (`from`) ' +
-      'merges it and gives what the rows themselves would have given.',
+    'Beside the values stands what they were made of (`_partial`), so that a coarser rollup ' +
+      '(`from`) merges it and gives what the rows themselves would have given.',
     'At most 1,000 periods and 100,000 groups in one attempt; more fail it.',
   ],
   output:

@@ -22,9 +22,9 @@ export const transformTask = defineTask({
     'Memory is bounded as in a stream job (keys, windows); rows are sorted on disk.',
   ],
   output:
-    '`{ rowCount, columns, rows?, recordsIn, late, deadLetters, dropped }`. A row has the columns ' +
-    "of the step's output and `_time`; of a window also `key`, `windowStart`, `windowEnd`, and " +
-    '`revision` beyond 1.',
+    '`{ rowCount, columns, rows?, recordsIn, late, deadLetters, dropped }`. A row has the ' +
+    "columns of the step's output and `_time`; of a window also `key`, `windowStart`, `windowEnd`, " +
+    'and `revision` beyond 1.',
   fields: {
     input: taskField
       .optional()
@@ -64,8 +64,8 @@ export const transformTask = defineTask({
       .min(1)
       .max(100)
       .describe(
-        'Steps as in a stream job; the first takes the rows: `payload` is a row without `_time` and ' +
-          '`_topic`, which are `time` and `topic`.',
+        'Steps as in a stream job; the first takes the rows: `payload` is a row without `_time` ' +
+          'and `_topic`, which are `time` and `topic`.',
       ),
     from: name
       .optional()

@@ -79,7 +79,7 @@ describe('settings of tasks on data', () => {
     ],
     [
       'quality',
-      '{ input: d, checks: [{ expression: "row.a < rw.b" }, { anomaly: { measure: "avg(x +)" } }] }',
+      '{ input: d, checks: [{ expression: "row.a < rw.b" }, { anomaly: { measure: "avg(x +)" }}] }',
       [
         'checks[0].expression: unknown name "rw"',
         'checks[1].anomaly.measure: the expression ends too early',

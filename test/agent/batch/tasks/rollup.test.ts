@@ -298,7 +298,7 @@ describe('a rollup of the journal', () => {
     expect((await stored(site, 'hours'))['2026-11-22T00']).toMatchObject([{ n: 2, total: 5 }]);
   });
 
-  it('leaves a period as it is of which the journal no longer has all, and fails for its own', async () => {
+  it('leaves a period that the journal no longer has all of, and fails for its own', async () => {
     const site = taskSite();
     const program = site.program(
       job(HOURLY, { sources: SOURCES, schedule: { every: '1h' }, partition: { every: '1h' } }),

@@ -173,7 +173,7 @@ describe('a transform', () => {
     expect(context.lines).toEqual(['warn 2 rows went to the dead letters']);
   });
 
-  it('in the order of the input has the late records that a stream job would have had', async () => {
+  it('in the order of the input has the late records of a stream job', async () => {
     const site = taskSite();
     const made = await site.table(
       [0, 130_000, 1000, 200_000].map((ms) => ({
