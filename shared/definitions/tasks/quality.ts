@@ -21,8 +21,8 @@ export const qualityTask = defineTask({
   ],
   output:
     '`{ passed, checks: [{ name, severity, passed, violations, measured, examples, problem }], ' +
-    'rowCount, columns, dropped, quarantined }`; `violations` counts rows, `examples` has at most ' +
-    '5, `problem` says it in words.',
+    'rowCount, columns, dropped, quarantined }`; `violations` counts rows, `examples` has at ' +
+    'most 5, `problem` says it in words.',
   fields: {
     input: taskField.describe('Task whose table is checked; among `needs`. Example: `daily`.'),
     checks: z

@@ -23,8 +23,8 @@ export const transformTask = defineTask({
   ],
   output:
     '`{ rowCount, columns, rows?, recordsIn, late, deadLetters, dropped }`. A row has the ' +
-    "columns of the step's output and `_time`; of a window also `key`, `windowStart`, `windowEnd`, " +
-    'and `revision` beyond 1.',
+    "columns of the step's output and `_time`; of a window also `key`, `windowStart`, " +
+    '`windowEnd`, and `revision` beyond 1.',
   fields: {
     input: taskField
       .optional()
