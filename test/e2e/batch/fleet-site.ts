@@ -37,14 +37,19 @@ export class Agents {
   }
 
   /** Enrolled and started; `without` names packages that are not installed there. */
-  async start(servers: Servers, name: string, without: readonly string[] = []): Promise<Agent> {
+  async start(
+    servers: Servers,
+    name: string,
+    without: readonly string[] = [],
+    commands: readonly string[] = ['/bin/sh'],
+  ): Promise<Agent> {
     const data = join(this.#dir, name);
     const token = await servers.joinToken();
     const args = ['--url', servers.url, '--token', token, '--data', data, '--name', name];
     const enrolled = start(this.#cli, ['enroll', ...args], join(this.#dir, `${name}-enroll.log`));
     await waitFor('the enrolment', () => !enrolled.running(), 30_000);
     if (enrolled.child.exitCode !== 0) throw new Error(enrolled.output());
-    const policy = { apiVersion: 'runnel/v1', kind: 'AgentPolicy', commands: ['/bin/sh'] };
+    const policy = { apiVersion: 'runnel/v1', kind: 'AgentPolicy', commands };
     writeFileSync(join(data, 'policy.yaml'), stringify(policy));
     const script = without.length === 0 ? this.#run : this.#installedWithout(name, without);
     const env = { RUNNEL_VERIFY_ENTRY: await verifyEntry(), RUNNEL_CHILD_ENTRY: childEntry() };
