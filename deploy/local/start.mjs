@@ -45,7 +45,7 @@ const controlDir = join(dataDir, 'control-plane');
 const agentDir = join(dataDir, 'agent');
 const logDir = join(dataDir, 'logs');
 const stateFile = join(dataDir, 'start.json');
-const EXAMPLES = ['host-health.yaml', 'bearing-health.yaml'];
+const EXAMPLES = ['host-health.yaml', 'bearing-health.yaml', 'host-report.yaml'];
 const RESTART_MS = 1000;
 const RESTARTS_PER_MINUTE_MAX = 10;
 
