@@ -2,10 +2,10 @@
 import { z } from '@hono/zod-openapi';
 import {
   logLine,
+  RUN_STATES,
+  RUN_TRIGGERS,
   runError,
-  runState,
-  runTrigger,
-  taskState,
+  TASK_STATES,
 } from '@runnel/shared/protocol/runs.ts';
 import type { BatchItem, RunDetail, RunItem, TaskInstanceItem } from '../run-messages.ts';
 
@@ -13,8 +13,9 @@ const count = z.number().int();
 const time = z.number().nullable();
 const counters = z.record(z.string(), z.number());
 
-const stateSchema = runState.openapi('RunState');
-const taskStateSchema = taskState.openapi('TaskState');
+// Made anew: what shared has made before this library was loaded knows nothing of `openapi`.
+const stateSchema = z.enum(RUN_STATES).openapi('RunState');
+const taskStateSchema = z.enum(TASK_STATES).openapi('TaskState');
 const errorSchema = runError.nullable();
 
 const taskFields = {
@@ -36,7 +37,7 @@ const runFields = {
   partition: z.string().openapi({ example: '2026-11-22' }),
   partitionStart: z.number(),
   partitionEnd: z.number().openapi({ description: 'Exclusive.' }),
-  trigger: runTrigger.openapi('RunTrigger'),
+  trigger: z.enum(RUN_TRIGGERS).openapi('RunTrigger'),
   state: stateSchema,
   at: z.number().openapi({ description: 'The time that the run stands for.' }),
   queuedAt: z.number(),
@@ -117,7 +118,7 @@ export const actionReplySchema = z
 
 export const logPageSchema = z
   .object({
-    items: z.array(logLine.openapi('LogLine')).readonly(),
+    items: z.array(z.object(logLine.shape).openapi('LogLine')).readonly(),
     next: count.openapi({ description: 'Pass as `after` for the lines that follow.' }),
     open: z.boolean().openapi({ description: 'The run may still write more.' }),
   })
