@@ -4,24 +4,14 @@
  *
  * Guarantees: what a schedule has accounted for is stored with the runs that it made, so that every
  * time is a run, or counted with its reason; a schedule is asked at its next fire time and at least
- * every 30 s, so that a clock that jumps is seen. Overlap is judged per fire: the runs of one fire
- * (a job with keys) never stand in each other's way. Where a run would do again what is done, or is
- * already open for the same partition, none is made and that is counted.
- *
- * Two policies are stricter about losing than their name says: what `misfire: runAll` makes up for
- * waits in any case, and an update of a dataset that comes while its consumer runs waits for the
- * next run also with `overlap: skip`.
+ * every 30 s, so that a clock that jumps is seen. What a fire makes is told in fires.ts.
  */
 import type { Logger } from 'pino';
 import type { Clock } from '@runnel/shared/clock.ts';
-import type { Overlap } from '@runnel/shared/definitions/batch-job.ts';
 import { messageOf } from '@runnel/shared/errors.ts';
-import { limits } from '@runnel/shared/limits.ts';
 import type { Conditions } from '../../resources/conditions.ts';
-import { covers } from '@runnel/shared/schedule/partitions.ts';
-import type { PartitionRecord } from '../records.ts';
 import { BatchClock, type BatchTime } from '../schedule/batch-clock.ts';
-import { type DueRun, type SchedulePlan, schedulePlan } from '../schedule/schedule-plan.ts';
+import { type SchedulePlan, schedulePlan } from '../schedule/schedule-plan.ts';
 import {
   newScheduleRecord,
   type ScheduleRecord,
@@ -35,6 +25,7 @@ import {
 } from '../schedule/schedule-state.ts';
 import type { BatchJobHost, BatchJobs } from './batch-jobs.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
+import { byFire, Fires } from './fires.ts';
 import { keys } from './job-record.ts';
 import { eventRow } from './run-reports.ts';
 import type { RunSet } from './run-set.ts';
@@ -72,6 +63,7 @@ export class Schedules {
   readonly #clock: BatchClock;
   readonly #scheduled = new Map<string, Scheduled>();
   readonly #skips: SkipEvents;
+  readonly #fires: Fires;
   #cancelTimer: (() => void) | undefined;
   #isStarted = false;
   #timeStored = 0;
@@ -88,6 +80,7 @@ export class Schedules {
       onJump: ({ fromMs, toMs }) => log.warn({ from: fromMs, to: toMs }, 'the clock jumped'),
     });
     this.#skips = new SkipEvents();
+    this.#fires = new Fires(options);
   }
 
   /** A job came, changed or went. */
@@ -187,78 +180,13 @@ export class Schedules {
     tx.put(keys.schedule(host.name), result.record);
     this.#storeTime(tx);
     const skipped: Record<string, number> = { ...result.skipped };
-    for (const due of byFire(result.due)) this.#fire(tx, host, due, skipped);
+    const aheadMs = this.#clock.read().nowMs - now;
+    for (const due of byFire(result.due)) this.#fires.fire(tx, host, due, { skipped, aheadMs });
     if (Object.keys(skipped).length > 0) host.skip(tx, skipped);
     const { name: job } = host;
     const { version } = host.record;
     for (const event of this.#skips.of(job, version, result.notes, skipped, now)) {
       tx.row('results', eventRow(event, now));
-    }
-  }
-
-  /** Runs of one instant. */
-  #fire(
-    tx: BatchTx,
-    host: BatchJobHost,
-    due: readonly DueRun[],
-    skipped: Record<string, number>,
-  ): void {
-    const { runs, store } = this.#options;
-    const { facts } = host;
-    const [first] = due;
-    if (facts === null || first === undefined) return;
-    const count = (reason: string, more = 1): void => {
-      skipped[reason] = (skipped[reason] ?? 0) + more;
-    };
-    const open = runs.open(host.name).map((each) => runs.runOf(each));
-    const isDone = ({ partition, trigger }: DueRun): boolean => {
-      const done = store.get<PartitionRecord>(keys.partition(host.name, partition.id));
-      return (
-        trigger !== 'dataset' && done?.state === 'success' && covers(done.partition, partition)
-      );
-    };
-    const wanted = due.filter((each) => !isDone(each));
-    count('done', due.length - wanted.length);
-    const fresh = wanted.filter(
-      ({ partition }) => !open.some((run) => run.partition.id === partition.id),
-    );
-    count('same_partition', wanted.length - fresh.length);
-    const others = open.filter(({ backfill }) => backfill === null);
-    const waiting = others.filter(({ state }) => state === 'queued').length;
-    const overlap = overlapOf(facts.schedule?.overlap ?? 'skip', first, facts.schedule?.misfire);
-    if (
-      (overlap === 'skip' && others.length > 0) ||
-      (overlap === 'bufferOne' && waiting > 0) ||
-      fresh.length === 0
-    ) {
-      count('overlap', fresh.length);
-      dropZeros(skipped);
-      return;
-    }
-    if (overlap === 'cancelOther') this.#cancelOthers(others.map(({ id }) => id));
-    // Runs wait by the clock on the wall, which may be behind the time that schedules go by.
-    const aheadMs = this.#clock.read().nowMs - this.#options.clock.now();
-    for (const [index, { partition, trigger, at, notBefore: dueMs }] of fresh.entries()) {
-      if (waiting + index >= limits.batchRunsQueuedMax) {
-        count('queue_full', fresh.length - index);
-        break;
-      }
-      const notBefore = dueMs - aheadMs;
-      runs.create(tx, host, facts, { partition, trigger, at, notBefore });
-    }
-    dropZeros(skipped);
-  }
-
-  #cancelOthers(ids: readonly string[]): void {
-    const { runs, log } = this.#options;
-    const reason = 'the next run of the job took its place';
-    for (const id of ids) {
-      // After the commit that is being gathered: it is a commit of its own.
-      Promise.resolve()
-        .then(() => runs.command(id, { kind: 'cancel', reason }))
-        .catch((error: unknown) =>
-          log.debug({ run: id, error: messageOf(error) }, 'not cancelled'),
-        );
     }
   }
 
@@ -304,24 +232,4 @@ function isWorthStoring(before: ScheduleRecord, { record, due, notes, skipped }:
   if (before.accounted.kind !== record.accounted.kind) return true;
   const rest = (of: ScheduleRecord): string => JSON.stringify({ ...of, accounted: null });
   return rest(before) !== rest(record);
-}
-
-function overlapOf(overlap: Overlap, { trigger }: DueRun, misfire: string | undefined): Overlap {
-  if (trigger === 'catchUp' && misfire === 'runAll') return 'bufferAll';
-  return trigger === 'dataset' && overlap === 'skip' ? 'bufferOne' : overlap;
-}
-
-function byFire(due: readonly DueRun[]): DueRun[][] {
-  const fires = new Map<string, DueRun[]>();
-  for (const run of due) {
-    const fire = `${run.trigger} ${run.at}`;
-    const same = fires.get(fire);
-    if (same === undefined) fires.set(fire, [run]);
-    else same.push(run);
-  }
-  return [...fires.values()];
-}
-
-function dropZeros(counts: Record<string, number>): void {
-  for (const [reason, count] of Object.entries(counts)) if (count === 0) delete counts[reason];
 }

@@ -39,6 +39,7 @@ export const rollupTask = defineTaskRunner<RollupTaskConfig>({
       datasets: written.datasets,
       removedDatasets: written.removed,
       deadRows: dead.kept,
+      deadRowCount: dead.count,
       ...(mark !== undefined && { cursor: withMark(context, mark) }),
     } satisfies TaskSuccess;
   },
