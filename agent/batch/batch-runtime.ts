@@ -235,6 +235,7 @@ export class BatchRuntime implements BatchEngine {
         store: checkpoints,
         sources: () => [...streamSources(), ...this.#jobs.sources()],
         purgeBefore: purgeJournal,
+        historyFromMs: () => this.#options.journal.historyFromMs,
       }),
       datasets,
       policy,

@@ -111,7 +111,15 @@ export class Journal {
     this.#historyMs = ms;
   }
 
-  /** The next commits drop blocks before this one whose records all arrived before this time. */
+  /** What arrived at this time or later is in that history; Infinity when nobody has asked. */
+  get historyFromMs(): number {
+    return this.#historyMs === 0 ? Infinity : this.#now - this.#historyMs;
+  }
+
+  /**
+   * The next commits drop blocks before this one whose records all arrived before this time, and
+   * before the history that is kept for batch jobs.
+   */
   purge(timeMs: number, beforeBlock: number): void {
     this.#purge = { timeMs, beforeBlock };
   }
@@ -172,12 +180,13 @@ export class Journal {
       ? Math.min(this.#budget.bytesMax, this.#reliefBytes)
       : this.#budget.bytesMax;
     const ageMsMax = Math.max(this.#budget.ageMsMax, this.#historyMs);
+    const purgedToMs = Math.min(this.#purge.timeMs, this.historyFromMs);
     const droppedMax = relieved ? DROPPED_IN_RELIEF_MAX : DROPPED_PER_COMMIT_MAX;
     while (kept !== undefined && dropped < droppedMax) {
       const { first, firstHeader } = kept;
       const tooBig = this.#bytes - firstHeader.bytesBefore > bytesMax;
       const tooOld = this.#runMs - firstHeader.runMs > ageMsMax;
-      const isPurged = first < this.#purge.beforeBlock && firstHeader.nowLast < this.#purge.timeMs;
+      const isPurged = first < this.#purge.beforeBlock && firstHeader.nowLast < purgedToMs;
       if (!tooBig && !tooOld && !isPurged) break;
       if (first >= keepFrom || first + 1 >= this.#next || this.#staged.has(first)) break;
       tx.remove('journal', first);

@@ -88,6 +88,8 @@ export class TaskSite {
   readonly datasets: DatasetRecord[] = [];
   readonly sources: DeclaredSource[] = [];
   readonly purged: number[] = [];
+  /** What the history of the device's jobs reaches back to. */
+  historyFromMs = Infinity;
   /** Of policy.yaml; set before the first context. */
   policy: Readonly<Record<string, unknown>> = {};
   env: Readonly<Record<string, string>> = {};
@@ -104,6 +106,7 @@ export class TaskSite {
       store: this.store,
       sources: () => this.sources,
       purgeBefore: async (timeMs) => this.purged.push(timeMs),
+      historyFromMs: () => this.historyFromMs,
     });
   }
 

@@ -17,7 +17,7 @@ import { completeFromMs } from '../../journal/journal-cut.ts';
 import { BlockReader } from '../../journal/block-reader.ts';
 import type { TaskContext } from '../tasks/task.ts';
 import { TaskError } from '../tasks/task-error.ts';
-import type { JournalRange, JournalRows, Row } from '../tasks/task-services.ts';
+import type { JournalRange, JournalRows, Row, SourceSince } from '../tasks/task-services.ts';
 import { BlockTimes } from './block-times.ts';
 import {
   type DecodedRecord,
@@ -35,6 +35,8 @@ export interface StoredJournalOptions {
   readonly sources: SourcesOfDevice;
   /** Drops what arrived before, as far as jobs have read it; returns records. */
   readonly purgeBefore: (timeMs: number) => Promise<number>;
+  /** From when on batch jobs want the journal kept; Infinity when none does. */
+  readonly historyFromMs: () => number;
 }
 
 /** What one reading did, for tests and the log. */
@@ -94,8 +96,40 @@ export class StoredJournal implements JournalRows {
     return definition.time === null ? 0 : definition.maxAhead;
   }
 
+  connectorOf(context: TaskContext, name: string): string {
+    return findSource(name, context.scope.job.name, this.#options.sources).connector;
+  }
+
+  historyFromMs(): number {
+    return this.#options.historyFromMs();
+  }
+
   async purgeBefore(timeMs: number): Promise<number> {
     return this.#options.purgeBefore(timeMs);
+  }
+
+  async oldestBeside(
+    context: TaskContext,
+    connectors: ReadonlySet<string>,
+    beforeMs: number,
+  ): Promise<SourceSince | undefined> {
+    const end = this.nextBlock();
+    for (let block = this.firstBlock(); block < end; block++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      context.signal.throwIfAborted();
+      const bytes = this.#options.store.get('journal', block);
+      if (bytes === undefined) continue;
+      const reader = new BlockReader(block, bytes);
+      if (reader.header.nowLast >= beforeMs) return undefined;
+      const others = reader.sources().filter(({ source }) => !connectors.has(source));
+      const [oldest] = others.toSorted((a, b) => a.nowMin - b.nowMin);
+      if (oldest === undefined) continue;
+      const declared = [...this.#options.sources()].find((s) => s.connector === oldest.source);
+      const source =
+        declared === undefined ? oldest.source : `${declared.job}/${declared.definition.alias}`;
+      return { source, sinceMs: oldest.nowMin };
+    }
+    return undefined;
   }
 
   /** What each block holds of the range, for blocks that hold something. */

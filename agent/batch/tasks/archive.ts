@@ -26,7 +26,12 @@ export const archiveTask = defineTaskRunner<ArchiveTaskConfig>({
         ...period,
       }));
       return {
-        output: { ...shown(files), archivedUpTo: cursor.upTo, purgeableUpTo },
+        output: {
+          ...shown(files),
+          source: context.services.journal.connectorOf(context, journal),
+          archivedUpTo: cursor.upTo,
+          purgeableUpTo,
+        },
         table: await context.services.tables.write(context, rows),
         cursor: cursor as unknown as Json,
       };

@@ -156,16 +156,34 @@ async function remove(path: string): Promise<void> {
   }
 }
 
+/**
+ * A block holds records of all sources, so it stays when one of them is not archived, or when it is
+ * history that a job wants kept.
+ */
 async function purgeJournal(config: PurgeTaskConfig, context: TaskContext): Promise<TaskSuccess> {
-  const { scope, services } = context;
-  const { olderThan } = config;
-  let before = olderThan === undefined ? Infinity : scope.run.at - olderThan;
-  for (const task of archivesOf(config.archivedBy)) {
-    const output = scope.tasks[task]?.output as { readonly purgeableUpTo?: Json } | undefined;
-    const upTo = output?.purgeableUpTo;
-    if (typeof upTo !== 'number') throw noArchive(task);
-    before = Math.min(before, upTo);
+  const { log, scope, services } = context;
+  const { journal } = services;
+  let before = config.olderThan === undefined ? Infinity : scope.run.at - config.olderThan;
+  let heldBy: string | null = null;
+  const holdAt = (timeMs: number, name: string): void => {
+    if (timeMs < before) [before, heldBy] = [timeMs, name];
+  };
+  holdAt(journal.historyFromMs(), 'history');
+  if (config.archivedBy !== undefined) {
+    const archived = new Set<string>();
+    for (const task of archivesOf(config.archivedBy)) {
+      const output = scope.tasks[task]?.output as Partial<Record<string, Json>> | null | undefined;
+      const { source, purgeableUpTo } = output ?? {};
+      if (typeof source !== 'string' || typeof purgeableUpTo !== 'number') throw noArchive(task);
+      archived.add(source);
+      holdAt(purgeableUpTo, task);
+    }
+    const beside = await journal.oldestBeside(context, archived, before);
+    if (beside !== undefined) {
+      holdAt(beside.sinceMs, beside.source);
+      log.warn(`no archive of archivedBy is of ${beside.source}: its records and all later stay`);
+    }
   }
-  const removed = config.dryRun ? 0 : await services.journal.purgeBefore(before);
-  return { output: { dryRun: config.dryRun, removed, before } };
+  const removed = config.dryRun ? 0 : await journal.purgeBefore(before);
+  return { output: { dryRun: config.dryRun, removed, before, heldBy } };
 }

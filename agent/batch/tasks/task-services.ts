@@ -47,6 +47,12 @@ export interface JournalRange {
   readonly neededFromMs?: number;
 }
 
+/** A source, as `job/alias` where a job declares it, and when its oldest record arrived. */
+export interface SourceSince {
+  readonly source: string;
+  readonly sinceMs: number;
+}
+
 export interface JournalRows {
   /**
    * Rows `{_time, _topic, …payload}` in journal order, in chunks; a payload that is no object is
@@ -64,6 +70,16 @@ export interface JournalRows {
   blockSince(arrivalMs: number): number;
   /** How far a record's event time may be ahead of its arrival: 0 where they are the same. */
   aheadMsMax(context: TaskContext, source: string): number;
+  /** What the journal calls a source. Throws as `rows` does where it cannot tell. */
+  connectorOf(context: TaskContext, source: string): string;
+  /** What arrived at this time or later is history that jobs want kept; Infinity: none does. */
+  historyFromMs(): number;
+  /** The first of other sources than these in the blocks that arrived before as a whole. */
+  oldestBeside(
+    context: TaskContext,
+    connectors: ReadonlySet<string>,
+    beforeMs: number,
+  ): Promise<SourceSince | undefined>;
   /** Asks the journal to drop what arrived before, as far as jobs have read it; returns records. */
   purgeBefore(timeMs: number): Promise<number>;
 }

@@ -23,9 +23,10 @@ export const archiveTask = defineTask({
     'Age counts back from the time that the run stands for.',
   ],
   output:
-    '`{ files, fileCount, rowCount, bytes }`, with `journal` `archivedUpTo` and `purgeableUpTo`: ' +
-    'at most 100 of the files of this run, the event time up to which all is archived, and the ' +
-    'arrival before which nothing is needed. The table has a row for each archived period ' +
+    '`{ files, fileCount, rowCount, bytes }`, with `journal` `source`, `archivedUpTo` and ' +
+    '`purgeableUpTo`: at most 100 of the files of this run, what the journal calls the source, ' +
+    'the event time up to which all is archived, and the arrival before which nothing is ' +
+    'needed. The table has a row for each archived period ' +
     'that is known: `partition`, `start`, `end`, `file`, `rows`, `bytes`, `checksum`, and `hash` ' +
     'of a dataset.',
   fields: {

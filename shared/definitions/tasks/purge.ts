@@ -17,13 +17,17 @@ export const purgeTask = defineTask({
       'no directory is removed.',
     'With `archivedBy` nothing goes that the archive tasks have not read back and verified; a ' +
       'partition whose rows have changed since stays.',
-    'The journal keeps what a job has yet to read or has asked for as `history`.',
+    'The journal keeps what a job has yet to read, and what any job of the device, this one ' +
+      'included, has asked for as `history`.',
+    'The journal with `archivedBy`: what came since the first record of a source that no archive ' +
+      'of the list is of stays, and `heldBy` says which source that is.',
     'At most 10,000 partitions or files in one attempt; the rest goes with the next.',
   ],
   output:
     '`{ dryRun, removed, bytes, kept, items }`: how many went (or would), how many stay, and at ' +
-    'most 100 names. Journal: `{ dryRun, removed, before }`, where `removed` counts records that ' +
-    'arrived before.',
+    'most 100 names. Journal: `{ dryRun, removed, before, heldBy }`, where `removed` counts ' +
+    'records that arrived before, and `heldBy` is what kept more: an archive task, `history`, a ' +
+    'source without an archive, or null.',
   fields: {
     dataset: datasetField
       .optional()
@@ -62,8 +66,8 @@ export const purgeTask = defineTask({
       .optional()
       .describe(
         'Archive tasks of this job: only what all of them have verified goes. The journal holds ' +
-          'the records of all sources: name an archive for each that is to be kept. ' +
-          'Example: `archive`.',
+          'the records of all sources: name an archive for each, or nothing goes that came after ' +
+          'the first record of another. Example: `archive`.',
       ),
     dryRun: z.boolean().default(false).describe('Lists what would go, and deletes nothing.'),
   },

@@ -98,6 +98,20 @@ describe('what batch jobs read', () => {
     await append();
     expect(journal.firstOffset.block).toBe(5);
   });
+
+  it('stays when it is purged, as far back as their history reaches', async () => {
+    const { journal, append } = openJournal({ bytesMax: Infinity, ageMsMax: Infinity });
+    expect(journal.historyFromMs).toBe(Infinity);
+    for (let n = 0; n < 9; n++) await append();
+    journal.keepMs(10);
+    expect(journal.historyFromMs).toBe(990);
+    journal.purge(Infinity, Infinity);
+    await append();
+    expect(journal.firstOffset.block).toBe(1);
+    journal.keepMs(0);
+    await append();
+    expect(journal.firstOffset.block).toBeGreaterThan(1);
+  });
 });
 
 const total = (site: Site): number => site.runtime.journal.recordsTotal;

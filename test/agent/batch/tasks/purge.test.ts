@@ -152,19 +152,69 @@ describe('a purge of files', () => {
 });
 
 describe('a purge of the journal', () => {
+  const sources = { a: { mqtt: { topic: 'a' } }, b: { mqtt: { topic: 'b' } } };
+
+  function archiving(site: TaskSite, purge: Readonly<Record<string, unknown>>) {
+    const program = site.program({ sources, ...job({ journal: true, ...purge }) });
+    const [a, b] = site.sources;
+    const outputs = { archive: { source: a!.connector, purgeableUpTo: AT } };
+    return { program, a: a!, b: b!, outputs };
+  }
+
   it('stops at what all archives have, and at the age', async () => {
     const site = taskSite();
-    const settings = { journal: true, archivedBy: 'archive', olderThan: '1h' };
-    const program = site.program(job(settings));
-    const purge = async (purgeableUpTo: number) =>
-      await site.attempt(program, 'task', { outputs: { archive: { purgeableUpTo } } });
-    expect((await purge(AT - DAY_MS)).success.output).toMatchObject({ before: AT - DAY_MS });
-    await purge(AT);
+    const settings = { archivedBy: 'archive', olderThan: '1h' };
+    const { program, a } = archiving(site, settings);
+    const purge = async (purgeableUpTo: number) => {
+      const outputs = { archive: { source: a.connector, purgeableUpTo } };
+      return (await site.attempt(program, 'task', { outputs })).success.output;
+    };
+    expect(await purge(AT - DAY_MS)).toMatchObject({
+      before: AT - DAY_MS,
+      heldBy: 'archive',
+    });
+    expect(await purge(AT)).toMatchObject({ heldBy: null });
     expect(site.purged).toEqual([AT - DAY_MS, AT - 3_600_000]);
     const outputs = { archive: { files: [] } };
     expect(await site.failure(program, 'task', { outputs })).toMatchObject({ code: 'no_archive' });
     const dry = site.program(job({ journal: true, olderThan: '1h', dryRun: true }));
     expect((await site.attempt(dry, 'task')).success.output).toMatchObject({ removed: 0 });
     expect(site.purged).toHaveLength(2);
+  });
+
+  //   blocks   a  a  b  a
+  //   dropped  ----
+  it('keeps what came since a source without an archive, and says which', async () => {
+    const site = taskSite();
+    const { program, a, b, outputs } = archiving(site, { archivedBy: 'archive' });
+    await site.append(a, [{ arrivalMs: AT - 50, payload: 1 }]);
+    await site.append(a, [{ arrivalMs: AT - 40, payload: 1 }]);
+    await site.append(b, [{ arrivalMs: AT - 30, payload: 1 }]);
+    await site.append(a, [{ arrivalMs: AT - 20, payload: 1 }]);
+    const { success, context } = await site.attempt(program, 'task', { outputs });
+    expect(success.output).toMatchObject({ before: AT - 30, heldBy: 'job/b' });
+    expect(site.purged).toEqual([AT - 30]);
+    expect(context.lines.join()).toContain('job/b');
+  });
+
+  it('goes past other sources when their records are younger, or no archive is named', async () => {
+    const site = taskSite();
+    const { program, a, b, outputs } = archiving(site, { archivedBy: 'archive', olderThan: '1h' });
+    await site.append(a, [{ arrivalMs: AT - DAY_MS, payload: 1 }]);
+    await site.append(b, [{ arrivalMs: AT - 30, payload: 1 }]);
+    const age = AT - 3_600_000;
+    const { output } = (await site.attempt(program, 'task', { outputs })).success;
+    expect(output).toMatchObject({ before: age, heldBy: null });
+    const all = site.program(job({ journal: true, olderThan: '0s' }));
+    expect((await site.attempt(all, 'task')).success.output).toMatchObject({ heldBy: null });
+    expect(site.purged).toEqual([age, AT]);
+  });
+
+  it('leaves the history that jobs of the device have asked for', async () => {
+    const site = taskSite();
+    site.historyFromMs = AT - 7 * DAY_MS;
+    const { program, outputs } = archiving(site, { archivedBy: 'archive' });
+    const { output } = (await site.attempt(program, 'task', { outputs })).success;
+    expect(output).toMatchObject({ before: AT - 7 * DAY_MS, heldBy: 'history' });
   });
 });
