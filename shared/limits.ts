@@ -111,8 +111,15 @@ export const limits = {
   /** Log of one run, and one text in it; drop-newest, counted in its last line. */
   runLogBytesMax: 1 * MiB,
   runLogTextCharsMax: 16 * KiB,
+  /** Of one run in memory until the disk has it; drop-newest, counted likewise. */
+  runLogWaitingBytesMax: 256 * KiB,
   /** Logs of all runs of a device; those of the oldest runs go first. */
   runLogsBytesMax: 64 * MiB,
+  /**
+   * Cursors, and lists of measurements, of one task: one for each key and item. Those that were set
+   * by the oldest runs go, counted as `batch_cursors_forgotten`; such an item reads from the start.
+   */
+  taskCursorsMax: 4096,
   /** Measurements that a task keeps for later runs (`quality`); the oldest go first. */
   taskHistoryMax: 1000,
   /** Dead rows of one attempt; the rest is counted in the run's log. */

@@ -26,6 +26,7 @@ import { Commands } from './runs/commands.ts';
 import { Datasets, type DatasetUpdate } from './runs/datasets.ts';
 import { keys } from './runs/job-record.ts';
 import { Retention } from './runs/retention.ts';
+import { RunLogs } from './runs/run-logs.ts';
 import { RunEnd } from './runs/run-end-effects.ts';
 import { RunSet } from './runs/run-set.ts';
 import { Schedules } from './runs/schedules.ts';
@@ -43,6 +44,7 @@ export class BatchRuntime implements BatchEngine {
   readonly #batchDir: string;
   readonly #files: TableFiles;
   readonly #jobs: BatchJobs;
+  readonly #logs: RunLogs;
   readonly #runs: RunSet;
   readonly #schedules: Schedules;
   readonly #starter: TaskStarter;
@@ -73,11 +75,13 @@ export class BatchRuntime implements BatchEngine {
       changed: (job, host) => this.#jobChanged(job, host),
     });
     const jobs = this.#jobs;
+    this.#logs = new RunLogs({ batchDir, clock, log, conditions });
+    const logs = this.#logs;
     this.#runs = new RunSet({
       ...shared,
       jobs,
       agent: facts,
-      batchDir,
+      logs,
       admit: (at) => this.#starter.admit(this.#runs, at),
       ended: (tx, run, affected) => this.#ended(tx, run, affected),
       committed: (run, tasks) => this.#committed(run, tasks),
@@ -122,6 +126,7 @@ export class BatchRuntime implements BatchEngine {
       backfills: this.#backfills,
       now: () => this.#schedules.now(),
       batchDir,
+      logs,
     });
     this.#upkeep = new Upkeep({
       ...shared,
@@ -178,6 +183,8 @@ export class BatchRuntime implements BatchEngine {
       batch_attempts_running: this.#starter.running,
       batch_attempts: this.#starter.attemptsTotal,
       batch_attempts_failed: this.#starter.failedAttemptsTotal,
+      batch_log_lines_lost: this.#logs.lostTotal,
+      batch_log_lines_dropped: this.#logs.droppedTotal,
     };
   }
 
@@ -223,6 +230,7 @@ export class BatchRuntime implements BatchEngine {
     await this.#starting;
     await this.#starter.stop(this.#runs);
     this.#runs.close();
+    await this.#logs.settled();
   }
 
   #services(datasets: Datasets): TaskServices {
@@ -290,6 +298,8 @@ export class BatchRuntime implements BatchEngine {
       }
       this.#jobs.forget(tx, name);
     });
+    // A line that comes later would make the log again.
+    await this.#logs.settled();
     await this.#retention.removeFiles(this.#batchDir, ids);
   }
 

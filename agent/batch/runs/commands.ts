@@ -15,7 +15,9 @@ import type { Backfills } from './backfills.ts';
 import type { BatchJobs } from './batch-jobs.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
 import { keys } from './job-record.ts';
-import { logPath, readLog } from './run-log.ts';
+import { readLog } from './read-log.ts';
+import { logPath } from './run-log.ts';
+import type { RunLogs } from './run-logs.ts';
 import type { RunSet } from './run-set.ts';
 
 /** `['command', id]` */
@@ -32,6 +34,7 @@ export interface CommandsOptions {
   readonly backfills: Backfills;
   readonly now: () => number;
   readonly batchDir: string;
+  readonly logs: RunLogs;
 }
 
 type Of<A extends BatchCommand['action']> = Extract<BatchCommand, { action: A }>;
@@ -191,13 +194,14 @@ export class Commands {
   }
 
   async #logs({ run, task, after, linesMax }: Of<'logs'>): Promise<BatchOutcome> {
-    const { batchDir, runs, store } = this.#options;
+    const { batchDir, logs, runs, store } = this.#options;
     if (!store.has(keys.run(run))) {
       throw new RunnelError('run_unknown', `this device has no run ${run}`);
     }
     // Read before the lines, so that the last line of a run that ends meanwhile is asked for.
     const open = runs.get(run) !== undefined;
     const most = Math.min(linesMax, limits.logLinesMax);
+    await logs.settled(run);
     const lines = await readLog(logPath(batchDir, run), { task, after, linesMax: most });
     return { ...NOTHING, lines, open };
   }

@@ -15,7 +15,8 @@ import type { TableFiles } from '../tables/table-files.ts';
 import type { BatchJobHost, BatchJobs } from './batch-jobs.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
 import { keys } from './job-record.ts';
-import { logPath, removeLog } from './run-log.ts';
+import { logPath } from './run-log.ts';
+import { removeLog } from './run-logs.ts';
 
 /** Runs that go in one commit: what is over goes with the next ones. */
 const RUNS_PER_COMMIT_MAX = 10;
@@ -78,7 +79,7 @@ export class Retention {
   async removeFiles(batchDir: string, runs: readonly string[]): Promise<void> {
     for (const run of runs) {
       await this.#files.removeRun(run);
-      removeLog(logPath(batchDir, run));
+      await removeLog(logPath(batchDir, run));
     }
   }
 
@@ -92,7 +93,7 @@ export class Retention {
       const run = name.replace(/\.jsonl$/, '');
       const { size, mtimeMs } = await stat(path);
       if (!this.#store.has(keys.run(run))) {
-        removeLog(path);
+        await removeLog(path);
         continue;
       }
       bytes += size;
@@ -101,7 +102,7 @@ export class Retention {
     let removed = 0;
     for (const log of logs.toSorted((a, b) => a.at - b.at)) {
       if (bytes <= limits.runLogsBytesMax) break;
-      removeLog(log.path);
+      await removeLog(log.path);
       bytes -= log.bytes;
       removed++;
     }

@@ -21,7 +21,7 @@ import { ActiveRun } from './active-run.ts';
 import type { BatchJobHost, BatchJobs, JobFacts } from './batch-jobs.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
 import { keys, type RunParametersRecord } from './job-record.ts';
-import { RunLog, logPath } from './run-log.ts';
+import type { RunLogs } from './run-logs.ts';
 import { runRow } from './run-reports.ts';
 
 export interface RunRequest {
@@ -44,7 +44,7 @@ export interface RunSetOptions {
   readonly random: Random;
   readonly log: Logger;
   readonly agent: AgentFacts;
-  readonly batchDir: string;
+  readonly logs: RunLogs;
   /** Starts what there is room for; called whenever something may have changed. */
   readonly admit: (now: number) => void;
   /** In the commit that ends the run. */
@@ -177,10 +177,10 @@ export class RunSet {
         write?.(tx, active.run);
       });
     } catch (error) {
-      if (isNew && !isOpen(active.run)) this.#open.delete(id);
+      if (isNew && !isOpen(active.run)) this.#letGo(active);
       throw error;
     }
-    if (isNew && !isOpen(active.run)) this.#open.delete(id);
+    if (isNew && !isOpen(active.run)) this.#letGo(active);
     this.pump();
     return active.run;
   }
@@ -224,6 +224,11 @@ export class RunSet {
     this.#cancelTimer?.();
   }
 
+  #letGo(active: ActiveRun): void {
+    this.#open.delete(active.run.id);
+    active.log.close();
+  }
+
   #timeOut(now: number): void {
     for (const { active } of this.#open.values()) {
       if (active === undefined) continue;
@@ -253,7 +258,7 @@ export class RunSet {
 
   /** Compiles the run; one that cannot be is ended. */
   #activate(open: OpenRun): ActiveRun | undefined {
-    const { store, jobs, agent, clock, batchDir, committed, ended } = this.#options;
+    const { store, jobs, agent, clock, logs, committed, ended } = this.#options;
     const run = open.queued;
     const given = store.get<RunParametersRecord>(keys.given(run.id)) ?? NOTHING_GIVEN;
     try {
@@ -275,7 +280,7 @@ export class RunSet {
         program,
         snapshotOf(program, run, tasks),
         given,
-        new RunLog(logPath(batchDir, run.id), clock),
+        logs.of(run.id),
       );
       return open.active;
     } catch (error) {
