@@ -14,9 +14,9 @@
  * | `['given', run]`                                 | RunParametersRecord                        |
  * | `['task', run, task, index]`                     | TaskRecord; -1 without `forEach`           |
  * | `['partition', job, id]`                         | PartitionRecord: its completion            |
- * | `['cursor', job, task]`                          | CursorRecord: the incremental cursor       |
+ * | `['cursor', job, task, key, item]`               | CursorRecord: the incremental cursor       |
  * | `['breaker', job, task]`                         | BreakerRecord: the circuit breaker         |
- * | `['quality', job, task]`                         | list of measured values, oldest first      |
+ * | `['quality', job, task, key, item, of]`          | HistoryRecord: values, oldest first        |
  * | `['results', job, partition, task, index, name]` | SentRecord: rows that were delivered last  |
  * | `['dataset', name, id]`                          | DatasetRecord: a partition of a dataset    |
  * | `['upstream', job]`                              | UpstreamRecord: what it waits for failed   |

@@ -8,10 +8,14 @@
 import { z } from 'zod';
 import { size } from '@runnel/shared/definitions/size.ts';
 import { strict } from '@runnel/shared/definitions/strict.ts';
+import { commandEntry } from './command-policy.ts';
 import type { DataFiles } from './data-files.ts';
 import { readSettings } from './settings-file.ts';
 
 const names = z.array(z.string().min(1).max(100));
+const variables = z.array(
+  z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*\*?$/, 'is no name, nor NAME_*'),
+);
 export const agentPolicy = strict({
   apiVersion: z.literal('runnel/v1'),
   kind: z.literal('AgentPolicy'),
@@ -19,9 +23,22 @@ export const agentPolicy = strict({
   sinks: names.optional().describe('Kinds of sinks that jobs may use. Absent: all.'),
   tasks: names.optional().describe('Task types that batch jobs may use. Absent: all.'),
   commands: z
-    .array(z.string().min(1))
+    .array(commandEntry)
     .default([])
-    .describe('Programs that command tasks may run, by absolute path. Absent: none.'),
+    .describe(
+      'Programs that command tasks may run, by absolute path, with any arguments; or with ' +
+        'arguments that fit: `{ run: [/bin/gzip, -9, "*.log"] }`. `*` is any text (leading: none ' +
+        'that begins with `-`), a last `**` all further arguments. What runs has the rights of ' +
+        'the agent: `paths` and `hosts` do not bind it, and a shell or interpreter here allows ' +
+        'everything. Absent: none.',
+    ),
+  commandEnv: variables
+    .default(['LANG', 'LC_*', 'TZ', 'RUNNEL_*'])
+    .describe(
+      'Variables that jobs may set for programs: names, or beginnings as `NAME_*`. Those of ' +
+        'loaders, shells and interpreters (`PATH`, `LD_*`, `BASH_ENV`, `NODE_OPTIONS`, …) only by ' +
+        'their whole name. Absent: `LANG`, `LC_*`, `TZ`, `RUNNEL_*`.',
+    ),
   paths: z
     .array(z.string().min(1))
     .default([])
@@ -30,8 +47,7 @@ export const agentPolicy = strict({
     .array(z.string().min(1))
     .optional()
     .describe('Hosts that jobs may connect to: names, *.names or addresses. Absent: all.'),
-  env: z
-    .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*\*?$/, 'is no name, nor NAME_*'))
+  env: variables
     .default(['RUNNEL_SECRET_*'])
     .describe(
       'Environment variables that jobs may use as credentials: names, or beginnings as `NAME_*`. ' +

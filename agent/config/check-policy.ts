@@ -7,6 +7,7 @@ import type { TaskDefinition } from '@runnel/shared/definitions/batch-job.ts';
 import type { CredentialRef } from '@runnel/shared/definitions/credential.ts';
 import type { StreamJob } from '@runnel/shared/definitions/stream-job.ts';
 import type { AgentPolicy } from './agent-policy.ts';
+import { refuseCommand, refuseVariable } from './command-policy.ts';
 import { refusePath } from './path-policy.ts';
 import { checkTask } from './task-touches.ts';
 
@@ -89,13 +90,16 @@ export class PolicyCheck {
     );
   }
 
-  command(where: string, program: string): void {
-    const { commands } = this.#policy;
-    if (commands.includes(program)) return;
-    this.reasons.push(
-      `${where}: policy.yaml does not allow the program ${program} ` +
-        `(commands: ${commands.join(', ') || 'none'})`,
-    );
+  /** `run` as in command-policy.ts. */
+  command(where: string, run: readonly (string | undefined)[]): void {
+    const reason = refuseCommand(run, this.#policy.commands);
+    if (reason !== undefined) this.reasons.push(`${where}: ${reason}`);
+  }
+
+  /** A variable that the job sets for a program. */
+  variable(where: string, name: string): void {
+    const reason = refuseVariable(name, this.#policy.commandEnv);
+    if (reason !== undefined) this.reasons.push(`${where}: ${reason}`);
   }
 
   host(where: string, hostname: string): void {

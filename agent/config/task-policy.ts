@@ -28,7 +28,12 @@ export function taskPolicy(
       judge('path', (check, where) => check.path(where, path));
       return resolve(dataDir, path);
     },
-    command: (program) => judge('command', (check, where) => check.command(where, program)),
+    command(run, variables) {
+      judge('command', (check, where) => {
+        check.command(where, run);
+        for (const name of variables) check.variable(where, name);
+      });
+    },
     host: (url) => judge('host', (check, where) => check.host(where, url.hostname)),
     env: (name) => judge('env', (check, where) => check.env(where, name)),
     secret(ref) {

@@ -15,8 +15,9 @@ export function checkTask(check: PolicyCheck, where: string, task: TaskDefinitio
   const { config, kind } = task;
   if (kind === 'none' || kind === 'value') return;
   if (kind === 'command') {
-    const [program] = listIn(config, 'run');
-    if (isStatic(program)) check.command(`${where}.run`, program);
+    const run = listIn(config, 'run').map((part) => (isStatic(part) ? part : undefined));
+    if (run[0] !== undefined) check.command(`${where}.run`, run);
+    for (const name of namesIn(config, 'env')) check.variable(`${where}.env.${name}`, name);
   }
   walk(check, where, config);
 }
@@ -50,6 +51,11 @@ function isCredential(value: Json | undefined): value is { env: string } | { fil
 
 function isStatic(value: Json | undefined): value is string {
   return typeof value === 'string' && !value.includes('{{');
+}
+
+function namesIn(config: Json, name: string): readonly string[] {
+  const found = (config as Readonly<Record<string, Json>> | null)?.[name];
+  return typeof found === 'object' && found !== null ? Object.keys(found) : [];
 }
 
 function listIn(config: Json, name: string): readonly Json[] {

@@ -13,7 +13,9 @@ import type { SourceDefinition } from './sources/registry.ts';
 /** What starts a run. A job may have several; a job with none runs when somebody asks for it. */
 export type ScheduleTrigger =
   | { readonly kind: 'cron'; readonly cron: string; readonly timezone: string }
-  /** At the multiples of the interval since 1970, or of calendar units in the zone (`1d`, `1mo`). */
+  /**
+   * At the multiples of the interval since 1970, or of calendar units in the zone (`1d`, `1mo`).
+   */
   | { readonly kind: 'every'; readonly every: string; readonly timezone: string }
   | { readonly kind: 'at'; readonly at: readonly EpochMs[] }
   /** When all of them were updated since the last run that they started. */
@@ -136,7 +138,9 @@ export interface TaskDefinition {
   readonly trigger: TriggerRule;
   /** Expressions over the run's scope; null where there is none. */
   readonly when: string | null;
-  /** Gives the id, or a list of ids, of the direct dependents that go on; the others are skipped. */
+  /**
+   * Gives the id, or a list of ids, of the direct dependents that go on; the others are skipped.
+   */
   readonly branch: string | null;
   /** Gives the list whose items make the instances of the task; or the list, with templates. */
   readonly forEach: string | readonly Json[] | null;

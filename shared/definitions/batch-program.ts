@@ -28,7 +28,9 @@ export interface TaskScope {
     readonly name: string;
     readonly labels: Readonly<Record<string, string>>;
   };
-  /** Tasks that are done, by id. A task with `forEach`: `output` is the list of its items' outputs. */
+  /**
+   * Tasks that are done, by id. A task with `forEach`: `output` is the list of its items' outputs.
+   */
   readonly tasks: Readonly<Record<string, { readonly state: string; readonly output: Json }>>;
   /** Of the instance, where the task has `forEach`; else null. */
   readonly item: Json;

@@ -63,8 +63,8 @@ export function endOfExpression(text: string, from: number): number | undefined 
 }
 
 /**
- * After the closing quote of a CEL string: `'…'`, `"…"` or tripled. A backslash protects what follows
- * in raw strings (`r'…'`) too, as cel-js reads them.
+ * After the closing quote of a CEL string: `'…'`, `"…"` or tripled. A backslash protects what
+ * follows in raw strings (`r'…'`) too, as cel-js reads them.
  */
 function endOfString(text: string, start: number): number {
   const one = text[start] ?? '';

@@ -1,6 +1,6 @@
 /**
- * What can be known at submit about the tasks of a batch job: their expressions and templates, their
- * settings with sample values, and whether what they read comes before them.
+ * What can be known at submit about the tasks of a batch job: their expressions and templates,
+ * their settings with sample values, and whether what they read comes before them.
  */
 import type { DefinitionIssue } from '../errors.ts';
 import type { BatchJob, PartitionDefinition, TaskDefinition } from './batch-job.ts';
@@ -54,7 +54,9 @@ export function checkTasks(job: JobParts, issues: DefinitionIssue[]): readonly T
   });
 }
 
-/** The facts of a job that passed: what it reads and makes, and what a device must be able to do. */
+/**
+ * The facts of a job that passed: what it reads and makes, and what a device must be able to do.
+ */
 export function batchFacts(job: BatchJob): TaskFacts {
   const facts = checkTasks({ ...job, graph: new TaskGraph(job.tasks) }, []);
   const all = (of: keyof TaskFacts): readonly string[] =>

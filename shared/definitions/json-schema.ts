@@ -1,7 +1,7 @@
 /**
- * JSON Schemas inside of documents: of parameters and of tasks' outputs. Read by zod; what it cannot
- * read is refused with the keyword at fault, and so is a keyword that nobody knows or that says
- * something of another type than the schema's: a keyword that is ignored checks nothing.
+ * JSON Schemas inside of documents: of parameters and of tasks' outputs. Read by zod; what it
+ * cannot read is refused with the keyword at fault, and so is a keyword that nobody knows or that
+ * says something of another type than the schema's: a keyword that is ignored checks nothing.
  */
 import { z } from 'zod';
 import { messageOf } from '../errors.ts';

@@ -1,6 +1,6 @@
 /**
- * SQL with `{{ expression }}` inside: every place becomes a bound value (`$1`, `$2`, …), never text,
- * so that no parameter and no output of a task can become SQL.
+ * SQL with `{{ expression }}` inside: every place becomes a bound value (`$1`, `$2`, …), never
+ * text, so that no parameter and no output of a task can become SQL.
  *
  * Inside of literals, quoted names and comments a value cannot be bound; a `{{` there is refused.
  * Placeholders written by hand are refused too where there are templates: their numbers would
@@ -8,7 +8,9 @@
  */
 import { endOfExpression, type TemplateProblem } from './batch-template.ts';
 
-/** Text with `$n` in it, and the expressions in the order of their numbers; equal ones share one. */
+/**
+ * Text with `$n` in it, and the expressions in the order of their numbers; equal ones share one.
+ */
 export interface SqlPieces {
   readonly text: string;
   readonly sources: readonly string[];

@@ -22,7 +22,9 @@ export function strict<const Shape extends Fields>(
 
 const schemas = new WeakMap<Fields, z.ZodObject>();
 
-/** The same, made once for the fields of a component: zod compiles an object when it first parses. */
+/**
+ * The same, made once for the fields of a component: zod compiles an object when it first parses.
+ */
 export function strictOnce(fields: Fields): z.ZodObject {
   let schema = schemas.get(fields);
   if (schema === undefined) {

@@ -2,8 +2,9 @@
  * Runs of batch jobs on the wire.
  *
  * Up: every change of a run or of a task instance is an outbox row (results.ts) of kind `run` or
- * `task` in the lane `results`, in the order of the changes. A row holds the whole of what is known,
- * so the last one counts; rows of one run are in one lane, so the last to come is the newest.
+ * `task` in the lane `results`, in the order of the changes. A row holds the whole of what is
+ * known, so the last one counts; rows of one run are in one lane, so the last to come is the
+ * newest.
  *
  * Down: `fleet.<agent>.cmd.batch` carries one `batchCommand`; the agent answers on
  * `cp.<agent>.answer` with the command's id. A command may come twice (the answer was lost): its id
@@ -69,7 +70,9 @@ export const runReport = z.object({
   /** Ids of the tasks in the order of the document. */
   tasks: z.array(z.object({ id: z.string(), kind: z.string(), needs: z.array(z.string()) })),
   error: runError.nullable(),
-  /** Tasks that did not run because something before them failed; jobs that wait for its datasets. */
+  /**
+   * Tasks that did not run because something before them failed; jobs that wait for its datasets.
+   */
   affected: z.object({ tasks: z.array(z.string()), jobs: z.array(z.string()) }),
 });
 export type RunReport = z.infer<typeof runReport>;

@@ -84,7 +84,9 @@ export function batchJob(name: string, body: Readonly<Record<string, unknown>>):
   return { name, version: 1, hash: name, document, parameters: {}, paused: false };
 }
 
-/** Records of one source, evenly over `[fromMs, toMs)`, as an agent's commits would have left them. */
+/**
+ * Records of one source, evenly over `[fromMs, toMs)`, as an agent's commits would have left them.
+ */
 export async function fillJournal(
   dataDir: string,
   source: string,

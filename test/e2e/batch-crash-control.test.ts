@@ -24,7 +24,10 @@ const TASKS = ['list', 'each', 'rows', 'share'];
 const job = (times: readonly string[]): string => `apiVersion: runnel/v1
 kind: BatchJob
 metadata: { name: often }
-schedule: { at: [${times.map((time) => `"${time}"`).join(', ')}], misfire: runAll, overlap: bufferAll }
+schedule:
+  at: [${times.map((time) => `"${time}"`).join(', ')}]
+  misfire: runAll
+  overlap: bufferAll
 tasks:
   - { id: list, value: { value: [1, 2, 3] } }
   - { id: each, needs: [list], forEach: tasks.list.output, value: { value: "{{ item }}" } }
@@ -143,7 +146,9 @@ it('runs arrive once and in their final state', async () => {
     60_000,
   );
   const all = await runs();
-  expect(all.map(({ at }) => at).toSorted()).toEqual(times.map((time) => Date.parse(time)));
+  expect(all.map(({ at }) => Number(at)).toSorted((a, b) => a - b)).toEqual(
+    times.map((time) => Date.parse(time)),
+  );
   expect(new Set(all.map(({ run }) => run)).size).toBe(RUNS);
   for (const { run } of all) {
     const { instances } = await control.ask<{

@@ -1,7 +1,8 @@
 /**
  * SIGKILL of the agent and of its children in the middle of a job of more than thirty tasks with
- * SQL, file, HTTP and PostgreSQL outputs: what is there at the end is what an undisturbed run leaves,
- * and each effect counts once. `npm run soak` has more rounds. A failure says how to run it alone.
+ * SQL, file, HTTP and PostgreSQL outputs: what is there at the end is what an undisturbed run
+ * leaves, and each effect counts once. `npm run soak` has more rounds. A failure says how to run it
+ * alone.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { POSTGRES_PROGRAMS } from '../support/postgres.ts';

@@ -24,7 +24,9 @@ tasks:
   - id: total
     needs: [begin]
     sql:
-      query: SELECT machine, sum(n)::INT AS n FROM file('in/rows.csv') WHERE n >= {{ params.least }} GROUP BY 1 ORDER BY 1
+      query: >
+        SELECT machine, sum(n)::INT AS n FROM file('in/rows.csv')
+        WHERE n >= {{ params.least }} GROUP BY 1 ORDER BY 1
       output: { results: totals, key: machine }
 `;
 /** Seconds, of a kind that no other program is asked to sleep. */
@@ -32,7 +34,10 @@ const NAP = `600.${process.pid}`;
 const SLOW = `${head('slow')}
 tasks:
   - { id: short, command: { run: [/bin/sh, -c, "sleep 1; echo short is over"] } }
-  - { id: long, needs: [short], when: "params.long", command: { run: [/bin/sh, -c, "sleep ${NAP}"] } }
+  - id: long
+    needs: [short]
+    when: params.long
+    command: { run: [/bin/sh, -c, "sleep ${NAP}"] }
 parameters: { long: { type: boolean, default: false } }
 `;
 const DAYS = `${head('days')}

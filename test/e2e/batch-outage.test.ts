@@ -1,7 +1,7 @@
 /**
- * An agent that is off for three days of schedules, with a whole runtime on a real store whose clock
- * the test owns. Whatever policies meet, the sum is right: every time that the schedule names is one
- * run, or has its place in a count that is shown and told.
+ * An agent that is off for three days of schedules, with a whole runtime on a real store whose
+ * clock the test owns. Whatever policies meet, the sum is right: every time that the schedule names
+ * is one run, or has its place in a count that is shown and told.
  *
  *   before ──▶ │ off: three days │ ──▶ after
  *   10 11 12 ✂ 13 14 …  … 10 11 ✂ 12 (on time)

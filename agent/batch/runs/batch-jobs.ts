@@ -143,7 +143,7 @@ export class BatchJobs {
     return jobParameters(parameters, { ...values, ...given });
   }
 
-  /** The program of a run. Throws `version_gone`, `DefinitionError`. */
+  /** The program of a run. Throws `version_gone`, `definition_invalid`; else what the store does. */
   program(run: RunRecord, values: Readonly<Record<string, unknown>>): BatchProgram {
     const stored = this.#options.store.get<BatchVersionRecord>(keys.version(run.job, run.version));
     if (stored === undefined) {
@@ -151,7 +151,11 @@ export class BatchJobs {
         hint: 'run the partition anew: it takes the version that is desired now',
       });
     }
-    return compileBatchJob(batchJobOf(stored.document), values);
+    try {
+      return compileBatchJob(batchJobOf(stored.document), values);
+    } catch (error) {
+      throw new RunnelError('definition_invalid', messageOf(error), { cause: error });
+    }
   }
 
   sources(): DeclaredSource[] {

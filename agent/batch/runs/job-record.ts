@@ -93,9 +93,22 @@ export const keys = {
   open: (run: string): BatchKey => ['open', run],
   given: (run: string): BatchKey => ['given', run],
   partition: (job: string, id: string): BatchKey => ['partition', job, id],
-  cursor: (job: string, task: string): BatchKey => ['cursor', job, task],
+  /** Which one is whose: cursor-place.ts. */
+  cursor: (job: string, task: string, key: string, item: string): BatchKey => [
+    'cursor',
+    job,
+    task,
+    key,
+    item,
+  ],
   breaker: (job: string, task: string): BatchKey => ['breaker', job, task],
-  quality: (job: string, task: string): BatchKey => ['quality', job, task],
+  quality: (
+    job: string,
+    task: string,
+    key: string,
+    item: string,
+    of: 'live' | 'backfill',
+  ): BatchKey => ['quality', job, task, key, item, of],
   dataset: (name: string, partition: string): BatchKey => ['dataset', name, partition],
   sent: (
     job: string,

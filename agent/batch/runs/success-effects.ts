@@ -5,7 +5,7 @@
  * Guarantees: everything slow (hashing, linking files, reading rows to deliver) happens before, so
  * that the commit only puts; what is the same as at an earlier run of the partition is no update
  * and goes nowhere again; a cursor is set by the newest run that succeeded, not by one that is made
- * again later.
+ * again later, and never by a backfill (cursor-place.ts).
  */
 import { createHash } from 'node:crypto';
 import type { Json } from '@runnel/shared/engine/record.ts';
@@ -17,16 +17,24 @@ import type { DatasetWrite, ResultRow, TaskSuccess } from '../tasks/task.ts';
 import { TaskError } from '../tasks/task-error.ts';
 import type { TableFiles } from '../tables/table-files.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
+import { type CursorPlace, makeRoom } from './cursor-place.ts';
 import type { Datasets, DatasetUpdate, PreparedDataset } from './datasets.ts';
 import { keys } from './job-record.ts';
 import type { RowText } from './run-reports.ts';
 
-/** `['cursor', job, task]` */
+/** `['cursor', job, task, key, item]` */
 export interface CursorRecord {
   readonly value: Json;
   /** The run that set it. */
   readonly n: number;
   readonly tries: number;
+}
+
+/** `['quality', job, task, key, item, of]`: what a task measured, oldest first. */
+export interface HistoryRecord {
+  readonly values: readonly Json[];
+  /** The run that set it. */
+  readonly n: number;
 }
 
 /** `['results', job, partition, task, index, dataset]`: what was sent of a partition last. */
@@ -54,12 +62,16 @@ export interface SuccessPlace {
   readonly task: string;
   readonly index: number | null;
   readonly now: number;
+  /** Of its cursor and measurements. */
+  readonly stored: CursorPlace;
 }
 
 export class SuccessEffects {
   readonly #store: BatchStore;
   readonly #datasets: Datasets;
   readonly #files: TableFiles;
+  /** Over `limits.taskCursorsMax`. */
+  cursorsForgotten = 0;
 
   constructor(store: BatchStore, datasets: Datasets, files: TableFiles) {
     this.#store = store;
@@ -94,11 +106,8 @@ export class SuccessEffects {
     { success, datasets, delivered, results }: PreparedSuccess,
     place: SuccessPlace,
   ): CommittedSuccess {
-    const { run, task, now } = place;
-    if (success.cursor !== undefined) this.#setCursor(tx, run, task, success.cursor);
-    if (success.history !== undefined) {
-      tx.put(keys.quality(run.job, task), success.history.slice(-limits.taskHistoryMax));
-    }
+    const { run, now } = place;
+    this.#remember(tx, success, place);
     const { updates, replaced } = this.#datasets.commit(tx, datasets, {
       job: run.job,
       run: run.id,
@@ -139,11 +148,18 @@ export class SuccessEffects {
     return counts;
   }
 
-  #setCursor(tx: BatchTx, run: RunRecord, task: string, value: Json): void {
-    const before = this.#store.get<CursorRecord>(keys.cursor(run.job, task));
-    if (before !== undefined && before.n > run.n) return;
-    const record: CursorRecord = { value, n: run.n, tries: run.tries };
-    tx.put(keys.cursor(run.job, task), record);
+  #remember(tx: BatchTx, success: TaskSuccess, { run: { n, tries }, stored }: SuccessPlace): void {
+    if (success.history !== undefined) {
+      const values = success.history.slice(-limits.taskHistoryMax);
+      this.cursorsForgotten += makeRoom(this.#store, tx, stored.history);
+      tx.put(stored.history, { values, n } satisfies HistoryRecord);
+    }
+    const { cursor: key } = stored;
+    if (success.cursor === undefined || key === null) return;
+    const before = this.#store.get<CursorRecord>(key);
+    if (before !== undefined && before.n > n) return;
+    this.cursorsForgotten += makeRoom(this.#store, tx, key);
+    tx.put(key, { value: success.cursor, n, tries } satisfies CursorRecord);
   }
 
   #send(

@@ -25,10 +25,10 @@ import type { AttemptDeps } from './attempt.ts';
 import type { BatchJobs } from './batch-jobs.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
 import type { DatasetUpdate } from './datasets.ts';
-import { keys } from './job-record.ts';
+import { type CursorPlace, cursorPlace } from './cursor-place.ts';
 import { QuotaUsage } from './quota-usage.ts';
 import type { OpenRun, RunSet } from './run-set.ts';
-import type { CursorRecord, SuccessEffects } from './success-effects.ts';
+import type { CursorRecord, HistoryRecord, SuccessEffects } from './success-effects.ts';
 import { TaskBreakers } from './task-breakers.ts';
 
 export interface TaskStarterOptions {
@@ -193,10 +193,11 @@ export class TaskStarter {
   ): Promise<void> {
     const { attempts, clock, effects, store } = this.#options;
     const { definition } = active.program.tasks[task]!;
-    const { attempt: number } = active.record(task, index);
+    const { attempt: number, item } = active.record(task, index);
     const { fullRefresh } = active.run;
-    const cursor = store.get<CursorRecord>(keys.cursor(job, definition.id));
-    const history = store.get<TaskHistory>(keys.quality(job, definition.id)) ?? [];
+    const stored = cursorPlace(active.run, definition.id, { index, item });
+    const cursor = stored.cursor === null ? undefined : store.get<CursorRecord>(stored.cursor);
+    const history = store.get<HistoryRecord>(stored.history)?.values ?? [];
     const plan = {
       id,
       task,
@@ -207,7 +208,7 @@ export class TaskStarter {
     };
     const attempt = active.attempt(attempts, plan, this.#mirror(active, definition.id, number));
     const startedMs = clock.monotonicMs();
-    const place = { run: active.run, task: definition.id, index };
+    const place = { run: active.run, task: definition.id, index, stored };
     try {
       // It rejects when the agent stops, and then nothing of the attempt is committed.
       if (EFFECTLESS.has(definition.kind)) started.catch(() => undefined);
@@ -226,7 +227,7 @@ export class TaskStarter {
       );
       const tookMs = clock.monotonicMs() - startedMs;
       if (!active.isCurrent(task, index, number) || this.#stopping !== undefined) return;
-      await this.#succeeded(runs, active, { task, index, success, prepared, tookMs });
+      await this.#succeeded(runs, active, { task, index, success, prepared, tookMs, stored });
     } catch (thrown) {
       this.#failed(runs, active, {
         task,
@@ -261,10 +262,11 @@ export class TaskStarter {
       readonly success: TaskSuccess;
       readonly prepared: Awaited<ReturnType<SuccessEffects['prepare']>>;
       readonly tookMs: number;
+      readonly stored: CursorPlace;
     },
   ): Promise<void> {
     const { clock, effects, files, jobs, updated } = this.#options;
-    const { task, index, success, prepared, tookMs } = made;
+    const { task, index, success, prepared, tookMs, stored } = made;
     const { definition } = active.program.tasks[task]!;
     const { output, table = null } = success;
     const garbage: Parameters<TableFiles['remove']>[0][] = [];
@@ -275,7 +277,7 @@ export class TaskStarter {
       const kind = isSuccess ? 'succeeded' : 'failed';
       this.#breakers.ended(tx, active.run.job, definition, { kind, tookMs }, now);
       if (!isSuccess) return;
-      const place = { run: active.run, task: definition.id, index, now };
+      const place = { run: active.run, task: definition.id, index, now, stored };
       const done = effects.commit(tx, prepared, place);
       garbage.push(...done.garbage);
       if (Object.keys(done.letters).length > 0) {
@@ -337,5 +339,3 @@ export class TaskStarter {
     this.#options.log.error({ job, run, error: messageOf(error) }, 'an attempt was lost');
   }
 }
-
-type TaskHistory = NonNullable<TaskSuccess['history']>;

@@ -19,7 +19,7 @@ export const commandTask = defineTaskRunner<CommandTaskConfig>({
   kind: 'command',
   async run(config, context) {
     const [program = '', ...args] = config.run;
-    context.services.policy.command(program);
+    context.services.policy.command(config.run, Object.keys(config.env));
     const result = await runCommand(
       {
         program,

@@ -93,7 +93,8 @@ export interface DatasetsOnDevice {
 export interface TaskPolicy {
   /** Absolute path of what a job calls `path`: relative ones are below the data directory. */
   path(path: string): string;
-  command(program: string): void;
+  /** The program with its arguments, and the names of the variables that the job sets for it. */
+  command(run: readonly string[], variables: readonly string[]): void;
   host(url: URL): void;
   env(name: string): void;
   /** The value of a credential by reference. */

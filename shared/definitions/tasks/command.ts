@@ -18,6 +18,10 @@ export const commandTask = defineTask({
     'When the attempt ends (done, failed, timeout, cancel) nothing of its process group is left: ' +
       'SIGTERM, 2 s later SIGKILL. What an agent that was killed left behind is ended when it ' +
       'starts again.',
+    'policy.yaml names the programs, where it says so their arguments, and the variables that ' +
+      '`env` may set; those that decide which code runs (PATH, LD_*, BASH_ENV, NODE_OPTIONS, …) ' +
+      'only by their whole name. An allowed program has the rights of the agent: `paths` and ' +
+      '`hosts` of policy.yaml do not bind it.',
     'The program gets only PATH, LANG, TZ and what `env` says, not the environment of the agent.',
     'An attempt may run again after an agent was killed: the program must bear that, by the key ' +
       'in RUNNEL_EFFECT_KEY where it matters.',
@@ -35,7 +39,10 @@ export const commandTask = defineTask({
     env: z
       .record(z.string().regex(NAME_OF_VARIABLE), z.union([argument, credential]))
       .default({})
-      .describe('Variables: a text, or a secret by reference. Example: `{ LINE: "3" }`.'),
+      .describe(
+        'Variables: a text, or a secret by reference; by default policy.yaml allows `RUNNEL_*`, ' +
+          '`LANG`, `LC_*` and `TZ`. Example: `{ RUNNEL_LINE: "3" }`.',
+      ),
     cwd: z
       .string()
       .min(1)

@@ -7,6 +7,7 @@ import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
 import { agentPolicy, type AgentPolicy, defaultPolicy } from '@runnel/agent/config/agent-policy.ts';
 import { readPolicy } from '@runnel/agent/config/agent-policy.ts';
 import { checkPolicy, matchesHost } from '@runnel/agent/config/check-policy.ts';
+import { refuseCommand, refuseVariable } from '@runnel/agent/config/command-policy.ts';
 import { dataFiles } from '@runnel/agent/config/data-files.ts';
 import { gateJobs } from '@runnel/agent/config/job-gate.ts';
 import { refusePath } from '@runnel/agent/config/path-policy.ts';
@@ -199,6 +200,7 @@ describe('a batch job', () => {
     const reasons = refused[0]?.reason.split('; ') ?? [];
     expect(reasons).toEqual([
       expect.stringMatching(/tasks\.run\.command\.run: .*\/sbin\/fstrim/),
+      expect.stringMatching(/tasks\.run\.command\.env\.KEY: .*the variable KEY of a program/),
       expect.stringMatching(/tasks\.run\.command\.env\.KEY: .*HOME/),
       expect.stringMatching(/tasks\.ask\.http\.url: .*mes\.example/),
       expect.stringMatching(/tasks\.ask\.http\.auth\.bearer: .*\/etc\/token/),
@@ -208,7 +210,12 @@ describe('a batch job', () => {
   });
 
   it('may do what policy allows', async () => {
-    const given = policy({ commands: ['/sbin/fstrim'], paths: ['/etc'], env: ['HOME'] });
+    const given = policy({
+      commands: ['/sbin/fstrim'],
+      commandEnv: ['KEY'],
+      paths: ['/etc'],
+      env: ['HOME'],
+    });
     const { admitted } = await gateJobs([batch(tasks.slice(0, 3))], given, dataDir);
     expect(admitted).toHaveLength(1);
   });
@@ -218,13 +225,72 @@ describe('a batch job', () => {
     expect(judged.path('files/x')).toBe(join(dataDir, 'files/x'));
     expect(() => judged.path('identity/device.seed')).toThrow(/own/);
     expect(() => judged.host(new URL('https://b.example/'))).toThrow(/b\.example/);
-    expect(() => judged.command('/bin/sh')).toThrow(/\/bin\/sh/);
+    expect(() => judged.command(['/bin/sh'], [])).toThrow(/\/bin\/sh/);
     expect(judged.secret({ env: 'RUNNEL_SECRET_A' })).toBe('s');
     expect(() => judged.secret({ env: 'HOME' })).toThrow(/HOME/);
     expect(() => judged.secret({ env: 'RUNNEL_SECRET_B' })).toThrow(/not set/);
     expect(() => judged.secret({ file: '/etc/passwd' })).toThrow(
       expect.objectContaining({ class: 'policy', code: 'policy_refused' }) as Error,
     );
+  });
+});
+
+describe('a program', () => {
+  const entry = (...run: unknown[]) => policy({ commands: [{ run }] }).commands;
+  const refused = (run: (string | undefined)[], ...allowed: unknown[]) =>
+    refuseCommand(run, entry(...allowed)) !== undefined;
+
+  it('by its path alone may have any arguments', () => {
+    const { commands } = policy({ commands: ['/bin/gzip'] });
+    expect(refuseCommand(['/bin/gzip', '-9', 'x'], commands)).toBeUndefined();
+    expect(refuseCommand(['/bin/../bin/gzip'], commands)).toMatch(/the program/);
+  });
+
+  it('with patterns may have the arguments that fit them, one by one', () => {
+    expect(refused(['/bin/gzip', '-9', 'a.log'], '/bin/gzip', -9, '*.log')).toBe(false);
+    expect(refused(['/bin/gzip', '-9', 'a.txt'], '/bin/gzip', -9, '*.log')).toBe(true);
+    expect(refused(['/bin/gzip', '-1', 'a.log'], '/bin/gzip', -9, '*.log')).toBe(true);
+    expect(refused(['/bin/gzip', '-9'], '/bin/gzip', -9, '*.log')).toBe(true);
+    expect(refused(['/bin/gzip', '-9', 'a', 'b'], '/bin/gzip', -9, '*')).toBe(true);
+    expect(refused(['/bin/gzip', '-9', 'a', '-b'], '/bin/gzip', -9, '**')).toBe(false);
+    expect(refused(['/a', '--of=b.c'], '/a', '--of=*.c')).toBe(false);
+    expect(refused(['/a', 'aba'], '/a', 'ab*ba')).toBe(true);
+    expect(refuseCommand(['/bin/gzip', 'x'], entry('/bin/gzip', '-9'))).toMatch(
+      /these arguments of \/bin\/gzip \(commands: \[\/bin\/gzip, -9\]\)/,
+    );
+  });
+
+  it('gets no option where a pattern begins with anything', () => {
+    expect(refused(['/bin/gzip', '--suffix=x'], '/bin/gzip', '*')).toBe(true);
+    expect(refused(['/bin/gzip', '-k'], '/bin/gzip', '-*')).toBe(false);
+  });
+
+  it('passes for now where an argument is not known yet and a pattern may fit', () => {
+    expect(refused(['/bin/gzip', undefined], '/bin/gzip', '*.log')).toBe(false);
+    expect(refused(['/bin/gzip', undefined], '/bin/gzip', '-9')).toBe(true);
+  });
+
+  it('gets no variable that decides which code runs, but by its whole name', () => {
+    const { commandEnv } = defaultPolicy;
+    for (const name of ['RUNNEL_LINE', 'LANG', 'LC_ALL', 'TZ']) {
+      expect(refuseVariable(name, commandEnv), name).toBeUndefined();
+    }
+    expect(refuseVariable('LINE', commandEnv)).toMatch(/commandEnv: LANG, LC_\*, TZ, RUNNEL_\*/);
+    const wide = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ_'.split('').map((letter) => `${letter}*`);
+    for (const name of ['LD_PRELOAD', 'BASH_ENV', 'ENV', 'PATH', 'IFS', 'NODE_OPTIONS', 'PS4']) {
+      expect(refuseVariable(name, wide), name).toMatch(/which code runs/);
+      expect(refuseVariable(name, [name]), name).toBeUndefined();
+    }
+    for (const name of [
+      'PYTHONPATH',
+      'PERL5OPT',
+      'RUBYOPT',
+      'GIT_SSH',
+      'DYLD_X',
+      '_JAVA_OPTIONS',
+    ]) {
+      expect(refuseVariable(name, wide), name).toMatch(/which code runs/);
+    }
   });
 });
 

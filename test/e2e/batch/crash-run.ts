@@ -1,6 +1,6 @@
 /**
- * One crash run of batch jobs: an agent works on two jobs while it and its children are SIGKILLed at
- * seeded instants; when both have ended, what they left is compared with an undisturbed run.
+ * One crash run of batch jobs: an agent works on two jobs while it and its children are SIGKILLed
+ * at seeded instants; when both have ended, what they left is compared with an undisturbed run.
  *
  *   start ──x────────x─────x──────────x──────▶ both runs have ended ▶ SIGTERM ▶ audit
  *         agent    child  agent      child

@@ -17,7 +17,9 @@ type Run = TaskRunner['run'];
 /** The real runners, those of `kinds` changed. */
 function changed(kinds: readonly string[], change: (run: Run) => Run): RuntimeSeams {
   const runners = taskRunners.map((runner) =>
-    kinds.includes(runner.kind) ? { kind: runner.kind, run: change(runner.run) } : runner,
+    kinds.includes(runner.kind)
+      ? { kind: runner.kind, run: change((config, context) => runner.run(config, context)) }
+      : runner,
   );
   return { batch: { runners } };
 }

@@ -1,6 +1,6 @@
 /** Real programs: bounds, process groups that must not outlive their attempt, outputs. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '@runnel/shared/clock.ts';
@@ -110,6 +110,7 @@ describe('a command', () => {
     process.env.RUNNEL_SECRET_LEAK = 'leaked';
     const site = siteFor();
     site.env = { RUNNEL_SECRET_K: 'geheim' };
+    site.policy = { ...site.policy, commandEnv: ['LINE', 'KEY'] };
     const env = { LINE: 3, KEY: { env: 'RUNNEL_SECRET_K' } };
     const { success } = await attempt(site, sh('env | cut -d= -f1; echo "$LINE$KEY"', { env }));
     delete process.env.RUNNEL_SECRET_LEAK;
@@ -145,6 +146,29 @@ describe('policy of a command', () => {
     expect(await failure(site, sh('true'))).toMatchObject({ class: 'policy' });
     site.policy = { commands: ['/bin/true'] };
     expect(await failure(site, sh('true'))).toMatchObject({ class: 'policy' });
+  });
+
+  it('lets a job set no variable that makes an allowed program run other code', async () => {
+    const site = siteFor();
+    const script = join(site.dataDir, 'safe.sh');
+    const planted = join(site.dataDir, 'planted');
+    writeFileSync(script, '#!/bin/bash\nexit 0\n', { mode: 0o755 });
+    site.policy = { commands: [script] };
+    const command = { run: [script], env: { BASH_ENV: `$(touch ${planted})` } };
+    expect(await failure(site, command)).toMatchObject({ class: 'policy', code: 'policy_refused' });
+    expect(existsSync(planted)).toBe(false);
+    const own = { run: [script], env: { RUNNEL_LINE: 3 } };
+    expect((await attempt(site, own)).success.output).toMatchObject({ code: 0 });
+  });
+
+  it('judges arguments as they are when the attempt begins', async () => {
+    const site = taskSite();
+    site.policy = { commands: [{ run: ['/bin/echo', 'of', '*'] }] };
+    const echo = (text: string) => ({ run: ['/bin/echo', 'of', text] });
+    const { success } = await attempt(site, echo('{{ partition.date }}'));
+    expect(success.output).toMatchObject({ value: 'of 2026-11-22' });
+    const option = await failure(site, echo('{{ "-" + partition.date }}'));
+    expect(option).toMatchObject({ class: 'policy' });
   });
 
   it('judges the working directory; without one it is an empty one that goes', async () => {
