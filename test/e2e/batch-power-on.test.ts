@@ -24,7 +24,8 @@ it('schedules fire with no network from power-on, and after a power cut', async 
     jobs: [
       desiredJob(
         'often',
-        'schedule: { every: 1s, onStartup: true }\ntasks: [{ id: t, value: { value: "{{ run.at }}" } }]',
+        `schedule: { every: 1s, onStartup: true }
+tasks: [{ id: t, value: { value: "{{ run.at }}" } }]`,
       ),
     ],
   });

@@ -2,7 +2,7 @@
  * Jobs that wait for a dataset which a failed run should have updated: a condition of each, until
  * the dataset is updated, the job that failed succeeds, or the job that waits is gone.
  *
- * It is stored, so that a restart tells it again; a later failure takes the place of an earlier one.
+ * It is stored, so that a restart tells it again; a later failure takes the place of one before.
  */
 import type { Conditions } from '../../resources/conditions.ts';
 import { runKey } from '../dag/task-scope.ts';

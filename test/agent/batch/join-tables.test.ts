@@ -30,7 +30,7 @@ describe('tables that are joined', () => {
     expect(joinTables([none, none])).toMatchObject({ rows: 0, path: none.path });
   });
 
-  it('are one file as a partition of a dataset, with the hash of the same rows in one', async () => {
+  it('are one file as a partition of a dataset, with the hash of the same in one', async () => {
     const site = taskSite();
     const joined = joinTables([await site.table([{ n: 1 }]), await site.table([{ n: 2 }])])!;
     const hash = await site.tables.hash(joined);

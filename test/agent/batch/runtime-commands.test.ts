@@ -196,7 +196,7 @@ tasks:
     expect((await site.rows()).filter(({ kind }) => kind === 'event')).toEqual([]);
   });
 
-  it('that failed is told to who waits for it also after a restart, until it succeeds', async () => {
+  it('that failed is told to who waits also after a restart, until it succeeds', async () => {
     const dataDir = tempDir('upstream');
     const broken = new Set(['x']);
     const settings = { runners: fragile(broken) };

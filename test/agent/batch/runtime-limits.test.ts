@@ -42,7 +42,7 @@ function madeOf(site: BatchSite): number {
 const WAIT = 'tasks: [{ id: work, value: { value: wait } }]';
 
 describe('a disk that fills up', () => {
-  it('starts a run, and the next one only after there was room again, also over a restart', async () => {
+  it('starts a run, and the next only after there was room, also over a restart', async () => {
     const dataDir = tempDir('disk');
     const clock = new ManualClock(NOON);
     const disk = { share: 0.5 };
@@ -77,7 +77,7 @@ describe('a disk that fills up', () => {
 });
 
 describe('a circuit breaker', () => {
-  it('that is open stays open when the agent starts again, and lets a probe through in time', async () => {
+  it('that is open stays open over a restart, and lets a probe through in time', async () => {
     const dataDir = tempDir('breaker');
     const clock = new ManualClock(NOON);
     const calls = { count: 0, broken: true };
@@ -139,7 +139,8 @@ describe('a quota', () => {
     await site.runtime.applyJobs([
       desiredJob(
         'job',
-        'quota: { time: 5m, per: 1h }\ntasks: [{ id: t, value: { value: 1 }, retry: { attempts: 1 } }]',
+        `quota: { time: 5m, per: 1h }
+tasks: [{ id: t, value: { value: 1 }, retry: { attempts: 1 } }]`,
       ),
     ]);
     expect(await site.ended(await ask(site))).toMatchObject({ state: 'failed' });
@@ -172,7 +173,7 @@ describe("the device's budget", () => {
     expect(await site.ended(run)).toMatchObject({ state: 'success' });
   });
 
-  it('fails a task that costs more than all of it, with the reason and without an attempt', async () => {
+  it('fails a task that costs more than all of it, with the reason and no attempt', async () => {
     const budget = { ...BATCH_BUDGET, memoryBytes: 64 * 1024 * 1024 };
     const site = await openBatchSite({ settings: { budget } });
     await site.runtime.applyJobs([
@@ -197,7 +198,10 @@ describe('a timeout', () => {
       desiredJob(
         'job',
         `tasks:
-  - { id: t, value: { value: wait }, timeout: 1m, retry: { attempts: 2, backoff: { initial: 1s, max: 1s } } }`,
+  - id: t
+    value: { value: wait }
+    timeout: 1m
+    retry: { attempts: 2, backoff: { initial: 1s, max: 1s } }`,
       ),
     ]);
     const run = await ask(site);

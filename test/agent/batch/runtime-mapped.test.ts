@@ -19,7 +19,7 @@ async function outputs(site: BatchSite, yaml: string): Promise<ReadonlyMap<strin
 }
 
 describe('the rows of a task with forEach', () => {
-  it('are those of all its instances in the order of the list, for any task behind it', async () => {
+  it('are those of all its instances in the order of the list, for all behind it', async () => {
     const site = await openBatchSite({ settings: { childEntry: childEntry() } });
     const of = await outputs(
       site,
@@ -35,7 +35,11 @@ tasks:
     sql: { query: "SELECT item, n FROM each" }
   - id: moved
     needs: [each]
-    transform: { input: each, time: "0", order: input, steps: [{ map: { derive: { twice: "payload.item * 2" } } }] }
+    transform:
+      input: each
+      time: "0"
+      order: input
+      steps: [{ map: { derive: { twice: "payload.item * 2" } } }]
   - id: checked
     needs: [each]
     quality: { input: each, checks: [{ rowCount: { min: 6, max: 6 } }, { unique: [item, n] }] }
