@@ -183,6 +183,7 @@ export class BatchRuntime implements BatchEngine {
       batch_attempts_running: this.#starter.running,
       batch_attempts: this.#starter.attemptsTotal,
       batch_attempts_failed: this.#starter.failedAttemptsTotal,
+      batch_cursors_forgotten: this.#starter.cursorsForgotten,
       batch_log_lines_lost: this.#logs.lostTotal,
       batch_log_lines_dropped: this.#logs.droppedTotal,
     };

@@ -72,6 +72,10 @@ export class TaskStarter {
     this.#breakers = new TaskBreakers(options.store);
   }
 
+  get cursorsForgotten(): number {
+    return this.#options.effects.cursorsForgotten;
+  }
+
   get running(): number {
     return this.#loads.size;
   }
