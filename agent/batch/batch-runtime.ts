@@ -91,21 +91,7 @@ export class BatchRuntime implements BatchEngine {
     this.#upstream = new UpstreamFailures(store, conditions);
     const upstream = this.#upstream;
     this.#backfills = new Backfills({ store, jobs, runs, now });
-    this.#starter = new TaskStarter({
-      ...shared,
-      jobs,
-      files,
-      effects: new SuccessEffects(store, datasets, files),
-      budget: options.budget,
-      attempts: {
-        clock,
-        services: this.#services(datasets),
-        runners: new Map((options.runners ?? taskRunners).map((each) => [each.kind, each])),
-        scratchRoot: join(batchDir, 'scratch'),
-      },
-      backfillMaxOf: (id) => this.#backfills.maxOf(id),
-      updated: (tx, updates) => this.#datasetsUpdated(tx, updates),
-    });
+    this.#starter = this.#taskStarter(datasets);
     this.#schedules = new Schedules({
       ...shared,
       jobs,
@@ -232,6 +218,28 @@ export class BatchRuntime implements BatchEngine {
     await this.#starter.stop(this.#runs);
     this.#runs.close();
     await this.#logs.settled();
+  }
+
+  #taskStarter(datasets: Datasets): TaskStarter {
+    const { store, clock, random, log, budget, runners } = this.#options;
+    return new TaskStarter({
+      store,
+      clock,
+      random,
+      log,
+      jobs: this.#jobs,
+      files: this.#files,
+      effects: new SuccessEffects(store, datasets, this.#files),
+      budget,
+      attempts: {
+        clock,
+        services: this.#services(datasets),
+        runners: new Map((runners ?? taskRunners).map((each) => [each.kind, each])),
+        scratchRoot: join(this.#batchDir, 'scratch'),
+      },
+      backfillMaxOf: (id) => this.#backfills.maxOf(id),
+      updated: (tx, updates) => this.#datasetsUpdated(tx, updates),
+    });
   }
 
   #services(datasets: Datasets): TaskServices {
