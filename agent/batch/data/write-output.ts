@@ -33,7 +33,8 @@ export async function writeOutput(
   return { success: {}, facts: { file: path, bytes } };
 }
 
-async function resultRows(
+/** Their time is `_time` where they have one, else the end of the partition. */
+export async function resultRows(
   dataset: string,
   key: string | undefined,
   table: TableRef,
@@ -41,7 +42,7 @@ async function resultRows(
 ): Promise<ResultRow[]> {
   if (table.rows > limits.tableResultsMax) {
     const message = `${table.rows} rows are more than the ${limits.tableResultsMax} of one task`;
-    throw new TaskError('resources', 'results_max', message, { hint: 'Aggregate first.' });
+    throw new TaskError('resources', 'results_rows', message, { hint: 'Aggregate first.' });
   }
   const { start, end } = context.scope.partition;
   const rows: ResultRow[] = [];

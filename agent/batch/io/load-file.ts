@@ -1,13 +1,11 @@
 /**
- * Rows into a file: written beside it, flushed, renamed. A reader sees the old file or the new one,
- * and after a power cut it is one of both, whole. What a crash leaves beside is overwritten by the
- * next attempt.
+ * Rows into a file: written beside it, flushed, renamed (tables/place-file.ts). A reader sees the
+ * old file or the new one, and after a power cut it is one of both, whole.
  */
-import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { open } from 'node:fs/promises';
 import type { LoadTaskConfig } from '@runnel/shared/definitions/tasks/load.ts';
-import { syncDirectory } from '../../config/durable-file.ts';
 import type { TableRef } from '../records.ts';
+import { replaceFile } from '../tables/place-file.ts';
 import type { TaskContext } from '../tasks/task.ts';
 import type { Row } from '../tasks/task-services.ts';
 import { csvField, csvLine } from './csv.ts';
@@ -26,14 +24,21 @@ export async function loadIntoFile(
   table: TableRef,
   context: TaskContext,
 ): Promise<FileLoad> {
-  const { policy, tables } = context.services;
-  const file = policy.path(config.path);
-  const folder = dirname(file);
-  await mkdir(folder, { recursive: true });
-  const beside = join(folder, `.${basename(file)}.${context.effectKey.slice(0, 8)}.new`);
-  // Whatever is there is of an attempt before, or a link that somebody laid.
-  await rm(beside, { force: true });
-  const handle = await open(beside, 'wx', 0o640);
+  const file = context.services.policy.path(config.path);
+  let bytes = 0;
+  await replaceFile(file, async (beside) => {
+    bytes = await writeRows(beside, config, table, context);
+  });
+  return { file, bytes };
+}
+
+async function writeRows(
+  path: string,
+  config: FileConfig,
+  table: TableRef,
+  { services, signal }: TaskContext,
+): Promise<number> {
+  const handle = await open(path, 'wx', 0o640);
   let bytes = 0;
   try {
     const layout = layoutOf(config, table);
@@ -44,22 +49,16 @@ export async function loadIntoFile(
     };
     await write(layout.head);
     let isFirst = true;
-    for await (const chunk of tables.read(table)) {
-      context.signal.throwIfAborted();
+    for await (const chunk of services.tables.read(table)) {
+      signal.throwIfAborted();
       if (chunk.length > 0) await write(layout.chunk(chunk, isFirst));
       isFirst = false;
     }
     await write(layout.tail);
-    await handle.sync();
-  } catch (error) {
+  } finally {
     await handle.close();
-    await rm(beside, { force: true });
-    throw error;
   }
-  await handle.close();
-  await rename(beside, file);
-  await syncDirectory(folder);
-  return { file, bytes };
+  return bytes;
 }
 
 interface Layout {

@@ -8,6 +8,16 @@ import type { ColumnType, TableRef } from '../records.ts';
 import { TaskError } from '../tasks/task-error.ts';
 import type { Row } from '../tasks/task-services.ts';
 
+const SQL_TYPES = { number: 'DOUBLE', string: 'VARCHAR', boolean: 'BOOLEAN', json: '"NULL"' };
+
+/** Names and DuckDB's types, so that a table without rows has its columns too. */
+export function sqlColumns({ columns }: Pick<TableRef, 'columns'>): {
+  readonly name: string;
+  readonly type: string;
+}[] {
+  return columns.map(({ name, type }) => ({ name, type: SQL_TYPES[type] }));
+}
+
 export class ColumnTypes {
   readonly #types = new Map<string, ColumnType | null>();
 

@@ -7,14 +7,13 @@ import { extname, join } from 'node:path';
 import type { BoundReference } from '@runnel/shared/definitions/sql-references.ts';
 import type { SqlWishes, TableInput, TableWish } from '../child/sql-messages.ts';
 import { listFiles } from '../io/list-files.ts';
-import type { TableRef } from '../records.ts';
 import type { TaskContext } from '../tasks/task.ts';
 import { TaskError } from '../tasks/task-error.ts';
+import { sqlColumns } from './column-types.ts';
 
 /** Rows that were read, by the name in the query; null where only the reader counts them. */
 export type InputRows = Record<string, { readonly rows: number | null }>;
 
-const SQL_TYPES = { number: 'DOUBLE', string: 'VARCHAR', boolean: 'BOOLEAN', json: '"NULL"' };
 const NULL_TYPE = '"NULL"';
 
 type Columns = TableInput['columns'];
@@ -105,7 +104,7 @@ export class QueryInputs {
     const known = new Map<string, string>();
     for (const { table, partition, start } of datasets.partitions(reference.name)) {
       if (table === null) continue;
-      for (const { name, type } of columnsOf(table)) known.set(name, type);
+      for (const { name, type } of sqlColumns(table)) known.set(name, type);
       if (table.rows === 0) continue;
       files.push(await this.#bring(tables.pathOf(table), '.jsonl'));
       partitions.push({ id: partition, start });
@@ -127,7 +126,7 @@ export class QueryInputs {
     for (const path of this.#context.services.tables.pathsOf(table)) {
       files.push(await this.#bring(path, '.jsonl'));
     }
-    const known = columnsOf(table);
+    const known = sqlColumns(table);
     const names = known.map(({ name }) => name);
     return input(wish, 'jsonl', files, table.rows, [...known, ...wished(wish, names)]);
   }
@@ -194,10 +193,6 @@ function input(
   columns: Columns,
 ): TableInput {
   return { table, format, files, rows, columns, partitions: null };
-}
-
-function columnsOf({ columns }: TableRef): Columns {
-  return columns.map(({ name, type }) => ({ name, type: SQL_TYPES[type] }));
 }
 
 /** What the query names and nothing is known of. */

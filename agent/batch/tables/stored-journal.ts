@@ -96,6 +96,10 @@ export class StoredJournal implements JournalRows {
     return definition.time === null ? 0 : definition.maxAhead;
   }
 
+  wholeFromMs(): number {
+    return completeFromMs(this.#options.store);
+  }
+
   connectorOf(context: TaskContext, name: string): string {
     return findSource(name, context.scope.job.name, this.#options.sources).connector;
   }

@@ -8,8 +8,9 @@ import { epochMs } from '@runnel/shared/ids.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import { zoneOffsetMs } from '@runnel/shared/engine/windows/time-zone.ts';
 import type { Partition } from '@runnel/shared/schedule/partition.ts';
-import type { DatasetRecord, TableRef } from '../records.ts';
+import type { DatasetRecord } from '../records.ts';
 import { type ArchivedFile, writeArchives } from '../tables/archive-files.ts';
+import { sqlColumns } from '../tables/column-types.ts';
 import { linkOrCopy } from '../tables/table-files.ts';
 import { fileOf } from './archive-journal.ts';
 import type { TaskContext } from './task.ts';
@@ -36,8 +37,6 @@ export interface DatasetArchive {
 
 type Config = ArchiveTaskConfig & { readonly dataset: string };
 
-const SQL_TYPES = { number: 'DOUBLE', string: 'VARCHAR', boolean: 'BOOLEAN', json: '"NULL"' };
-
 export async function archiveDataset(
   config: Config,
   context: TaskContext,
@@ -57,7 +56,7 @@ export async function archiveDataset(
     const rowsFile = `${context.scratchDir}/rows-${index}.jsonl`;
     await linkOrCopy(context.services.tables.pathOf(table), rowsFile);
     const file = fileOf(config.to, partitionOf(record, config.timezone), context);
-    const columns = columnsOf(table);
+    const columns = sqlColumns(table);
     plans.push({ record, plan: { rowsFile, rows: table.rows, file, columns } });
   }
   const { format, memory: memoryBytesMax } = config;
@@ -75,11 +74,6 @@ export async function archiveDataset(
   }
   const kept = [...known].filter(([id]) => there.some(({ partition }) => partition === id));
   return { cursor: { ...before, partitions: Object.fromEntries(kept) }, files };
-}
-
-/** With the columns that no row has: an empty partition is a file with its columns too. */
-function columnsOf({ columns }: TableRef): readonly { name: string; type: string }[] {
-  return columns.map(({ name, type }) => ({ name, type: SQL_TYPES[type] }));
 }
 
 function partitionOf({ partition, start, end }: DatasetRecord, timezone: string): Partition {

@@ -8,11 +8,13 @@
  * where the journal provably still has all of it (as many rows as the file has, and the late ones);
  * else they go into a revision beside it.
  */
+import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import type { ArchiveTaskConfig } from '@runnel/shared/definitions/tasks/archive.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import type { Partition } from '@runnel/shared/schedule/partition.ts';
+import { isMissing } from '../../config/durable-file.ts';
 import { type ArchivedFile, type ArchivePlan, writeArchives } from '../tables/archive-files.ts';
 import { type PeriodFile, PeriodFiles, PeriodGrid } from '../tables/period-files.ts';
 import type { JournalRange } from './task-services.ts';
@@ -89,6 +91,7 @@ export async function archiveJournal(
   const pieces: Piece[] = fresh.map((found) => ({ found, revision: 0 }));
   for (const found of late) pieces.push(await latePiece(found, before, config, context, block));
   const plans = pieces.map((piece) => planOf(piece, config, context));
+  if (context.fullRefresh) await refuseLess(pieces, plans, config, context);
   const { format, memory } = config;
   const files = await writeArchives(context, plans, { format, memoryBytesMax: memory });
   const purgeableUpTo = upTo - journal.aheadMsMax(context, source);
@@ -110,6 +113,40 @@ function checkWhole({ needed }: JournalCursor, context: TaskContext): void {
     hint: 'Raise history of the job or the journal in agent.yaml, or set allowPartial: true.',
     fields: { first, needed },
   });
+}
+
+/**
+ * With `fullRefresh` nothing is known of what was archived: a file that is there may hold records
+ * that the journal has since let go of, and is not written over then.
+ */
+async function refuseLess(
+  pieces: readonly Piece[],
+  plans: readonly ArchivePlan[],
+  { journal: source }: Config,
+  context: TaskContext,
+): Promise<void> {
+  const { journal, policy } = context.services;
+  const wholeMs = journal.wholeFromMs() + journal.aheadMsMax(context, source);
+  for (const [index, { found }] of pieces.entries()) {
+    const { file } = plans[index]!;
+    if (found.period.start >= wholeMs || !(await isThere(policy.path(file)))) continue;
+    throw new TaskError(
+      'journal_incomplete',
+      'archive_partial',
+      `${file} is there, and the journal no longer has all of ${found.period.id}`,
+      { hint: 'Move the file away, or run without fullRefresh.', fields: { file } },
+    );
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
 }
 
 async function collect(

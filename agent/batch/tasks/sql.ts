@@ -4,13 +4,12 @@
  */
 import type { SqlTaskConfig } from '@runnel/shared/definitions/tasks/sql.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
-import { limits } from '@runnel/shared/limits.ts';
+import { resultRows } from '../data/write-output.ts';
 import type { TableRef } from '../records.ts';
 import { placeFile } from '../tables/place-file.ts';
 import { runQuery } from '../tables/run-query.ts';
 import { tableOutput } from '../tables/table-output.ts';
-import { defineTaskRunner, type ResultRow, type TaskContext, type TaskSuccess } from './task.ts';
-import { TaskError } from './task-error.ts';
+import { defineTaskRunner, type TaskContext, type TaskSuccess } from './task.ts';
 
 type Output = NonNullable<SqlTaskConfig['output']>;
 /** Of the places for rows, the ones that the commit fills. */
@@ -62,29 +61,4 @@ async function committed(
     return { datasets: [key === undefined ? write : { ...write, key }] };
   }
   return results === undefined ? {} : { results: await resultRows(results, key, table, context) };
-}
-
-async function resultRows(
-  dataset: string,
-  key: string | undefined,
-  table: TableRef,
-  { services, scope }: TaskContext,
-): Promise<ResultRow[]> {
-  if (table.rows > limits.tableResultsMax) {
-    throw new TaskError(
-      'resources',
-      'results_rows',
-      `${table.rows} rows are to be sent; one task sends at most ${limits.tableResultsMax}`,
-      { hint: 'Aggregate first, or keep the rows on the device as a dataset.' },
-    );
-  }
-  const { start, end } = scope.partition;
-  const time = end > start ? end - 1 : start;
-  const rows: ResultRow[] = [];
-  for await (const chunk of services.tables.read(table)) {
-    for (const row of chunk) {
-      rows.push({ dataset, key: key === undefined ? null : (row[key] ?? null), time, value: row });
-    }
-  }
-  return rows;
 }

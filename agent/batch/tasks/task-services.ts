@@ -70,6 +70,8 @@ export interface JournalRows {
   blockSince(arrivalMs: number): number;
   /** How far a record's event time may be ahead of its arrival: 0 where they are the same. */
   aheadMsMax(context: TaskContext, source: string): number;
+  /** All that arrived at this time or later is there; -Infinity: nothing was ever dropped. */
+  wholeFromMs(): number;
   /** What the journal calls a source. Throws as `rows` does where it cannot tell. */
   connectorOf(context: TaskContext, source: string): string;
   /** What arrived at this time or later is history that jobs want kept; Infinity: none does. */

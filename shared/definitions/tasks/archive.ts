@@ -8,6 +8,7 @@ import { datasetField, exactlyOne, journalField } from '../rows-input.ts';
 import { size } from '../size.ts';
 import type { ConfigOf } from '../source-definition.ts';
 import { defineTask } from '../task-definition.ts';
+import { memorySetting } from '../task-memory.ts';
 import { windowSizeOf } from '../../engine/windows/window-size.ts';
 
 export const archiveTask = defineTask({
@@ -15,11 +16,14 @@ export const archiveTask = defineTask({
   summary: 'Writes old records of the journal, or old partitions of a dataset, to files.',
   guarantees: [
     'Each file is read back before it gets its name: number of rows and a checksum over them ' +
-      'must be those of the source. Only then may `purge` with `archivedBy` remove the original.',
+      'must be those of the source; where it goes to another disk, the copy must be the ' +
+      'same byte by byte. Only then may `purge` with `archivedBy` remove the original.',
     'Running it again adds nothing twice: what is archived is committed with the success of the ' +
       'task, and a file that was written before a crash is written over.',
     'Records that come late, for a period that is archived: its file is written anew where the ' +
       'journal still holds the whole period; else they go into a file beside it, `….r1.parquet`.',
+    'With `fullRefresh` a file whose period the journal no longer has as a whole is not written ' +
+      'over: the task fails and names it.',
     'Age counts back from the time that the run stands for.',
   ],
   output:
@@ -63,9 +67,14 @@ export const archiveTask = defineTask({
       .describe('parquet needs DuckDB on the device; jsonl does not.'),
     memory: size
       .prefault('256MiB')
-      .describe('With `format: parquet`: memory of the process that writes.'),
+      .describe(
+        'With `format: parquet`: memory of the process that writes; at least that counts as ' +
+          '`cost.memory`.',
+      ),
   },
   raw: ['to'],
+  memory: ({ format, memory }) =>
+    format === 'jsonl' ? 0 : memorySetting(memory, 256 * 1024 * 1024),
   requires: ({ format }) => (format === 'parquet' ? ['sql'] : []),
   journals: ({ journal }) => (journal === undefined ? [] : [journal]),
   problem: (config) => {

@@ -152,6 +152,23 @@ describe('the journal', () => {
     expect(error.class).toBe('journal_incomplete');
   });
 
+  it('with fullRefresh writes over no file that holds more than the journal', async () => {
+    const site = taskSite();
+    const program = lines(site);
+    const refresh = () =>
+      site.attempt(program, 'a', { fullRefresh: true }).then(
+        ({ success }) => success.output,
+        (error: unknown) => error,
+      );
+    await arrive(site, [1]);
+    await arrive(site, [2]);
+    await run(site, program);
+    expect(await refresh()).toMatchObject({ rowCount: 2 });
+    await site.dropBlocksBefore(2);
+    expect(await refresh()).toMatchObject({ code: 'archive_partial' });
+    expect(read(site, 'archive/2026-11-22.jsonl.gz')).toEqual([1, 2]);
+  });
+
   it('refuses to go on with other periods over the same files', async () => {
     const site = taskSite();
     const { cursor } = await run(site, lines(site));
