@@ -89,13 +89,18 @@ export class Datasets implements DatasetsOnDevice {
     return { updates, replaced };
   }
 
-  /** Forgets partitions; returns the files that go when this is on disk. */
-  remove(tx: BatchTx, gone: readonly Pick<DatasetRecord, 'name' | 'partition'>[]): TableRef[] {
+  /**
+   * Forgets partitions that have not changed since; returns the files that go when this is on disk.
+   */
+  remove(
+    tx: BatchTx,
+    gone: readonly Pick<DatasetRecord, 'hash' | 'name' | 'partition'>[],
+  ): TableRef[] {
     const files: TableRef[] = [];
-    for (const { name, partition } of gone) {
+    for (const { name, partition, hash } of gone) {
       const key = keys.dataset(name, partition);
       const before = this.#store.get<DatasetRecord>(key);
-      if (before === undefined) continue;
+      if (before?.hash !== hash) continue;
       tx.remove(key);
       if (before.table !== null) files.push(before.table);
     }

@@ -74,7 +74,11 @@ async function purgeDataset(
   const old = tooOld(items, config, context).filter(({ record }) => isArchived(record));
   const output = outputOf(config, records.length, old);
   if (config.dryRun) return { output };
-  const removedDatasets = old.map(({ record: { name, partition } }) => ({ name, partition }));
+  const removedDatasets = old.map(({ record: { name, partition, hash } }) => ({
+    name,
+    partition,
+    hash,
+  }));
   return { output, removedDatasets };
 }
 

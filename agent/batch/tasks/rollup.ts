@@ -47,7 +47,7 @@ export const rollupTask = defineTaskRunner<RollupTaskConfig>({
 
 class WrittenPeriods {
   readonly datasets: DatasetWrite[] = [];
-  readonly removed: { readonly name: string; readonly partition: string }[] = [];
+  readonly removed: NonNullable<TaskSuccess['removedDatasets']>[number][] = [];
   readonly #config: RollupTaskConfig;
   readonly #periods: Periods;
   readonly #context: TaskContext;
@@ -72,8 +72,9 @@ class WrittenPeriods {
       }
       if (journal !== undefined) continue;
       const stored = datasets.partitions(dataset, period.startMs, period.endMs);
-      if (!stored.some((record) => record.partition === partition.id)) continue;
-      this.removed.push({ name: dataset, partition: partition.id });
+      const record = stored.find((each) => each.partition === partition.id);
+      if (record === undefined) continue;
+      this.removed.push({ name: dataset, partition: partition.id, hash: record.hash });
     }
   }
 

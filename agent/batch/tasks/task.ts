@@ -85,7 +85,8 @@ export interface TaskSuccess {
   readonly cursor?: Json;
   readonly history?: readonly Json[];
   readonly datasets?: readonly DatasetWrite[];
-  readonly removedDatasets?: readonly Pick<DatasetRecord, 'name' | 'partition'>[];
+  /** A partition whose rows are no longer those of `hash` stays: nobody judged them. */
+  readonly removedDatasets?: readonly Pick<DatasetRecord, 'hash' | 'name' | 'partition'>[];
   readonly results?: readonly ResultRow[];
   /** At most `limits.taskDeadRowsMax` are kept, for a person to look at. */
   readonly deadRows?: readonly DeadRow[];
