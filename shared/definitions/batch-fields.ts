@@ -69,8 +69,9 @@ export const batchJobFields = {
   history: positiveDuration
     .optional()
     .describe(
-      'How much of the journal a run needs, back from its start; the device keeps it as far as it ' +
-        'has room. Default, when a task reads the journal: the partition and an hour, or 25 hours. ' +
+      'How much of the journal a run needs, back from its start; the device keeps it as far as ' +
+        'it has room. Default, when a task reads the journal: the partition and an hour, or 25 ' +
+        'hours. ' +
         'Example: `26h`.',
     ),
   allowPartial: z

@@ -78,16 +78,19 @@ function taskSections(): string[] {
     table(taskFields),
     '### Trigger rules',
     'What must have become of the tasks that a task needs (each item of a `forEach` counts for ' +
-      'itself). A rule that can no longer hold ends the task: as `upstream_failed` where a failure ' +
+      'itself). A rule that can no longer hold ends the task: as `upstream_failed` where a ' +
+      'failure ' +
       'is the cause, else as `skipped`.',
     markdownTable(
       ['rule', 'the task starts when'],
       TRIGGER_RULES.map((rule) => [`\`${rule}\``, RULES[rule]]),
     ),
     '### Templates',
-    'Every text in the settings of a task may hold `{{ expression }}`, but for the fields that are ' +
+    'Every text in the settings of a task may hold `{{ expression }}`, but for the fields that ' +
+      'are ' +
       'expressions themselves. A text that is one `{{ }}` alone gives the value as it is; inside ' +
-      'of a longer text numbers, texts, `true` and `false` can stand, null, lists and maps cannot. ' +
+      'of a longer text numbers, texts, `true` and `false` can stand, null, lists and maps ' +
+      'cannot. ' +
       'In SQL `{{ }}` is a bound value, never text, and cannot stand in quotes. `when`, `branch` ' +
       'and `forEach` are expressions without braces. They all know:',
     markdownTable(['name', 'what it is'], SCOPE_NAMES),

@@ -301,7 +301,8 @@ describe('a mistake in the tasks', () => {
   });
 
   test('a task that does not pass is not said to be missing too', () => {
-    const text = `${HEAD}tasks:\n  - { id: a, sqll: {} }\n  - { id: b, needs: [a], branch: "'c'" }\n`;
+    const tasks = `  - { id: a, sqll: {} }\n  - { id: b, needs: [a], branch: "'c'" }\n`;
+    const text = `${HEAD}tasks:\n${tasks}`;
     expect(issueOf(text).path).toBe('tasks[0].sqll');
   });
 });

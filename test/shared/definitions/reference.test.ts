@@ -41,7 +41,8 @@ describe('the schema for editors, of a batch job', () => {
 
   test.each([
     'schedule: { cron: "0 6 * * *", onStartup: true }\ntasks: [{ id: a, needs: b }, { id: b }]',
-    'partition: { every: 1d }\ntasks: [{ id: a, value: { value: "{{ 1 }}" }, retry: { attempts: 2 } }]',
+    'partition: { every: 1d }\n' +
+      'tasks: [{ id: a, value: { value: "{{ 1 }}" }, retry: { attempts: 2 } }]',
     'tasks: [{ id: a, http: { url: "http://h/", expect: "{{ [200] }}" } }]',
     'tasks: [{ id: a, compact: }]',
   ])('takes what the parser takes: %s', (body) => {
