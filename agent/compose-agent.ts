@@ -235,10 +235,11 @@ class ComposedAgent implements RunningAgent {
 
   async #apply(document: DesiredDocument): Promise<void> {
     this.#retryApply();
-    const { clock, conditions, dataDir, log, policy, runtime } = this.#parts;
+    const { clock, conditions, config, dataDir, log, policy, runtime } = this.#parts;
+    const pools = Object.keys(config.batch.pools);
     const hash = this.#desired.hash;
     this.#heartbeat.setIntervalMs(document.heartbeatIntervalMs);
-    const { admitted, refused } = await gateJobs(document.jobs, policy, dataDir);
+    const { admitted, refused } = await gateJobs(document.jobs, policy, dataDir, pools);
     for (const { name, version, reason } of refused)
       log.warn({ name, version, reason }, 'job refused');
     try {

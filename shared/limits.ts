@@ -90,7 +90,9 @@ export const limits = {
   runsKeptRowsMax: 200_000,
   /** Instances of tasks over all runs; beyond it the oldest runs go, with theirs. */
   runTasksKeptRowsMax: 4_000_000,
-  /** Output of one task there, as JSON; a larger one is kept as `{ "truncated": true, "bytes" }`. */
+  /**
+   * Output of one task there, as JSON; a larger one is kept as `{ "truncated": true, "bytes" }`.
+   */
   taskOutputStoredBytesMax: 16 * KiB,
   /** Devices that one request of the API commands; more are refused. */
   commandAgentsMax: 1000,
@@ -169,6 +171,8 @@ export const limits = {
   sortRowsMax: 10_000,
   /** Resident memory of the process in which SQLite works; beyond it the attempt fails. */
   sqliteMemoryBytesMax: 192 * MiB,
+  /** Memory of the process of a check in SQL (`quality`); beyond it the attempt fails. */
+  sqlCheckMemoryBytesMax: 256 * MiB,
   /** Files that one pattern of an extract task may name; more fail the attempt (`files_max`). */
   extractFilesMax: 10_000,
   /** A file of one JSON value, which is read whole; a larger one fails, `file_too_large`. */

@@ -8,7 +8,7 @@ export interface BatchBudget {
   readonly memoryBytes: number;
   /** Sum of what running tasks state as `cost.cpu`, in cores. */
   readonly cpu: number;
-  /** Slots by pool. Tasks of a pool that is not named here have no bound of their own. */
+  /** Slots by pool. A job that names another than these and `default` is refused. */
   readonly pools: Readonly<Record<string, number>>;
 }
 

@@ -39,6 +39,7 @@ export function checkPolicy(
     const where = `tasks.${task.id}`;
     if (task.kind !== 'none') check.kind(where, 'task', task.kind, policy.tasks);
     checkTask(check, `${where}.${task.kind}`, task);
+    check.memory(`${where}.cost.memory`, task.cost.memoryBytes);
   }
   return check.reasons;
 }
@@ -100,6 +101,13 @@ export class PolicyCheck {
   variable(where: string, name: string): void {
     const reason = refuseVariable(name, this.#policy.commandEnv);
     if (reason !== undefined) this.reasons.push(`${where}: ${reason}`);
+  }
+
+  memory(where: string, bytes: number): void {
+    const { taskMemory } = this.#policy.budgets;
+    if (taskMemory === undefined || bytes <= taskMemory) return;
+    const told = `a task of ${bytes} bytes, budgets.taskMemory is ${taskMemory}`;
+    this.reasons.push(`${where}: policy.yaml does not allow ${told}`);
   }
 
   host(where: string, hostname: string): void {

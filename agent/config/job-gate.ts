@@ -9,6 +9,7 @@
 import { parseStreamJobDocument } from '@runnel/shared/definitions/parse-stream-job.ts';
 import { DefinitionError } from '@runnel/shared/errors.ts';
 import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
+import { suggestion } from '@runnel/shared/expressions/suggest.ts';
 import type { AgentPolicy } from './agent-policy.ts';
 import { checkPolicy, type PolicySubject } from './check-policy.ts';
 
@@ -25,15 +26,17 @@ export interface GatedJobs {
   readonly refused: readonly JobRefusal[];
 }
 
+/** `pools` are those of agent.yaml; undefined: any name will do. */
 export async function gateJobs(
   jobs: readonly DesiredJob[],
   policy: AgentPolicy,
   dataDir: string,
+  pools?: readonly string[],
 ): Promise<GatedJobs> {
   const admitted: DesiredJob[] = [];
   const refused: JobRefusal[] = [];
   for (const job of jobs) {
-    const reasons = await reasonsAgainst(job, policy, dataDir);
+    const reasons = await reasonsAgainst(job, policy, dataDir, pools);
     const { name, version, hash } = job;
     if (reasons.length === 0) admitted.push(job);
     else refused.push({ name, version, hash, reason: reasons.join('; ') });
@@ -45,13 +48,28 @@ async function reasonsAgainst(
   { document }: DesiredJob,
   policy: AgentPolicy,
   dataDir: string,
+  pools: readonly string[] | undefined,
 ): Promise<readonly string[]> {
   try {
-    return checkPolicy(await subjectOf(document), policy, dataDir);
+    const subject = await subjectOf(document);
+    return [
+      ...checkPolicy(subject, policy, dataDir),
+      ...(pools === undefined ? [] : unknownPools(subject, pools)),
+    ];
   } catch (error) {
     if (error instanceof DefinitionError) return [];
     throw error;
   }
+}
+
+/** A pool that is not there would bound nothing: a slip in its name is told, not run. */
+function unknownPools({ tasks = [] }: PolicySubject, pools: readonly string[]): string[] {
+  const known = ['default', ...pools];
+  return tasks.flatMap(({ id, pool }) => {
+    if (known.includes(pool)) return [];
+    const hint = suggestion(pool, known) ?? `it has ${known.join(', ')}`;
+    return [`tasks.${id}.pool: agent.yaml has no pool ${pool} (batch: pools): ${hint}`];
+  });
 }
 
 /** Throws `DefinitionError`. */

@@ -126,6 +126,7 @@ export interface CircuitBreakerPolicy {
 
 /** What a task states that it takes; it waits until the device has it to give. */
 export interface TaskCost {
+  /** At least what the kind bounds for a process of its own. */
   readonly memoryBytes: number;
   /** Cores, 0.5 being half of one. */
   readonly cpu: number;

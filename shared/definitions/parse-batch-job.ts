@@ -18,6 +18,7 @@ import { pickOptionalKind } from './pick-kind.ts';
 import { issueAt, parseAt, strict } from './strict.ts';
 import { TRIGGER_KEYS } from './schedule-fields.ts';
 import { commonTaskSchema, taskFields } from './task-fields.ts';
+import { taskMemoryBytes } from './task-memory.ts';
 import { checkGraph } from './task-graph.ts';
 import { tasks as taskSpecs } from './tasks/registry.ts';
 
@@ -156,6 +157,10 @@ function parseTask(
   const { spec, config } = picked;
   return {
     ...task,
+    cost: {
+      ...task.cost,
+      memoryBytes: Math.max(task.cost.memoryBytes, taskMemoryBytes(spec, config)),
+    },
     kind: spec?.kind ?? 'none',
     config: (config ?? null) as Json,
     path,

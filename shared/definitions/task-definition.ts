@@ -3,6 +3,7 @@
  * it is the agent's (`agent/batch/tasks/<kind>.ts`).
  */
 import type { z } from 'zod';
+import type { Json } from '../engine/record.ts';
 import type { Path } from './path.ts';
 import type { ComponentExample } from './source-definition.ts';
 import type { Fields } from './strict.ts';
@@ -30,6 +31,11 @@ export interface TaskSpec {
   readonly raw?: readonly string[];
   /** Capabilities of an agent without which a job with such a task is not placed there. */
   readonly requires?: (config: never) => readonly string[];
+  /**
+   * Bytes that it bounds for a process of its own, before rendering (task-memory.ts): admission
+   * counts at least that.
+   */
+  readonly memory?: (config: Readonly<Record<string, Json>>) => number;
   /** Ids of tasks whose table it reads (`input: daily`): they must be among its `needs`. */
   readonly reads?: (config: never) => readonly string[];
   /** Sources whose journal it reads: the job needs `history`, and the agent the source. */

@@ -109,7 +109,10 @@ const circuitBreakerField = strict({
 const costField = strict({
   memory: size
     .prefault('16MiB')
-    .describe('Memory that it takes; it waits until the device has it to give. Example: `64MiB`.'),
+    .describe(
+      'Memory that it takes; it waits until the device has it to give. At least the bound of its ' +
+        'process counts (`memory` of sql, command and archive). Example: `64MiB`.',
+    ),
   cpu: z
     .number()
     .min(0)

@@ -1,11 +1,11 @@
 /** A check in SQL: every row that the query gives is a violation. `rows` is the table. */
 import type { Json } from '@runnel/shared/engine/record.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import type { TableRef } from '../records.ts';
 import { runQuery } from '../tables/run-query.ts';
 import type { TaskContext } from '../tasks/task.ts';
 import { EXAMPLES_MAX, shortened } from './judge-rows.ts';
 
-const MEMORY_BYTES = 256 * 1024 * 1024;
 const TEMP_BYTES = 512 * 1024 * 1024;
 
 /** `input` is the task that the rows are of. */
@@ -23,7 +23,7 @@ export async function sqlViolations(
   const { table } = await runQuery(asked, {
     text: `WITH rows AS (SELECT * FROM task('${input}')) SELECT * FROM (\n${text}\n)`,
     values,
-    memoryBytesMax: MEMORY_BYTES,
+    memoryBytesMax: limits.sqlCheckMemoryBytesMax,
     tempBytesMax: TEMP_BYTES,
   });
   const examples: Json[] = [];

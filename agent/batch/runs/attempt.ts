@@ -14,6 +14,7 @@ import type {
   TaskScope,
 } from '@runnel/shared/definitions/batch-program.ts';
 import type { Clock } from '@runnel/shared/clock.ts';
+import { taskMemoryBytes } from '@runnel/shared/definitions/task-memory.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import type { TableRef } from '../records.ts';
 import type { TaskContext, TaskLog, TaskRunner, TaskSuccess } from '../tasks/task.ts';
@@ -84,6 +85,9 @@ export class Attempt {
       throw new TaskError('definition', 'task_unknown', `this agent has no tasks of kind ${kind}`);
     }
     const config = task.config(given.scope);
+    const memoryBytes = taskMemoryBytes(task.spec, config);
+    const { cost } = task.definition;
+    if (memoryBytes > cost.memoryBytes) throw overCost(memoryBytes, cost.memoryBytes);
     const scratchDir = join(scratchRoot, id);
     const context: TaskContext = {
       ...given,
@@ -128,6 +132,14 @@ export class Attempt {
 
 /** Kinds that only compute: no directory is made for them. */
 const SCRATCHLESS: ReadonlySet<string> = new Set(['value']);
+
+/** A template made the bound larger than what was admitted. */
+function overCost(bytes: number, admitted: number): TaskError {
+  const told = `memory came out as ${bytes} bytes, and the task was admitted with ${admitted}`;
+  return new TaskError('resources', 'cost_exceeds_budget', told, {
+    hint: 'State the most that it may be as cost.memory.',
+  });
+}
 
 function timeout(timeoutMs: number): TaskError {
   const message = `the attempt took longer than ${timeoutMs} ms`;

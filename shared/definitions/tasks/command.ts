@@ -6,6 +6,7 @@ import { credential } from '../credential.ts';
 import { size } from '../size.ts';
 import type { ConfigOf } from '../source-definition.ts';
 import { defineTask } from '../task-definition.ts';
+import { memorySetting } from '../task-memory.ts';
 
 const NAME_OF_VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const argument = z.union([z.string(), z.number(), z.boolean()]).transform(String);
@@ -72,6 +73,7 @@ export const commandTask = defineTask({
       .default('text')
       .describe('What stdout is: a text, a JSON value, or JSON lines that become a table.'),
   },
+  memory: ({ memory }) => memorySetting(memory, 64 * 1024 * 1024),
   problem: ({ run, outputMax }) => {
     if (run[0]?.startsWith('/') !== true) return ['run', 'must begin with an absolute path'];
     if (run.some((text) => text.includes('\0'))) return ['run', 'holds a NUL character'];

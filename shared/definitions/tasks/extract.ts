@@ -16,6 +16,7 @@ import { usesCursor } from '../sql-cursor.ts';
 import { RESPONSE_NAMES, ROW_NAMES, rowExpressionIssues } from '../row-expression.ts';
 import type { ConfigOf } from '../source-definition.ts';
 import { defineTask } from '../task-definition.ts';
+import { limits } from '../../limits.ts';
 
 export const EXTRACT_CONNECTORS = ['http', 'file', 'sqlite', 'postgres', 'mqtt'] as const;
 
@@ -57,6 +58,7 @@ export const extractTask = defineTask({
       .describe('More rows fail the attempt (class `resources`).'),
   },
   raw: ['rows', 'cursor.value', 'http.paging.next', 'sqlite.query', 'postgres.query'],
+  memory: ({ sqlite }) => (sqlite === undefined ? 0 : limits.sqliteMemoryBytesMax),
   requires: ({ sqlite }) => (sqlite === undefined ? [] : ['sqlite']),
   problem: (config) => {
     const from = oneOf(config, EXTRACT_CONNECTORS);

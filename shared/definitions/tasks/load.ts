@@ -15,6 +15,7 @@ import {
 import { ROW_NAMES, rowExpressionIssues } from '../row-expression.ts';
 import type { ConfigOf } from '../source-definition.ts';
 import { defineTask } from '../task-definition.ts';
+import { limits } from '../../limits.ts';
 
 export const LOAD_CONNECTORS = ['file', 'http', 'sqlite', 'postgres', 'mqtt'] as const;
 
@@ -53,6 +54,7 @@ export const loadTask = defineTask({
   },
   raw: ['mqtt.topicOf'],
   reads: ({ input }) => (input === undefined ? [] : [input]),
+  memory: ({ sqlite }) => (sqlite === undefined ? 0 : limits.sqliteMemoryBytesMax),
   requires: ({ sqlite }) => (sqlite === undefined ? [] : ['sqlite']),
   problem: (config) => {
     const to = oneOf(config, LOAD_CONNECTORS);

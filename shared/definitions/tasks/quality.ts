@@ -7,6 +7,15 @@ import { checkField, nameOf } from '../quality-checks.ts';
 import { taskField } from '../rows-input.ts';
 import type { ConfigOf } from '../source-definition.ts';
 import { defineTask } from '../task-definition.ts';
+import type { Json } from '../../engine/record.ts';
+import { limits } from '../../limits.ts';
+
+function hasSql(checks: Json | undefined): boolean {
+  if (!Array.isArray(checks)) return false;
+  return checks.some(
+    (check: Json) => typeof check === 'object' && check !== null && 'sql' in check,
+  );
+}
 
 export const qualityTask = defineTask({
   kind: 'quality',
@@ -42,6 +51,7 @@ export const qualityTask = defineTask({
   raw: ['checks.*.sql', 'checks.*.expression', 'checks.*.anomaly.measure'],
   reads: ({ input }) => [input],
   requires: ({ checks }) => (checks.some(({ sql }) => sql !== undefined) ? ['sql'] : []),
+  memory: ({ checks }) => (hasSql(checks) ? limits.sqlCheckMemoryBytesMax : 0),
   issues: qualityIssues,
   examples: [
     {

@@ -8,6 +8,7 @@ import type { ConfigOf } from '../source-definition.ts';
 import { findReferences, type ReferenceKind } from '../sql-references.ts';
 import { strict } from '../strict.ts';
 import { defineTask } from '../task-definition.ts';
+import { memorySetting } from '../task-memory.ts';
 
 const MIB = 1024 * 1024;
 /** Below it Node and DuckDB cannot start. */
@@ -94,10 +95,14 @@ export const sqlTask = defineTask({
     output: output.optional().describe('Where the rows go beside the tasks behind this one.'),
     memory: size
       .prefault('256MiB')
-      .describe('Memory of the process, of which some 96 MiB are not for the query.'),
+      .describe(
+        'Memory of the process, of which some 96 MiB are not for the query; at least that counts ' +
+          'as `cost.memory`.',
+      ),
     temp: size.prefault('512MiB').describe('Space that the query may spill to on disk.'),
   },
   raw: ['query'],
+  memory: ({ memory }) => memorySetting(memory, 256 * MIB),
   requires: () => ['sql'],
   reads: ({ query }) => namesOf(query, 'task'),
   journals: ({ query }) => namesOf(query, 'journal'),

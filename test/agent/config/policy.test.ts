@@ -235,6 +235,45 @@ describe('a batch job', () => {
   });
 });
 
+describe('what a batch task takes', () => {
+  const batchOf = (task: object): DesiredJob => ({
+    name: 'b',
+    version: 1,
+    hash: '1',
+    document: {
+      apiVersion: 'runnel/v1',
+      kind: 'BatchJob',
+      metadata: { name: 'b' },
+      tasks: [{ id: 't', ...task }],
+    },
+    parameters: {},
+    paused: false,
+  });
+
+  it('is refused beyond budgets.taskMemory, by its process too', async () => {
+    const given = policy({ budgets: { taskMemory: '128MiB' }, commands: ['/bin/df'] });
+    const heavy = batchOf({ command: { run: ['/bin/df'], memory: '200MiB' } });
+    const { refused } = await gateJobs([heavy], given, dataDir);
+    expect(refused[0]?.reason).toMatch(/tasks\.t\.cost\.memory: .*budgets\.taskMemory/);
+    const light = batchOf({ command: { run: ['/bin/df'] } });
+    expect((await gateJobs([light], given, dataDir)).admitted).toHaveLength(1);
+    const query = batchOf({ sql: { query: 'SELECT 1 AS one' } });
+    expect((await gateJobs([query], given, dataDir)).refused).toHaveLength(1);
+  });
+
+  it('is refused from a pool that agent.yaml does not have, with what may be meant', async () => {
+    const value = { value: { value: 1 } };
+    const slip = batchOf({ pool: 'databse', ...value });
+    const { refused } = await gateJobs([slip], defaultPolicy, dataDir, ['database']);
+    expect(refused[0]?.reason).toMatch(/tasks\.t\.pool: .*databse.*did you mean "database"/);
+    for (const pool of ['database', 'default']) {
+      const job = batchOf({ pool, ...value });
+      const gated = await gateJobs([job], defaultPolicy, dataDir, ['database']);
+      expect(gated.admitted, pool).toHaveLength(1);
+    }
+  });
+});
+
 describe('a program', () => {
   const entry = (...run: unknown[]) => policy({ commands: [{ run }] }).commands;
   const refused = (run: (string | undefined)[], ...allowed: unknown[]) =>

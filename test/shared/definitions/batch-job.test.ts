@@ -103,9 +103,11 @@ sla:
         backoff: { initialMs: 10_000, factor: 2, maxMs: 300_000 },
         on: { data: { attempts: 1 } },
       },
-      cost: { memoryBytes: 16 * 1024 * 1024, cpu: 0.1 },
+      // A query's process may take 256 MiB: admission counts them.
+      cost: { memoryBytes: 256 * 1024 * 1024, cpu: 0.1 },
     });
     expect(check).toMatchObject({ needs: ['daily'], retry: { attempts: 1 } });
+    expect(complain?.cost.memoryBytes).toBe(16 * 1024 * 1024);
     expect(complain).toMatchObject({ trigger: 'one_failed', kind: 'http' });
   });
 
