@@ -3,6 +3,7 @@
  *
  * Only regular files; names that begin with a dot need a pattern that does, as in a shell.
  */
+import type { Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { messageOf } from '@runnel/shared/errors.ts';
@@ -29,7 +30,7 @@ export async function listFiles(pattern: string, policy: TaskPolicy): Promise<Li
   for (const name of names) {
     // A link may lead out of what is allowed: each is judged by itself.
     const path = policy.path(join(folder, name));
-    const facts = await stat(path).catch(() => null);
+    const facts = await factsOf(path);
     if (facts?.isFile() !== true) continue;
     files.push({ path, name, bytes: facts.size, changedMs: Math.floor(facts.mtimeMs) });
     if (files.length > limits.extractFilesMax) {
@@ -42,6 +43,19 @@ export async function listFiles(pattern: string, policy: TaskPolicy): Promise<Li
     }
   }
   return files;
+}
+
+/** Null where the file has gone since it was listed. What cannot be looked at is not left out. */
+async function factsOf(path: string): Promise<Stats | null> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw new TaskError('data', 'file_unreadable', `cannot read ${path}: ${messageOf(error)}`, {
+      cause: error,
+      hint: 'Mend or move the file, or use a pattern that leaves it out.',
+    });
+  }
 }
 
 async function fileAt(path: string): Promise<ListedFile> {

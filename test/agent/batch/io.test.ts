@@ -1,6 +1,6 @@
 /** The pure parts of the connectors: csv, cursors, file patterns, SQL cut into pieces. */
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compareCursors } from '@runnel/agent/batch/io/cursor.ts';
@@ -98,6 +98,21 @@ it('a pattern names files by *, ? and [], and nothing that policy forbids', asyn
   expect(await found(`${'*a'.repeat(30)}*b`)).toEqual([]);
   symlinkSync('/etc/hostname', join(folder, 'link.csv'));
   await expect(found('l*.csv')).rejects.toMatchObject({ class: 'policy' });
+  symlinkSync(join(folder, 'gone'), join(folder, 'dangling.csv'));
+  expect(await found('dang*.csv')).toEqual([]);
+});
+
+it('a file that is there and cannot be looked at fails the listing', async () => {
+  const site = taskSite();
+  const folder = join(site.dataDir, 'in');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'file'), '');
+  symlinkSync(join(folder, 'file', 'x'), join(folder, 'way.csv'));
+  const policy = { ...site.services().policy, path: (path: string) => resolve(site.dataDir, path) };
+  await expect(listFiles('in/*.csv', policy)).rejects.toMatchObject({
+    class: 'data',
+    code: 'file_unreadable',
+  });
 });
 
 describe('SQL in pieces', () => {
