@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { BatchProgram } from '@runnel/shared/definitions/batch-program.ts';
-import { assert } from '@runnel/shared/errors.ts';
+import { assert, messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import type { Lane } from '@runnel/shared/protocol/results.ts';
 import type { RunReport, RunState } from '@runnel/shared/protocol/runs.ts';
 import { type RunEvent, transition } from '../dag/run-machine.ts';
@@ -45,6 +45,7 @@ export class ActiveRun {
   readonly #options: ActiveRunOptions;
   readonly #running = new Map<string, Running>();
   #snapshot: RunSnapshot;
+  #isRetired = false;
 
   constructor(
     options: ActiveRunOptions,
@@ -81,22 +82,29 @@ export class ActiveRun {
   /** Whether this attempt is still what the run waits for. */
   isCurrent(task: number, index: number | null, attempt: number): boolean {
     const record = this.#snapshot.tasks[task]?.[slotOf(index)];
-    return record?.state === 'running' && record.attempt === attempt;
+    return !this.#isRetired && record?.state === 'running' && record.attempt === attempt;
   }
 
   /**
    * Takes an event; resolves when it is on disk. `write` adds to its commit, after the machine has
-   * said what became of it. Throws what `transition` throws, and then nothing has changed.
+   * said what became of it. Throws what `transition` throws, and `run_write_failed` when what goes
+   * into the commit could not be made: then nothing has changed.
    */
   async dispatch(event: RunEvent, write?: (tx: BatchTx) => void): Promise<void> {
     const { agent, store } = this.#options;
+    if (this.#isRetired) throw new RunnelError('run_reloaded', `run ${this.run.id} was reloaded`);
     const now = this.#options.now();
     const before = this.#snapshot;
     const result = transition(this.program, before, event, now, agent);
-    this.#snapshot = result.state;
     const { run } = result.state;
-    this.#tell(before, result.state, result.changed);
+    const ended = result.effects.some(({ kind }) => kind === 'ended');
+    let isGathered = false;
     const committed = store.commit((tx) => {
+      tx.undo(() => {
+        this.#snapshot = before;
+        isGathered = false;
+      });
+      this.#snapshot = result.state;
       for (const { task, index } of result.removed) tx.remove(keys.task(run.id, task, index));
       for (const record of result.changed) {
         tx.put(keys.task(run.id, record.task, record.index), record);
@@ -104,12 +112,15 @@ export class ActiveRun {
       }
       write?.(tx);
       if (result.runChanged) tx.put(keys.run(run.id), run);
-      const ended = result.effects.some(({ kind }) => kind === 'ended');
       if (ended) this.#options.ended(this, tx);
       else if (run.state !== before.run.state || run.tries !== before.run.tries) {
         tx.row(LANE, runRow(run, this.given, NOBODY, now));
       }
+      isGathered = true;
     });
+    if (!isGathered) await this.#notGathered(committed);
+    this.#tell(before, result.state, result.changed);
+    if (ended) this.log.close();
     for (const effect of result.effects) {
       if (effect.kind !== 'abort') continue;
       const key = instanceKey(effect.task, effect.index);
@@ -117,6 +128,24 @@ export class ActiveRun {
     }
     await committed;
     this.#options.committed(run, result.changed);
+  }
+
+  /** What is in memory is no longer what counts: nothing more comes of it. */
+  retire(reason: TaskError): void {
+    this.#isRetired = true;
+    this.abortAll(reason);
+    this.log.close();
+  }
+
+  async #notGathered(committed: Promise<void>): Promise<never> {
+    try {
+      await committed;
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'agent_closing') throw error;
+      const message = `a change of run ${this.run.id} could not be written: ${messageOf(error)}`;
+      throw new RunnelError('run_write_failed', message, { cause: error });
+    }
+    throw new RunnelError('invariant_broken', 'a write was committed before it was made');
   }
 
   /** Makes the attempt and registers it, so that it can be aborted before it runs. */

@@ -87,6 +87,7 @@ export class Backfills {
     };
     const partitions = this.#partitions(facts, record, madeAt);
     this.#ongoing.set(record.id, { record, partitions });
+    tx.undo(() => this.#ongoing.delete(record.id));
     tx.row('results', this.#event(record, 'backfill_started', `backfill of ${total} partitions`));
     return this.#advance(tx, record.id);
   }
@@ -95,7 +96,7 @@ export class Backfills {
   cancel(tx: BatchTx, id: string): string[] {
     const ongoing = this.#ongoing.get(id);
     if (ongoing === undefined) throw new RunnelError('backfill_unknown', `no backfill ${id}`);
-    ongoing.record = { ...ongoing.record, cancelled: true };
+    this.#change(tx, ongoing, { cancelled: true });
     tx.put(keys.backfill(id), ongoing.record);
     const open = this.#open(id);
     if (open.length === 0) this.#end(tx, ongoing.record);
@@ -151,10 +152,17 @@ export class Backfills {
       made.push(run);
       open++;
     }
-    ongoing.record = { ...record, next, started: record.started + made.length };
+    const { cancelled, started } = record;
+    this.#change(tx, ongoing, { cancelled, next, started: started + made.length });
     if (open === 0) this.#end(tx, ongoing.record);
     else tx.put(keys.backfill(id), ongoing.record);
     return made;
+  }
+
+  #change(tx: BatchTx, ongoing: Ongoing, fields: Partial<BackfillRecord>): void {
+    const before = ongoing.record;
+    tx.undo(() => (ongoing.record = before));
+    ongoing.record = { ...before, ...fields };
   }
 
   #values(
@@ -185,6 +193,8 @@ export class Backfills {
   }
 
   #end(tx: BatchTx, record: BackfillRecord): void {
+    const ongoing = this.#ongoing.get(record.id);
+    if (ongoing !== undefined) tx.undo(() => this.#ongoing.set(record.id, ongoing));
     this.#ongoing.delete(record.id);
     tx.remove(keys.backfill(record.id));
     const how = record.cancelled ? 'was cancelled' : 'ended';

@@ -61,7 +61,9 @@ export class BatchJobHost {
   }
 
   update(tx: BatchTx, fields: Partial<BatchJobRecord>): void {
-    this.record = { ...this.record, ...fields };
+    const before = this.record;
+    tx.undo(() => (this.record = before));
+    this.record = { ...before, ...fields };
     tx.put(keys.job(this.name), this.record);
   }
 

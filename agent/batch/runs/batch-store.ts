@@ -29,6 +29,11 @@ export interface BatchTx {
   /** A row of the outbox. */
   row(lane: Lane, text: string): void;
   deadLetter(job: string, version: number, letter: DeadLetter): void;
+  /**
+   * Puts back what was changed in memory together with this write, should the rest of it throw: of
+   * such a write nothing is on disk. Newest first.
+   */
+  undo(back: () => void): void;
 }
 
 export interface BatchStoreOptions {
@@ -54,6 +59,7 @@ interface Write {
   readonly operations: Operation[];
   readonly rows: { readonly lane: Lane; readonly text: string }[];
   readonly letters: Letter[];
+  readonly undos: (() => void)[];
   bytes: number;
   /** Belongs in the next commit, whatever its size. */
   readonly joins: boolean;
@@ -144,6 +150,7 @@ export class BatchStore implements Participant {
         operations: [],
         rows: [],
         letters: [],
+        undos: [],
         bytes: 0,
         joins,
         resolve,
@@ -163,6 +170,7 @@ export class BatchStore implements Participant {
       this.#writes.push(gathered);
     } catch (error) {
       this.#forgetPartial();
+      for (const back of gathered.undos.toReversed()) back();
       throw error;
     } finally {
       this.#isWriting = false;
@@ -236,6 +244,7 @@ export class BatchStore implements Participant {
       deadLetter: (job, version, letter) => {
         write.letters.push({ job, version, letter });
       },
+      undo: (back) => write.undos.push(back),
     };
   }
 }

@@ -27,7 +27,10 @@ export class QuotaUsage {
   }
 
   started(job: string, run: string, startedAt: number): void {
-    this.#byJob.get(job)?.push({ run, startedAt, taskMs: 0 });
+    const usage = this.#byJob.get(job);
+    // A start that could not be committed comes again.
+    if (usage?.some((each) => each.run === run) !== true)
+      usage?.push({ run, startedAt, taskMs: 0 });
   }
 
   used(job: string, run: string, tookMs: number): void {

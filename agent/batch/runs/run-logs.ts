@@ -55,8 +55,8 @@ export class RunLogs {
 
   /** Resolves when what was written so far, of this run or of all, is on disk or lost. */
   async settled(run?: string): Promise<void> {
-    const logs = run === undefined ? [...this.#logs.values()] : [this.#logs.get(run)];
-    await Promise.all(logs.map((log) => log?.settled()));
+    if (run !== undefined) await this.#logs.get(run)?.settled();
+    else await Promise.all([...this.#logs.values()].map(async (log) => log.settled()));
   }
 
   #written(run: string, lines: number, failure: unknown): void {

@@ -9,9 +9,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { randomId } from '@runnel/shared/ids.ts';
-import type { RunTrigger } from '@runnel/shared/protocol/runs.ts';
 import type { Random } from '@runnel/shared/random.ts';
-import type { Partition } from '@runnel/shared/schedule/partition.ts';
 import type { RunEvent } from '../dag/run-machine.ts';
 import { snapshotOf } from '../dag/run-snapshot.ts';
 import { nextWakeMs, runDeadlineMs } from '../dag/ready-instances.ts';
@@ -20,22 +18,11 @@ import type { RunRecord, TaskRecord } from '../records.ts';
 import { ActiveRun } from './active-run.ts';
 import type { BatchJobHost, BatchJobs, JobFacts } from './batch-jobs.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
+import { TaskError } from '../tasks/task-error.ts';
 import { keys, type RunParametersRecord } from './job-record.ts';
+import { newRun, type OpenRun, opened, type RunRequest } from './open-run.ts';
 import type { RunLogs } from './run-logs.ts';
 import { runRow } from './run-reports.ts';
-
-export interface RunRequest {
-  readonly partition: Partition;
-  readonly trigger: RunTrigger;
-  readonly at: number;
-  readonly notBefore?: number;
-  /** Given with the run; checked already. */
-  readonly parameters?: Readonly<Record<string, unknown>>;
-  /** Effective, with `parameters`. */
-  readonly values?: Readonly<Record<string, unknown>>;
-  readonly fullRefresh?: boolean;
-  readonly backfill?: string;
-}
 
 export interface RunSetOptions {
   readonly store: BatchStore;
@@ -50,13 +37,6 @@ export interface RunSetOptions {
   /** In the commit that ends the run. */
   readonly ended: (tx: BatchTx, run: RunRecord, affectedTasks: readonly string[]) => void;
   readonly committed: (run: RunRecord, tasks: readonly TaskRecord[]) => void;
-}
-
-/** A run that has not ended; `active` once it has started, or was asked something. */
-export interface OpenRun {
-  readonly host: BatchJobHost;
-  active: ActiveRun | undefined;
-  queued: RunRecord;
 }
 
 export class RunSet {
@@ -78,18 +58,14 @@ export class RunSet {
       const run = store.get<RunRecord>(keys.run(String(key[1])));
       const host = run === undefined ? undefined : jobs.hosts.get(run.job);
       if (run === undefined || host === undefined) continue;
-      this.#open.set(run.id, { host, active: undefined, queued: run });
+      this.#open.set(run.id, opened(host, run));
     }
   }
 
   /** Runs go on: those that were running are resumed. */
   start(): void {
     this.#isStarted = true;
-    for (const open of this.#open.values()) {
-      if (open.queued.state !== 'running') continue;
-      const active = this.#activate(open);
-      if (active !== undefined) this.send(active, { kind: 'resumed' });
-    }
+    this.#resume();
     this.pump();
   }
 
@@ -115,42 +91,16 @@ export class RunSet {
     if (same !== undefined) return this.runOf(same);
     const { clock, random } = this.#options;
     const now = clock.now();
-    const n = host.record.nextRun;
-    const { partition, trigger, at, parameters = {} } = request;
-    const run: RunRecord = {
-      id: randomId(random),
-      n,
-      job: host.name,
-      version: host.record.version,
-      partition,
-      trigger,
-      at,
-      queuedAt: now,
-      notBefore: request.notBefore ?? now,
-      startedAt: null,
-      endedAt: null,
-      state: 'queued',
-      cancelling: null,
-      error: null,
-      parameters,
-      priority: facts.priority,
-      fullRefresh: request.fullRefresh ?? false,
-      tries: 1,
-      backfill: request.backfill ?? null,
-    };
-    const values = request.values ?? facts.values;
-    const given: RunParametersRecord = {
-      values,
-      origins: originsOf(facts, parameters),
-      tasks: facts.tasks,
-    };
+    const { run, given } = newRun(randomId(random), now, host, facts, request);
+    const { n } = run;
     host.update(tx, { nextRun: n + 1 });
     tx.put(keys.run(run.id), run);
     tx.put(keys.given(run.id), given);
     tx.put(keys.numbered(run.job, n), run.id);
     tx.put(keys.open(run.id), {});
     tx.row('results', runRow(run, given, { tasks: [], jobs: [] }, now));
-    this.#open.set(run.id, { host, active: undefined, queued: run });
+    this.#open.set(run.id, opened(host, run));
+    tx.undo(() => this.#open.delete(run.id));
     this.pump();
     return run;
   }
@@ -166,6 +116,7 @@ export class RunSet {
   ): Promise<RunRecord> {
     const open = this.#open.get(id) ?? this.#reopened(id);
     const active = open.active ?? this.#activate(open);
+    if (active === undefined && this.#open.has(id)) throw notReadable(id);
     if (active === undefined) throw new RunnelError('run_ended', `run ${id} could not be compiled`);
     const isNew = !this.#open.has(id);
     if (isNew && AGAIN.has(event.kind)) this.#assertAlone(active.run);
@@ -189,13 +140,35 @@ export class RunSet {
   send(active: ActiveRun, event: RunEvent, write?: (tx: BatchTx) => void): void {
     active.dispatch(event, write).then(
       () => this.pump(),
-      (error: unknown) => this.#complain(active, event, error),
+      (error: unknown) => this.failed(active, error, event.kind),
     );
+    this.pump();
+  }
+
+  /**
+   * An event was not taken. Where its commit could not be made, the run is read again from the
+   * store, loudly, and goes on from there; one with which that does not help ends as failed.
+   */
+  failed(active: ActiveRun, error: unknown, event = 'attemptStarted'): void {
+    const { clock, log } = this.#options;
+    const { id: run, job } = active.run;
+    const { code } = error as { code?: unknown };
+    if (code === 'agent_closing' || code === 'run_reloaded') return;
+    log.error({ job, run, event, error: messageOf(error) }, 'an event was not taken');
+    const open = this.#open.get(run);
+    if (code !== 'run_write_failed' || open?.active !== active) return;
+    active.retire(new TaskError('interrupted', 'run_reloaded', 'the run is read again'));
+    open.active = undefined;
+    open.queued = this.#options.store.get<RunRecord>(keys.run(run)) ?? open.queued;
+    open.reloads++;
+    open.notBeforeMs = clock.monotonicMs() + RELOAD_PAUSE_MS;
+    if (open.reloads > RELOADS_MAX) this.#end(open.queued, 'run_write_failed', messageOf(error));
     this.pump();
   }
 
   /** Starts a queued run. */
   startRun(open: OpenRun): void {
+    if (this.#options.clock.monotonicMs() < open.notBeforeMs) return;
     const active = open.active ?? this.#activate(open);
     if (active !== undefined) this.send(active, { kind: 'start' });
   }
@@ -208,6 +181,7 @@ export class RunSet {
       this.#pumping = false;
       if (this.#closed) return;
       const now = this.#options.clock.now();
+      this.#resume();
       this.#timeOut(now);
       this.#options.admit(now);
       this.#arm(now);
@@ -222,6 +196,17 @@ export class RunSet {
   close(): void {
     this.#closed = true;
     this.#cancelTimer?.();
+  }
+
+  /** Runs that were under way when the agent stopped, or that were read again. */
+  #resume(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const open of this.open()) {
+      if (open.active !== undefined || open.queued.state !== 'running') continue;
+      if (nowMs < open.notBeforeMs) continue;
+      const active = this.#activate(open);
+      if (active !== undefined) this.send(active, { kind: 'resumed' });
+    }
   }
 
   #letGo(active: ActiveRun): void {
@@ -245,6 +230,8 @@ export class RunSet {
       if (active !== undefined) {
         next = Math.min(next, nextWakeMs(active.program, active.snapshot, now) ?? Infinity);
       }
+      const waitMs = open.notBeforeMs - clock.monotonicMs();
+      if (active === undefined && waitMs > 0) next = Math.min(next, now + waitMs);
       const { state, notBefore } = this.runOf(open);
       if (state === 'queued' && notBefore > now) next = Math.min(next, notBefore);
     }
@@ -256,12 +243,15 @@ export class RunSet {
     this.#cancelTimer = clock.after(delayMs, () => this.pump());
   }
 
-  /** Compiles the run; one that cannot be is ended. */
+  /**
+   * Compiles the run; one that cannot be is ended. What the store does not give is no verdict on
+   * the job: it is asked again.
+   */
   #activate(open: OpenRun): ActiveRun | undefined {
-    const { store, jobs, agent, clock, logs, committed, ended } = this.#options;
+    const { store, jobs, agent, clock, log, logs, committed, ended } = this.#options;
     const run = open.queued;
-    const given = store.get<RunParametersRecord>(keys.given(run.id)) ?? NOTHING_GIVEN;
     try {
+      const given = store.get<RunParametersRecord>(keys.given(run.id)) ?? NOTHING_GIVEN;
       const program = jobs.program(run, given.values);
       const tasks = store.list<TaskRecord>(['task', run.id]).map(({ value }) => value);
       open.active = new ActiveRun(
@@ -271,9 +261,9 @@ export class RunSet {
           now: () => clock.now(),
           ended: (active, tx) => {
             this.#open.delete(active.run.id);
+            tx.undo(() => this.#open.set(active.run.id, open));
             tx.remove(keys.open(active.run.id));
             ended(tx, active.run, active.affectedTasks());
-            active.log.close();
           },
           committed,
         },
@@ -284,22 +274,34 @@ export class RunSet {
       );
       return open.active;
     } catch (error) {
-      this.#endUncompiled(run, error);
+      const { code } = error as { code?: unknown };
+      const message = messageOf(error);
+      if (code === 'definition_invalid' || code === 'version_gone') {
+        this.#end(run, 'definition_invalid', message);
+        return undefined;
+      }
+      const at = { job: run.job, run: run.id };
+      log.error({ ...at, error: message }, 'a run could not be read, it is tried again');
+      open.notBeforeMs = clock.monotonicMs() + RELOAD_PAUSE_MS;
       return undefined;
     }
   }
 
-  #endUncompiled(run: RunRecord, error: unknown): void {
+  /** Ends a run that cannot go on. */
+  #end(run: RunRecord, code: 'definition_invalid' | 'run_write_failed', message: string): void {
     const { store, clock, log, ended } = this.#options;
     const now = clock.now();
-    const message = messageOf(error);
-    log.error({ job: run.job, run: run.id, error: message }, 'the run does not compile');
+    log.error({ job: run.job, run: run.id, error: message }, 'the run cannot go on');
     const failed: RunRecord = {
       ...run,
       state: 'failed',
       startedAt: run.startedAt ?? now,
       endedAt: now,
-      error: { code: 'definition_invalid', class: 'definition', message: message.slice(0, 2000) },
+      error: {
+        code,
+        class: code === 'definition_invalid' ? 'definition' : 'other',
+        message: message.slice(0, 2000),
+      },
     };
     this.#open.delete(run.id);
     const done = store.commit((tx) => {
@@ -307,7 +309,11 @@ export class RunSet {
       tx.remove(keys.open(run.id));
       ended(tx, failed, []);
     });
-    done.catch((failure: unknown) => log.debug({ error: messageOf(failure) }, 'not committed'));
+    done.catch((failure: unknown) => {
+      if ((failure as { code?: unknown }).code === 'agent_closing') return;
+      // It is open in the store: the next start of the agent tries again.
+      log.error({ job: run.job, run: run.id, error: messageOf(failure) }, 'its end is not written');
+    });
   }
 
   /** Throws `partition_active` where another run of the same partition is under way. */
@@ -331,36 +337,24 @@ export class RunSet {
         hint: `it keeps the last runs of each job; older ones are gone`,
       });
     }
-    return { host, active: undefined, queued: run };
-  }
-
-  #complain(active: ActiveRun, event: RunEvent, error: unknown): void {
-    const { log } = this.#options;
-    const { id: run, job } = active.run;
-    const { code } = error as { code?: unknown };
-    if (code === 'agent_closing') return;
-    log.error({ job, run, event: event.kind, error: messageOf(error) }, 'an event was not taken');
+    return opened(host, run);
   }
 }
 
 const LOOK_MS = 30_000;
+/** Before a run is read again from the store, and how often that is tried in one process. */
+const RELOAD_PAUSE_MS = 1000;
+const RELOADS_MAX = 3;
 /** Events that bring an ended run back. */
 const AGAIN: ReadonlySet<RunEvent['kind']> = new Set(['rerun', 'clear']);
 const NOTHING_GIVEN: RunParametersRecord = { values: {}, origins: {}, tasks: [] };
 
-function isOpen({ state }: RunRecord): boolean {
-  return state === 'queued' || state === 'running';
+function notReadable(id: string): RunnelError {
+  return new RunnelError('run_unreadable', `run ${id} cannot be read from the store now`, {
+    hint: 'the log of the agent says why; try again',
+  });
 }
 
-function originsOf(
-  facts: JobFacts,
-  given: Readonly<Record<string, unknown>>,
-): Readonly<Record<string, string>> {
-  const origins: Record<string, string> = {};
-  for (const [name, { default: byDefault }] of Object.entries(facts.parameters)) {
-    const value = facts.values[name];
-    const isDefault = JSON.stringify(byDefault) === JSON.stringify(value);
-    origins[name] = Object.hasOwn(given, name) ? 'run' : isDefault ? 'default' : 'device';
-  }
-  return origins;
+function isOpen({ state }: RunRecord): boolean {
+  return state === 'queued' || state === 'running';
 }

@@ -176,6 +176,8 @@ export class Schedules {
   #apply(tx: BatchTx, scheduled: Scheduled, result: Advance): void {
     const { host } = scheduled;
     const now = this.#options.clock.now();
+    const before = scheduled.record;
+    tx.undo(() => (scheduled.record = before));
     scheduled.record = result.record;
     tx.put(keys.schedule(host.name), result.record);
     this.#storeTime(tx);

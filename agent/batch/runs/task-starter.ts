@@ -27,7 +27,8 @@ import type { BatchStore, BatchTx } from './batch-store.ts';
 import type { DatasetUpdate } from './datasets.ts';
 import { type CursorPlace, cursorPlace } from './cursor-place.ts';
 import { QuotaUsage } from './quota-usage.ts';
-import type { OpenRun, RunSet } from './run-set.ts';
+import type { OpenRun } from './open-run.ts';
+import type { RunSet } from './run-set.ts';
 import type { CursorRecord, HistoryRecord, SuccessEffects } from './success-effects.ts';
 import { TaskBreakers } from './task-breakers.ts';
 
@@ -171,6 +172,7 @@ export class TaskStarter {
     const { definition } = active.program.tasks[task]!;
     const refusal = this.#breakers.call(job, definition, this.#options.clock.now());
     const started = active.dispatch({ kind: 'attemptStarted', task, index }, refusal.write);
+    started.catch((error: unknown) => runs.failed(active, error));
     if (refusal.refusedForMs !== null) {
       started.catch((error: unknown) => this.#complain(active, error));
       const message = `the circuit breaker of "${definition.id}" is open`;

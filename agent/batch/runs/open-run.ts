@@ -1,0 +1,87 @@
+/**
+ * A run that has not ended, and how one is made of what was asked for.
+ */
+import type { RunTrigger } from '@runnel/shared/protocol/runs.ts';
+import type { Partition } from '@runnel/shared/schedule/partition.ts';
+import type { RunRecord } from '../records.ts';
+import type { ActiveRun } from './active-run.ts';
+import type { BatchJobHost, JobFacts } from './batch-jobs.ts';
+import type { RunParametersRecord } from './job-record.ts';
+
+export interface RunRequest {
+  readonly partition: Partition;
+  readonly trigger: RunTrigger;
+  readonly at: number;
+  readonly notBefore?: number;
+  /** Given with the run; checked already. */
+  readonly parameters?: Readonly<Record<string, unknown>>;
+  /** Effective, with `parameters`. */
+  readonly values?: Readonly<Record<string, unknown>>;
+  readonly fullRefresh?: boolean;
+  readonly backfill?: string;
+}
+
+/** A run that has not ended; `active` once it has started, or was asked something. */
+export interface OpenRun {
+  readonly host: BatchJobHost;
+  active: ActiveRun | undefined;
+  queued: RunRecord;
+  /** How often it had to be read again from the store, and since when (monotonic) it is left be. */
+  reloads: number;
+  notBeforeMs: number;
+}
+
+export function opened(host: BatchJobHost, queued: RunRecord): OpenRun {
+  return { host, active: undefined, queued, reloads: 0, notBeforeMs: 0 };
+}
+
+/** The `n`th run of its job, queued. */
+export function newRun(
+  id: string,
+  now: number,
+  host: BatchJobHost,
+  facts: JobFacts,
+  request: RunRequest,
+): { readonly run: RunRecord; readonly given: RunParametersRecord } {
+  const { partition, trigger, at, parameters = {} } = request;
+  const run: RunRecord = {
+    id,
+    n: host.record.nextRun,
+    job: host.name,
+    version: host.record.version,
+    partition,
+    trigger,
+    at,
+    queuedAt: now,
+    notBefore: request.notBefore ?? now,
+    startedAt: null,
+    endedAt: null,
+    state: 'queued',
+    cancelling: null,
+    error: null,
+    parameters,
+    priority: facts.priority,
+    fullRefresh: request.fullRefresh ?? false,
+    tries: 1,
+    backfill: request.backfill ?? null,
+  };
+  const given: RunParametersRecord = {
+    values: request.values ?? facts.values,
+    origins: originsOf(facts, parameters),
+    tasks: facts.tasks,
+  };
+  return { run, given };
+}
+
+function originsOf(
+  facts: JobFacts,
+  given: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, string>> {
+  const origins: Record<string, string> = {};
+  for (const [name, { default: byDefault }] of Object.entries(facts.parameters)) {
+    const value = facts.values[name];
+    const isDefault = JSON.stringify(byDefault) === JSON.stringify(value);
+    origins[name] = Object.hasOwn(given, name) ? 'run' : isDefault ? 'default' : 'device';
+  }
+  return origins;
+}
