@@ -31,6 +31,11 @@ export const limits = {
   /** One block of results on the wire, before compression; `cp.<agent>.results`. */
   resultBlockBytesMax: 256 * KiB,
   resultBlockRowsMax: 2000,
+  /**
+   * One row on its way there, whoever made it, well below a NATS message; a larger one goes to the
+   * dead letters, counted and declared as `lost`.
+   */
+  outboxRowBytesMax: 3 * MiB,
   /** One NATS message; the embedded server's `max_payload`. */
   natsPayloadBytesMax: 4 * MiB,
   /**
@@ -57,6 +62,8 @@ export const limits = {
   forEachItemsMax: 1024,
   /** The output of one task instance as JSON; a larger one fails it, as `output_too_large`. */
   taskOutputBytesMax: 64 * KiB,
+  /** Outputs of all instances of one run; the one that would pass it fails (`resources`). */
+  runOutputBytesMax: 8 * MiB,
   /** `Retry-After` of an answer, as far as it is honoured; a longer one is cut to it. */
   retryAfterMsMax: 3_600_000,
   /** Attempts of one instance that the agent's stops may interrupt; one more fails it. */
@@ -138,6 +145,12 @@ export const limits = {
   tableColumnsMax: 1000,
   tableRowBytesMax: 4 * MiB,
   tableResultsMax: 10_000,
+  /**
+   * Value and key of one such row as JSON, so that it fits into a block, and all of one attempt's;
+   * more fails the attempt, class `resources`.
+   */
+  resultRowBytesMax: 240 * KiB,
+  taskResultsBytesMax: 16 * MiB,
   /**
    * Periods or partitions that one attempt of `archive` writes, and that it remembers; more fail
    * it (`resources`), of a dataset the rest goes with the next run. Space that it may spill to.

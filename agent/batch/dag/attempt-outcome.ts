@@ -63,7 +63,8 @@ export function succeed(
   made: { readonly output: Json; readonly table: TableRef | null },
 ): RunError | null {
   const compiled = taskAt(draft.facts.program, task);
-  const refused = outputProblem(compiled, made.output);
+  const refused =
+    outputProblem(compiled, made.output) ?? outputsProblem(draft, compiled, made.output);
   if (refused !== null) return fail(draft, task, index, refused);
   // The branch and the lists behind see the task as it will be.
   draft.update(task, index, { state: 'success', error: null, ...made });
@@ -143,6 +144,16 @@ function outputProblem(task: CompiledTask, output: Json): RunError | null {
   } catch (thrown) {
     return runErrorOf(thrown);
   }
+}
+
+/** What all instances of the run leave behind has a bound of its own. */
+function outputsProblem(draft: RunDraft, task: CompiledTask, output: Json): RunError | null {
+  const bytes = draft.outputBytes + Buffer.byteLength(JSON.stringify(output));
+  if (bytes <= limits.runOutputBytesMax) return null;
+  const message =
+    `with the output of "${task.definition.id}" the outputs of this run are ${bytes} bytes; ` +
+    `at most ${limits.runOutputBytesMax}: put out less per item, or hand data on as a table`;
+  return { code: 'run_outputs_too_large', class: 'resources', message };
 }
 
 /** Evaluates the branch of a task that has succeeded. */

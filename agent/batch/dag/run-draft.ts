@@ -47,6 +47,8 @@ interface OwnGroup {
 
 /** How many tasks of a snapshot are not done: kept, so that no event has to look at all of them. */
 const openTasks = new WeakMap<readonly TaskGroup[], number>();
+/** The same of the bytes of all outputs. */
+const outputBytes = new WeakMap<readonly TaskGroup[], number>();
 
 export class RunDraft {
   readonly facts: Facts;
@@ -60,6 +62,7 @@ export class RunDraft {
   readonly #removed = new Map<string, RemovedInstance>();
   readonly #woken = new Set<number>();
   #open: number;
+  #outputBytes: number;
 
   constructor(snapshot: RunSnapshot, facts: Facts) {
     this.facts = facts;
@@ -70,6 +73,9 @@ export class RunDraft {
     this.#open =
       openTasks.get(snapshot.tasks) ??
       snapshot.tasks.filter((group) => !isDone(headOf(group).state)).length;
+    this.#outputBytes =
+      outputBytes.get(snapshot.tasks) ??
+      snapshot.tasks.reduce((sum, group) => sum + bytesOfAll(group), 0);
   }
 
   get tasks(): readonly TaskGroup[] {
@@ -121,7 +127,15 @@ export class RunDraft {
       counts[before.state] -= 1;
       counts[after.state] += 1;
     }
+    if (patch.output !== undefined) {
+      this.#outputBytes += outputBytesOf(after) - outputBytesOf(before);
+    }
     this.#touch(task, slot);
+  }
+
+  /** Of all instances, as JSON. */
+  get outputBytes(): number {
+    return this.#outputBytes;
   }
 
   /** Every task has ended. */
@@ -138,6 +152,7 @@ export class RunDraft {
       this.#touched.get(task)?.delete(slotOf(index));
     }
     const records = [headOf(group), ...instances];
+    this.#outputBytes += bytesOfAll(records) - bytesOfAll(group);
     for (const { task: id, index } of instances) {
       this.#removed.delete(`${id}/${index}`);
       this.#touch(task, slotOf(index));
@@ -173,6 +188,7 @@ export class RunDraft {
     this.#own.clear();
     const tasks = [...this.#groups];
     openTasks.set(tasks, this.#open);
+    outputBytes.set(tasks, this.#outputBytes);
     return { run: this.run, tasks };
   }
 
@@ -221,6 +237,14 @@ function noSuch(what: string): RunnelError {
 /** 1 while a task has not ended. */
 function openness({ state }: TaskRecord): number {
   return isDone(state) ? 0 : 1;
+}
+
+function bytesOfAll(group: TaskGroup): number {
+  return group.reduce((sum, record) => sum + outputBytesOf(record), 0);
+}
+
+function outputBytesOf({ output }: TaskRecord): number {
+  return output === null ? 0 : Buffer.byteLength(JSON.stringify(output));
 }
 
 function countAll(instances: readonly TaskRecord[]): Record<TaskState, number> {
