@@ -1,11 +1,10 @@
 /** `output:` of a task that makes a table: the rows as a dataset, as results, or as a file. */
 import type { TableOutput } from '@runnel/shared/definitions/table-output.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
-import { limits } from '@runnel/shared/limits.ts';
 import type { TableRef } from '../records.ts';
 import type { ResultRow, TaskContext, TaskSuccess } from '../tasks/task.ts';
 import { placeFile } from '../tables/place-file.ts';
-import { TaskError } from '../tasks/task-error.ts';
+import { SentRows } from './sent-rows.ts';
 
 /** What the output adds to the task's success, and to its `output`. */
 export interface WrittenOutput {
@@ -33,23 +32,26 @@ export async function writeOutput(
   return { success: {}, facts: { file: path, bytes } };
 }
 
-/** Their time is `_time` where they have one, else the end of the partition. */
+/**
+ * Their time is `_time` where they have one, else the end of the partition. Throws a `TaskError`
+ * (`resources`) beyond what one task may send.
+ */
 export async function resultRows(
   dataset: string,
   key: string | undefined,
   table: TableRef,
   context: TaskContext,
 ): Promise<ResultRow[]> {
-  if (table.rows > limits.tableResultsMax) {
-    const message = `${table.rows} rows are more than the ${limits.tableResultsMax} of one task`;
-    throw new TaskError('resources', 'results_rows', message, { hint: 'Aggregate first.' });
-  }
+  const sent = new SentRows();
+  sent.expect(table.rows);
   const { start, end } = context.scope.partition;
   const rows: ResultRow[] = [];
   for await (const chunk of context.services.tables.read(table)) {
     for (const row of chunk) {
       const time = typeof row['_time'] === 'number' ? row['_time'] : Math.max(start, end - 1);
-      rows.push({ dataset, key: key === undefined ? null : (row[key] ?? null), time, value: row });
+      const rowKey = key === undefined ? null : (row[key] ?? null);
+      sent.add(dataset, rows.length + 1, rowKey, row);
+      rows.push({ dataset, key: rowKey, time, value: row });
     }
   }
   return rows;

@@ -12,9 +12,9 @@ import type { Json } from '@runnel/shared/engine/record.ts';
 import { epochMs } from '@runnel/shared/ids.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import { deadLetterKey, OTHER_DEAD_LETTERS } from '@runnel/shared/protocol/dead-letter-key.ts';
+import { SentRows } from '../data/sent-rows.ts';
 import type { RunRecord, TableRef } from '../records.ts';
 import type { DatasetWrite, ResultRow, TaskSuccess } from '../tasks/task.ts';
-import { TaskError } from '../tasks/task-error.ts';
 import type { TableFiles } from '../tables/table-files.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
 import { type CursorPlace, makeRoom } from './cursor-place.ts';
@@ -84,12 +84,15 @@ export class SuccessEffects {
     const { partition } = run;
     const datasets = await this.#datasets.prepare(success, partition);
     const delivered = new Map<DatasetWrite, readonly Json[]>();
+    const sent = new SentRows();
     for (const { write } of datasets) {
-      if (write.deliver) delivered.set(write, await this.#rowsOf(write));
+      if (write.deliver) delivered.set(write, await this.#rowsOf(write, sent));
     }
     const results = new Map<string, { rows: readonly ResultRow[]; hash: string }>();
     const given = success.results ?? [];
-    if (given.length > limits.tableResultsMax) throw tooMany(given.length);
+    for (const [at, { dataset, key, value }] of given.entries()) {
+      sent.add(dataset, at + 1, key, value);
+    }
     for (const [dataset, rows] of groupBy(given, (row) => row.dataset)) {
       const hash = createHash('sha256').update(JSON.stringify(rows)).digest('hex');
       results.set(dataset, { rows, hash });
@@ -181,15 +184,20 @@ export class SuccessEffects {
     }
   }
 
-  async #rowsOf({ table, withheld = [] }: DatasetWrite): Promise<readonly Json[]> {
-    if (table.rows > limits.tableResultsMax) throw tooMany(table.rows);
+  async #rowsOf(
+    { dataset, key, table, withheld = [] }: DatasetWrite,
+    sent: SentRows,
+  ): Promise<readonly Json[]> {
+    sent.expect(table.rows);
     const rows: Json[] = [];
     const isShown = ([name]: readonly [string, Json]): boolean => !withheld.includes(name);
     for await (const chunk of this.#files.read(table)) {
       for (const row of chunk) {
-        rows.push(
-          withheld.length === 0 ? row : Object.fromEntries(Object.entries(row).filter(isShown)),
-        );
+        const shown =
+          withheld.length === 0 ? row : Object.fromEntries(Object.entries(row).filter(isShown));
+        const rowKey = key === undefined ? null : (columnOf(shown, key) ?? null);
+        sent.add(dataset, rows.length + 1, rowKey, shown);
+        rows.push(shown);
       }
     }
     return rows;
@@ -216,15 +224,6 @@ function rowText(
 
 function columnOf(row: Json, column: string): Json | undefined {
   return (row as Readonly<Record<string, Json>>)[column];
-}
-
-function tooMany(rows: number): TaskError {
-  return new TaskError(
-    'resources',
-    'results_rows',
-    `${rows} rows are to be sent; one task sends at most ${limits.tableResultsMax}`,
-    { hint: 'Aggregate first, or keep the dataset on the device.' },
-  );
 }
 
 function groupBy<T>(list: readonly T[], of: (item: T) => string): Map<string, T[]> {
