@@ -5,9 +5,9 @@ import { RunnelError } from '@runnel/shared/errors.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import { BACKFILL_ORDERS, BACKFILL_WHICH } from '@runnel/shared/protocol/runs.ts';
 import type { Kysely } from 'kysely';
+import { audited, commandAudit } from '../runs/audit-command.ts';
 import type { BatchRequest, DeviceCommands } from '../runs/device-commands.ts';
 import type { RunControl, RunTargets } from '../runs/run-control.ts';
-import { appendAudit } from '../store/audit.ts';
 import type { Schema } from '../store/schema.ts';
 import type { RoleGuards } from './role-guards.ts';
 import { actorOf, newRouter, type Router } from './router.ts';
@@ -96,12 +96,14 @@ function addStarts(router: Router, parts: RunCommandsParts): void {
     const { agents, selector, ...request } = c.req.valid('json');
     const { job } = request;
     const at = parts.clock.now();
-    const items = await parts.control.start(job, targetsOf({ agents, selector }), {
-      action: 'run',
-      ...request,
-    });
-    const asked = items.map((item) => item.agent);
-    await audit(parts, actorOf(c).id, 'run.start', job, { ...request, agents: asked });
+    const audit = commandAudit(parts, { actor: actorOf(c).id, action: 'run.start', subject: job });
+    const items = await parts.control.start(
+      job,
+      targetsOf({ agents, selector }),
+      { action: 'run', ...request },
+      (asked) => audit.intend({ ...request, agents: asked }),
+    );
+    await audit.told(items);
     return c.json({ items, at }, 200);
   });
 
@@ -123,13 +125,17 @@ function addStarts(router: Router, parts: RunCommandsParts): void {
       });
     }
     const at = parts.clock.now();
-    const items = await parts.control.start(job, targetsOf({ agents, selector }), {
-      action: 'backfill',
-      ...request,
-    });
-    const asked = items.map((item) => item.agent);
-    const data = { ...request, agents: asked };
-    if (!request.dryRun) await audit(parts, actorOf(c).id, 'run.backfill', job, data);
+    const entry = { actor: actorOf(c).id, action: 'run.backfill', subject: job };
+    const audit = commandAudit(parts, entry);
+    const items = await parts.control.start(
+      job,
+      targetsOf({ agents, selector }),
+      { action: 'backfill', ...request },
+      async (asked) => {
+        if (!request.dryRun) await audit.intend({ ...request, agents: asked });
+      },
+    );
+    await audit.told(items);
     return c.json({ items, at }, 200);
   });
 }
@@ -210,18 +216,13 @@ function addAction<K extends keyof ActionBody>(
     // Without a body there is nothing to parse, and the defaults hold.
     const given = schema.parse(c.req.valid('json') ?? {}) as ActionBody[K];
     const { agent, run } = await findRun(parts.db, c.req.valid('param').run);
-    const { runs } = await parts.commands.ask(agent, REQUESTS[action](run, given));
-    await audit(parts, actorOf(c).id, `run.${action}`, run, { agent, ...given });
+    const entry = { actor: actorOf(c).id, action: `run.${action}`, subject: run };
+    const { runs } = await audited(
+      commandAudit(parts, entry),
+      agent,
+      { agent, ...given },
+      async () => await parts.commands.ask(agent, REQUESTS[action](run, given)),
+    );
     return c.json({ agent, runs }, 200);
   });
-}
-
-async function audit(
-  { db, clock }: RunCommandsParts,
-  actor: string,
-  action: string,
-  subject: string,
-  data: unknown,
-): Promise<void> {
-  await appendAudit(db, { at: clock.now(), actor, action, subject, data });
 }

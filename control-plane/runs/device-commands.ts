@@ -58,8 +58,9 @@ export class DeviceCommands {
   }
 
   /**
-   * Errors: `device_unreachable` (not connected, or no answer), `device_refused` (the device's own
-   * reason), `commands_busy`.
+   * Errors: `device_unreachable` (with `outcome` `unreachable`: it was never asked; `timeout` and
+   * `unanswered`: it was, and may still do it), `device_refused` (the device's own reason),
+   * `commands_busy`.
    */
   async ask(agent: string, request: BatchRequest): Promise<BatchOutcome> {
     this.#refuseUnconnected(agent);
@@ -107,7 +108,7 @@ export class DeviceCommands {
   close(): void {
     for (const [id, { agent, reject }] of this.#waiting) {
       this.#settle(id);
-      reject(unreachable(agent, 'the control plane ends'));
+      reject(unreachable(agent, 'the control plane ends', { outcome: 'unanswered' }));
     }
   }
 
@@ -123,7 +124,8 @@ export class DeviceCommands {
       this.#settle(id);
       this.counters.timeouts += 1;
       const seconds = TIMEOUT_MS / 1000;
-      waiting.reject(unreachable(waiting.agent, `no answer in ${seconds} s`));
+      const why = `no answer in ${seconds} s; it may still do it`;
+      waiting.reject(unreachable(waiting.agent, why, { outcome: 'timeout' }));
     });
   }
 
@@ -137,15 +139,27 @@ export class DeviceCommands {
     if (connection === 'never') throw unreachable(agent, 'it never connected');
     if (connection !== 'offline') return;
     const since = lastSeenAt === null ? '' : ` since ${new Date(lastSeenAt).toISOString()}`;
-    throw unreachable(agent, `not connected${since}`, lastSeenAt);
+    throw unreachable(agent, `not connected${since}`, { since: lastSeenAt });
   }
 }
 
-function unreachable(agent: string, why: string, since: number | null = null): RunnelError {
+interface Unreachable {
+  readonly outcome?: 'unreachable' | 'timeout' | 'unanswered';
+  readonly since?: number | null;
+}
+
+function unreachable(
+  agent: string,
+  why: string,
+  { outcome = 'unreachable', since = null }: Unreachable = {},
+): RunnelError {
   return new RunnelError('device_unreachable', `the device ${agent} cannot be reached: ${why}`, {
     retry: 'backoff',
-    fields: { agent, since, why },
-    hint: 'its schedules go on without us; ask again when it is connected',
+    fields: { agent, since, why, outcome },
+    hint:
+      outcome === 'unreachable'
+        ? 'its schedules go on without us; ask again when it is connected'
+        : 'it was asked and may still do it: look at its runs before you ask again',
   });
 }
 

@@ -28,10 +28,13 @@ export type RunTargets =
   | { readonly agents: readonly string[] }
   | { readonly agents?: undefined; readonly selector: string };
 
+export type AnswerStatus = 'accepted' | 'refused' | 'timeout' | 'unreachable';
+
 export interface AgentAnswer {
   readonly agent: string;
   readonly name: string;
-  readonly status: 'accepted' | 'unreachable' | 'refused';
+  /** `timeout`: it was asked, gave no answer, and may still do it. */
+  readonly status: AnswerStatus;
   readonly reason: string | null;
   readonly runs: BatchOutcome['runs'];
   readonly partitions: readonly string[];
@@ -45,7 +48,8 @@ export class RunControl {
   }
 
   /**
-   * Asks each agent at the same time. Errors: `not_found`, `agents_not_found`,
+   * Asks each agent at the same time, once `before` has resolved: it is given the ids of all that
+   * were chosen, and what it throws asks nobody. Errors: `not_found`, `agents_not_found`,
    * `agents_out_of_range`, `agent_name_conflict`, `selector_invalid`, `job_kind_conflict`,
    * `job_not_placed_conflict`.
    */
@@ -53,6 +57,7 @@ export class RunControl {
     job: string,
     targets: RunTargets,
     request: Extract<BatchRequest, { action: 'run' | 'backfill' }>,
+    before: (agents: readonly string[]) => Promise<void>,
   ): Promise<AgentAnswer[]> {
     this.#refuseOtherKinds(job);
     const agents = this.#chosen(job, targets);
@@ -61,6 +66,7 @@ export class RunControl {
     if (typeof first === 'string' && reasons.every((reason) => reason !== undefined)) {
       throw new RunnelError('job_not_placed_conflict', first);
     }
+    await before(agents.map(({ id }) => id));
     return await Promise.all(
       agents.map(async (agent, index): Promise<AgentAnswer> => {
         const reason = reasons[index];
@@ -76,9 +82,9 @@ export class RunControl {
       return { ...answerOf(agent, 'accepted', null), runs, partitions };
     } catch (error) {
       if (!(error instanceof RunnelError)) throw error;
-      const { code, message, fields } = error;
-      if (code === 'device_refused') return answerOf(agent, 'refused', message);
-      return answerOf(agent, 'unreachable', typeof fields.why === 'string' ? fields.why : message);
+      const { message, fields } = error;
+      const why = typeof fields.why === 'string' ? fields.why : message;
+      return answerOf(agent, outcomeOf(error), why);
     }
   }
 
@@ -136,4 +142,12 @@ function answerOf(
   reason: string | null,
 ): AgentAnswer {
   return { agent: id, name, status, reason, runs: [], partitions: [] };
+}
+
+/** What became of a command that failed. */
+export function outcomeOf({ code, fields }: RunnelError): Exclude<AnswerStatus, 'accepted'> {
+  if (code === 'device_refused') return 'refused';
+  return fields.outcome === 'timeout' || fields.outcome === 'unanswered'
+    ? 'timeout'
+    : 'unreachable';
 }

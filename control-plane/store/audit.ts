@@ -18,11 +18,14 @@ export interface AuditRecord extends Required<AuditInput> {
   readonly id: number;
 }
 
-export async function appendAudit(db: Kysely<Schema>, entry: AuditInput): Promise<void> {
-  await db
+/** Gives the row's id. */
+export async function appendAudit(db: Kysely<Schema>, entry: AuditInput): Promise<number> {
+  const { id } = await db
     .insertInto('audit')
     .values({ ...entry, data: JSON.stringify(entry.data ?? null) })
-    .execute();
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  return id;
 }
 
 /** Newest first; `before` is the id of the last row of the page before. */

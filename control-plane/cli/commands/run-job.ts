@@ -34,7 +34,7 @@ export interface BackfillOptions extends TargetOptions {
 interface AgentAnswer {
   readonly agent: string;
   readonly name: string;
-  readonly status: 'accepted' | 'unreachable' | 'refused';
+  readonly status: 'accepted' | 'refused' | 'timeout' | 'unreachable';
   readonly reason: string | null;
   readonly runs: readonly { run: string; partition: string; state: string }[];
   readonly partitions: readonly string[];

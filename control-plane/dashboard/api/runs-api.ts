@@ -27,7 +27,7 @@ export interface LogPage {
 export interface AgentAnswer {
   readonly agent: string;
   readonly name: string;
-  readonly status: 'accepted' | 'unreachable' | 'refused';
+  readonly status: 'accepted' | 'refused' | 'timeout' | 'unreachable';
   readonly reason: string | null;
   readonly runs: readonly { readonly run: string; readonly partition: string }[];
   /** Of a dry run, in order. */

@@ -189,6 +189,7 @@ function ParameterField({
 
 const ANSWER_MARKS = {
   accepted: { shape: 'disc', tone: 'ok' },
+  timeout: { shape: 'triangle', tone: 'warning' },
   unreachable: { shape: 'triangle', tone: 'warning' },
   refused: { shape: 'square', tone: 'error' },
 } as const;

@@ -105,7 +105,9 @@ export const agentAnswerSchema = z
   .object({
     agent: z.string(),
     name: z.string(),
-    status: z.enum(['accepted', 'unreachable', 'refused']),
+    status: z.enum(['accepted', 'refused', 'timeout', 'unreachable']).openapi({
+      description: '`timeout`: it was asked, gave no answer, and may still do it.',
+    }),
     reason: z.string().nullable(),
     runs: z.array(madeRunSchema).readonly(),
     partitions: z.array(z.string()).readonly().openapi({ description: 'Of a dry run: in order.' }),

@@ -195,8 +195,12 @@ describe('a run now', () => {
     expect(asked).toMatchObject([
       { action: 'run', job: 'nightly', partition: '2026-11-20', parameters: { min: 2 } },
     ]);
-    const audit = await control.get('/audit');
+    const audit = await control.get('/audit?limit=2');
     expect(audit.json.items[0]).toMatchObject({
+      action: 'run.start.outcome',
+      data: { intent: audit.json.items[1].id, agents: [{ agent: device.id, status: 'accepted' }] },
+    });
+    expect(audit.json.items[1]).toMatchObject({
       action: 'run.start',
       subject: 'nightly',
       actor: expect.stringMatching(/^token:/) as string,
@@ -277,9 +281,41 @@ describe('what is asked of a run', () => {
     const answer = await control.post(`/runs/aaaa1/${action}`, body);
     expect(answer, answer.text).toMatchObject({ status: 200, json: { agent: device.id, runs } });
     expect(asked).toMatchObject([{ run: 'aaaa1', ...command }]);
-    const audit = await control.get('/audit?limit=1');
-    expect(audit.json.items[0]).toMatchObject({ action: `run.${action}`, subject: 'aaaa1' });
+    const audit = await control.get('/audit?limit=2');
+    expect(audit.json.items).toMatchObject([
+      { action: `run.${action}.outcome`, subject: 'aaaa1' },
+      { action: `run.${action}`, subject: 'aaaa1' },
+    ]);
   });
+
+  // 0 s intent, command; 5 s command again; 10 s outcome.
+  it('is in the audit before its device is asked, and as a timeout if it is silent', async () => {
+    const entries = async () => (await control.get('/audit?limit=4')).json.items;
+    const intents: unknown[] = [];
+    const asked = answering(() => null);
+    const waiting = [
+      control.post('/runs/aaaa1/rerun'),
+      control.post('/runs', { job: 'nightly', agents: ['press-1'], partition: '2026-11-19' }),
+    ];
+    await waitFor('both commands', () => (asked.length < 2 ? undefined : asked));
+    for (const { action, subject } of await entries()) intents.push([action, subject]);
+    expect(intents).toEqual(
+      expect.arrayContaining([
+        ['run.rerun', 'aaaa1'],
+        ['run.start', 'nightly'],
+      ]),
+    );
+    const [rerun, start] = await Promise.all(waiting);
+    expect(rerun).toMatchObject({ status: 503, json: { code: 'device_unreachable' } });
+    expect(start).toMatchObject({ status: 200, json: { items: [{ status: 'timeout' }] } });
+    const all: { id: number; action: string; data: object }[] = await entries();
+    for (const action of ['run.rerun', 'run.start']) {
+      const intent = all.find((each) => each.action === action)!;
+      expect(all.find((each) => each.action === `${action}.outcome`)).toMatchObject({
+        data: { intent: intent.id, agents: [{ agent: device.id, status: 'timeout' }] },
+      });
+    }
+  }, 20_000);
 
   it("fails with the device's reason, or for what the request lacks", async () => {
     answering(() => ({ code: 'run_active', message: 'the run is still running' }));
