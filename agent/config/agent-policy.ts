@@ -36,8 +36,8 @@ export const agentPolicy = strict({
     .default(['LANG', 'LC_*', 'TZ', 'RUNNEL_*'])
     .describe(
       'Variables that jobs may set for programs: names, or beginnings as `NAME_*`. Those of ' +
-        'loaders, shells and interpreters (`PATH`, `LD_*`, `BASH_ENV`, `NODE_OPTIONS`, …) only by ' +
-        'their whole name. Absent: `LANG`, `LC_*`, `TZ`, `RUNNEL_*`.',
+        'loaders, shells and interpreters (`PATH`, `LD_*`, `BASH_ENV`, `NODE_OPTIONS`, …) only ' +
+        'by their whole name. Absent: `LANG`, `LC_*`, `TZ`, `RUNNEL_*`.',
     ),
   paths: z
     .array(z.string().min(1))

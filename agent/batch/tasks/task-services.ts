@@ -31,7 +31,9 @@ export interface Tables {
 }
 
 export interface JournalRange {
-  /** Alias of a source, as `journal('…')` has it: of the job itself, of a stream job, `job/alias`. */
+  /**
+   * Alias of a source, as `journal('…')` has it: of the job itself, of a stream job, `job/alias`.
+   */
   readonly source: string;
   /** Event time `[fromMs, toMs)`; Infinity where there is no bound. */
   readonly fromMs: number;
@@ -125,8 +127,15 @@ export interface Children {
 
 /** The store of the agent, for `compact`. */
 export interface StoreCare {
-  /** Copies the store without its free pages, verifies the copy and goes on with it. */
-  compact(): Promise<{ readonly bytesBefore: number; readonly bytesAfter: number }>;
+  /**
+   * Copies the store without its free pages, verifies the copy and goes on with it; nothing is
+   * taken in for the last `heldMs` of it. The signal leaves the store as it was.
+   */
+  compact(signal: AbortSignal): Promise<{
+    readonly bytesBefore: number;
+    readonly bytesAfter: number;
+    readonly heldMs: number;
+  }>;
   /** Size of the store's file and what of it is in use: the rest is what `compact` would free. */
   usage(): { readonly fileBytes: number; readonly usedBytes: number };
 }

@@ -1,7 +1,8 @@
 /**
  * What a job may do when a person runs it on their own machine: any program with any variables, any
- * host and any variable of the environment; files below the data directory, the working directory, the job's own
- * and the temporary one, so that a job written for a device does not purge this machine's files.
+ * host and any variable of the environment; files below the data directory, the working directory,
+ * the job's own and the temporary one, so that a job written for a device does not purge this
+ * machine's files.
  * With a policy file that file alone decides, as on a device.
  */
 import { tmpdir } from 'node:os';

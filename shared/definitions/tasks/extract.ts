@@ -27,8 +27,8 @@ export const extractTask = defineTask({
     'All or nothing: a page or a file that fails makes the attempt fail, and nothing of it counts.',
     'The cursor moves in the commit in which the task succeeds: after a crash at any instant the ' +
       'rows come again, or not at all. `fullRefresh` begins at `from`.',
-    'Each key of the partition, and each item of `forEach` by what it is, has a cursor of its own. ' +
-      'A run of a backfill reads from the start and moves none.',
+    'Each key of the partition, and each item of `forEach` by what it is, has a cursor of its ' +
+      'own. A run of a backfill reads from the start and moves none.',
     'Rows are streamed: memory stays flat, whatever their number.',
     'Databases are only read: SQLite is opened read-only, PostgreSQL in a read-only transaction.',
   ],

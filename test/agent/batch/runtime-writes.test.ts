@@ -13,7 +13,7 @@ const JOB = desiredJob(
 
 /** Commits of the batch engine in which `isHit` says so throw after all else was written. */
 function planted(isHit: (keys: string[], rows: string[]) => boolean) {
-  const commit = Reflect.get(BatchStore.prototype, 'commit') as BatchStore['commit'];
+  const commit = Reflect.get(BatchStore.prototype, 'commit');
   BatchStore.prototype.commit = function planting(this: BatchStore, write, joins) {
     const gathered = (tx: BatchTx): void => {
       const keys: string[] = [];
@@ -88,8 +88,8 @@ it('of a run that could not be made nothing is left, and the next one is made', 
   }
 });
 
-it('a record that the store does not give is no verdict on the job: it is asked again', async () => {
-  const get = Reflect.get(BatchStore.prototype, 'get') as BatchStore['get'];
+it('a record that the store does not give is no verdict on a job: it is asked again', async () => {
+  const get = Reflect.get(BatchStore.prototype, 'get');
   let left = 1;
   BatchStore.prototype.get = function failing<T>(this: BatchStore, key: Parameters<typeof get>[0]) {
     if (key[0] === 'version' && left-- > 0) throw new Error('the disk gave an error');

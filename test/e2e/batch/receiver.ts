@@ -1,6 +1,7 @@
 /**
  * The other side of the HTTP tasks: keeps effects by Idempotency-Key, as a receiver that
- * deduplicates does, and remembers when a key came with another body. The first path segment is a round's own.
+ * deduplicates does, and remembers when a key came with another body. The first path segment is a
+ * round's own.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { ORDERS_PER_PAGE, orders } from './crash-job.ts';
