@@ -6,6 +6,8 @@
  * cut at 4 KiB of JSON. Crash outcomes: written by the commit that made them.
  */
 import type { DeadLetter } from '@runnel/shared/engine/stream-job.ts';
+import { epochMs } from '@runnel/shared/ids.ts';
+import type { Row } from '@runnel/shared/protocol/results.ts';
 import type { CheckpointStore, StoreTx } from '../checkpoints/checkpoint-store.ts';
 import { decodeVersioned, encodeVersioned } from '../checkpoints/store-layout.ts';
 import type { Participant } from '../streams/participant.ts';
@@ -25,6 +27,19 @@ export interface StoredLetter {
   readonly payload: string;
   readonly time: number;
   readonly at: number;
+}
+
+/** A row for the control plane that is larger than `limits.outboxRowBytesMax`. */
+export function unsendableLetter(row: Omit<Row, 'seq'>, bytes: number): DeadLetter {
+  const { at, dataset, kind, step, time, value } = row;
+  const told = `a row of kind ${kind} takes ${bytes} bytes, and no message holds it`;
+  return {
+    step,
+    reason: 'row_too_large',
+    message: `${told}: send fewer columns, or aggregate more`,
+    record: { topic: dataset, payload: value, time },
+    at: epochMs(at),
+  };
 }
 
 export class DeadLetters implements Participant {

@@ -4,7 +4,9 @@
  * collide with nothing; earlier epochs are sent first, in order.
  *
  * Bound: bytes over all lanes and epochs. Policy: drop-oldest, bulk before results before alerts,
- * never rows in flight; what was dropped is declared as `lost`, counted and a condition.
+ * never rows in flight; what was dropped is declared as `lost`, counted and a condition. One row is
+ * bounded too, or it would stand at the head of its lane for ever: a larger one goes to the dead
+ * letters of its job, is declared as `lost` and counted, and the rows behind it go on.
  *
  * In the database `outbox`: `['epoch', order]` names an epoch, `['rows', order, lane, seq]` are its
  * rows (row-lane.ts). An epoch gets its row with its first rows, and goes when it is drained.
@@ -32,6 +34,10 @@ export interface OutboxOptions {
   readonly epoch: string;
   readonly bytesMax: number;
   readonly conditions: Conditions;
+  /** Of one row as it is sent; default: `limits.outboxRowBytesMax`. */
+  readonly rowBytesMax?: number;
+  /** Takes a row that no message holds, to be kept by the same commit. */
+  readonly unsendable: (row: Omit<Row, 'seq'>, bytes: number) => void;
   /** Asks for a commit and resolves when it is on disk. */
   readonly commit: () => Promise<void>;
 }
@@ -41,7 +47,7 @@ export interface OutboxDepth {
   readonly bytes: number;
   /** `at` of the oldest row. */
   readonly oldestAt: number | null;
-  /** Rows dropped by the bound, of the epochs that are still here. */
+  /** Rows dropped, or too large to be sent, of the epochs that are still here. */
   readonly lost: number;
 }
 
@@ -57,13 +63,16 @@ export class Outbox implements Participant {
   #epochs: EpochLanes[] = [];
   #current: EpochLanes;
   readonly #listeners = new Set<() => void>();
-  #gathered: Record<Lane, RowText[]> = { alerts: [], results: [], bulk: [] };
+  /** Null: a row that cannot be sent. */
+  #gathered: Record<Lane, (RowText | null)[]> = { alerts: [], results: [], bulk: [] };
   #appended = false;
   /** The control plane was restored from a backup: its mark, where it is behind ours. */
   readonly #behind = new Map<RowLane, number>();
-  /** Dropped by the bound since the process started. */
+  /** Dropped by the bound, or too large to be sent, since the process started. */
   lostRows = 0;
   #lostStaged = 0;
+  /** Rows too large to be sent, in the commit in flight. */
+  #unsendableStaged = 0;
   /** Rows that a restored control plane no longer has and that are gone here. */
   gapRows = 0;
 
@@ -75,9 +84,17 @@ export class Outbox implements Participant {
     this.#epochs.push(this.#current);
   }
 
-  /** Takes a row into the next commit. */
+  /** Takes a row into the next commit; one that is too large to be sent is lost with it. */
   add(lane: Lane, text: RowText): void {
-    this.#gathered[lane].push(text);
+    const { rowBytesMax = limits.outboxRowBytesMax, unsendable } = this.#options;
+    // A character is at most 3 bytes; the exact length is only computed when it may matter.
+    const bytes = text.length * 3 > rowBytesMax ? Buffer.byteLength(text) : 0;
+    if (bytes <= rowBytesMax) {
+      this.#gathered[lane].push(text);
+      return;
+    }
+    this.#gathered[lane].push(null);
+    unsendable(JSON.parse(text) as Omit<Row, 'seq'>, bytes);
   }
 
   /** Forgets everything that is not on disk. */
@@ -85,6 +102,7 @@ export class Outbox implements Participant {
     this.#gathered = { alerts: [], results: [], bulk: [] };
     this.#appended = false;
     this.#lostStaged = 0;
+    this.#unsendableStaged = 0;
     for (const { lanes } of this.#epochs) for (const lane of LANES) lanes[lane].reload();
     this.#current.stored = this.#options.store.has('outbox', ['epoch', this.#current.order]);
   }
@@ -106,6 +124,7 @@ export class Outbox implements Participant {
       if (texts.length === 0) continue;
       this.#storeEpoch(tx);
       this.#current.lanes[lane].append(tx, texts, now);
+      this.#unsendableStaged += texts.filter((text) => text === null).length;
       this.#gathered[lane] = [];
       this.#appended = true;
     }
@@ -117,6 +136,8 @@ export class Outbox implements Participant {
   committed(): void {
     for (const { lanes } of this.#epochs) for (const lane of LANES) lanes[lane].committed();
     this.#tellOfLoss();
+    this.lostRows += this.#unsendableStaged;
+    this.#unsendableStaged = 0;
     if (!this.#appended) return;
     this.#appended = false;
     for (const listener of this.#listeners) listener();

@@ -8,7 +8,8 @@
  *
  * What `read` gives is always flushed (I1): changes staged into a commit count from `committed` on.
  * A row goes only when it is acknowledged (I3) or dropped by `dropOldest`, which never touches rows
- * in flight (given by `read` and not acknowledged) and is declared as `lost` by the next block.
+ * in flight (given by `read` and not acknowledged) and is declared as `lost` by the next block, as
+ * is a row that was too large to be appended.
  */
 import { RunnelError } from '@runnel/shared/errors.ts';
 import type { CheckpointStore, StoreTx } from '../checkpoints/checkpoint-store.ts';
@@ -111,14 +112,19 @@ export class RowLane {
     return null;
   }
 
-  append(tx: StoreTx, texts: readonly string[], at: number): void {
+  /** Null is a row that cannot be sent: it has its seq and is lost at once. */
+  append(tx: StoreTx, texts: readonly (string | null)[], at: number): void {
     let from = 0;
     while (from < texts.length) {
-      let to = from;
-      let chars = 0;
-      do chars += texts[to++]?.length ?? 0;
-      while (to < texts.length && chars < CHUNK_CHARS_MAX);
-      const bytes = encodeChunk(texts.slice(from, to), at);
+      const chunk = textsFrom(texts, from);
+      if (chunk.length === 0) {
+        const { next, lost, lostTotal } = this.#staged;
+        this.#change({ next: next + 1, lost: lost + 1, lostTotal: lostTotal + 1 });
+        from += 1;
+        continue;
+      }
+      const to = from + chunk.length;
+      const bytes = encodeChunk(chunk, at);
       tx.put('outbox', [...this.prefix, this.#staged.next], bytes);
       this.#change({
         next: this.#staged.next + to - from,
@@ -265,6 +271,19 @@ export class RowLane {
       end: [...this.prefix, Number.MAX_SAFE_INTEGER],
     };
   }
+}
+
+/** As many as one chunk holds; none where there is a null. */
+function textsFrom(texts: readonly (string | null)[], from: number): string[] {
+  const chunk: string[] = [];
+  let chars = 0;
+  for (let at = from; at < texts.length && chars < CHUNK_CHARS_MAX; at++) {
+    const text = texts[at] ?? null;
+    if (text === null) break;
+    chunk.push(text);
+    chars += text.length;
+  }
+  return chunk;
 }
 
 function firstSeq(key: unknown): number {

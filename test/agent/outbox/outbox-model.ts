@@ -13,6 +13,8 @@ import { LANES, type Lane, type ResultBlock } from '@runnel/shared/protocol/resu
 import { Committer } from './open-test-store.ts';
 
 export const OUTBOX_BYTES_MAX = 6000;
+/** A tenth of the rows is larger. */
+const OUTBOX_ROW_BYTES_MAX = 320;
 
 interface ModelLane {
   /** Text by seq - 1. */
@@ -42,6 +44,8 @@ export class OutboxModel {
   declared = 0;
   committedRows = 0;
   lastCommitBytes = 0;
+  /** Rows that were too large, committed or not. */
+  unsendable = 0;
 
   constructor(store: CheckpointStore) {
     this.#store = store;
@@ -66,6 +70,8 @@ export class OutboxModel {
       agent: 'agent1',
       epoch,
       bytesMax: OUTBOX_BYTES_MAX,
+      rowBytesMax: OUTBOX_ROW_BYTES_MAX,
+      unsendable: () => (this.unsendable += 1),
       conditions: new Conditions(systemClock),
       commit: () => this.commit(),
     });

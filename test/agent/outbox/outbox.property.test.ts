@@ -49,6 +49,7 @@ describe('the outbox', () => {
   it('gives every committed row once, or declares it lost, whatever happens', async () => {
     let dropped = 0;
     let restarts = 0;
+    let unsendable = 0;
     await fc.assert(
       fc.asyncProperty(
         fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }),
@@ -62,6 +63,7 @@ describe('the outbox', () => {
           expect(model.declared).toBe(model.droppedRows);
           expect(model.depth()).toMatchObject({ rows: 0, bytes: 0, oldestAt: null });
           dropped += model.droppedRows;
+          unsendable += model.unsendable;
           restarts += steps.filter(({ do: what }) => what === 'restart').length;
         },
       ),
@@ -69,6 +71,7 @@ describe('the outbox', () => {
     );
     // The hard cases were met.
     expect(dropped).toBeGreaterThan(200);
+    expect(unsendable).toBeGreaterThan(200);
     expect(restarts).toBeGreaterThan(20);
   }, 60_000);
 });

@@ -1,6 +1,7 @@
 /** Corners of the outbox that have a story of their own; the rest is in outbox.property.test.ts. */
 import { describe, expect, it } from 'vitest';
 import type { CheckpointStore } from '@runnel/agent/checkpoints/checkpoint-store.ts';
+import { DeadLetters, unsendableLetter } from '@runnel/agent/outbox/dead-letters.ts';
 import { Outbox } from '@runnel/agent/outbox/outbox.ts';
 import { Conditions } from '@runnel/agent/resources/conditions.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
@@ -11,6 +12,7 @@ import { Committer, openTestStore } from './open-test-store.ts';
 interface Opened {
   readonly outbox: Outbox;
   readonly conditions: Conditions;
+  readonly letters: DeadLetters;
   readonly put: (lane: Lane, ...values: unknown[]) => Promise<void>;
 }
 
@@ -18,11 +20,21 @@ function open(store: CheckpointStore, epoch: string, bytesMax = 1e9): Opened {
   const committer = new Committer(store);
   const commit = () => committer.commit();
   const conditions = new Conditions(systemClock);
-  const outbox = new Outbox({ store, agent: 'agent1', epoch, bytesMax, conditions, commit });
-  committer.use(outbox);
+  const letters = new DeadLetters(store, 10);
+  const outbox = new Outbox({
+    store,
+    agent: 'agent1',
+    epoch,
+    bytesMax,
+    conditions,
+    unsendable: (row, bytes) => letters.add(row.job, row.version, unsendableLetter(row, bytes)),
+    commit,
+  });
+  committer.use(outbox, letters);
   return {
     outbox,
     conditions,
+    letters,
     async put(lane, ...values) {
       for (const value of values) outbox.add(lane, JSON.stringify({ value }));
       await commit();
@@ -128,5 +140,42 @@ describe('a block', () => {
     expect(valuesOf(outbox, 'results')).toEqual([large]);
     await outbox.acknowledge('e1', 'results', 2);
     expect(valuesOf(outbox, 'results')).toEqual([3]);
+  });
+});
+
+describe('a row that no message holds', () => {
+  it('goes to the dead letters, is declared lost, and those behind it go on', async () => {
+    const store = openTestStore();
+    const { letters, outbox, put } = open(store, 'e1');
+    const large = 'ü'.repeat(limits.outboxRowBytesMax / 2);
+    outbox.add('results', JSON.stringify({ value: 1 }));
+    outbox.add('results', JSON.stringify({ job: 'j', version: 3, kind: 'result', value: large }));
+    await put('results', 3);
+    expect(outbox.next('results')).toMatchObject({
+      after: 0,
+      last: 3,
+      lost: 1,
+      rows: [
+        { seq: 1, value: 1 },
+        { seq: 3, value: 3 },
+      ],
+    });
+    expect(letters.list({ limit: 10 })).toMatchObject([{ job: 'j', reason: 'row_too_large' }]);
+    expect(outbox.lostRows).toBe(1);
+    await outbox.acknowledge('e1', 'results', 3);
+    expect(outbox.next('results')).toBeUndefined();
+    expect(outbox.depth()).toMatchObject({ rows: 0, bytes: 0, lost: 1 });
+  });
+
+  it('is lost by itself, too, and is not what a full message holds', async () => {
+    const { outbox, put } = open(openTestStore(), 'e1');
+    const head = JSON.stringify({ value: '' }).length;
+    await put('results', 'x'.repeat(limits.outboxRowBytesMax - head + 1));
+    expect(outbox.next('results')).toMatchObject({ after: 0, last: 1, lost: 1, rows: [] });
+    await outbox.acknowledge('e1', 'results', 1);
+    await put('results', 'x'.repeat(limits.outboxRowBytesMax - head));
+    const block = outbox.next('results')!;
+    expect(block).toMatchObject({ after: 1, last: 2, lost: 0, rows: [{ seq: 2 }] });
+    expect(Buffer.byteLength(JSON.stringify(block))).toBeLessThan(limits.natsPayloadBytesMax);
   });
 });
