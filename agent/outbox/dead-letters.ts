@@ -29,19 +29,6 @@ export interface StoredLetter {
   readonly at: number;
 }
 
-/** A row for the control plane that is larger than `limits.outboxRowBytesMax`. */
-export function unsendableLetter(row: Omit<Row, 'seq'>, bytes: number): DeadLetter {
-  const { at, dataset, kind, step, time, value } = row;
-  const told = `a row of kind ${kind} takes ${bytes} bytes, and no message holds it`;
-  return {
-    step,
-    reason: 'row_too_large',
-    message: `${told}: send fewer columns, or aggregate more`,
-    record: { topic: dataset, payload: value, time },
-    at: epochMs(at),
-  };
-}
-
 export class DeadLetters implements Participant {
   readonly #store: CheckpointStore;
   readonly #max: number;
@@ -70,6 +57,19 @@ export class DeadLetters implements Participant {
     const payload = (JSON.stringify(record.payload) ?? 'null').slice(0, PAYLOAD_CHARS_MAX);
     const { topic, time } = record;
     this.#gathered.push({ job, version, step, reason, message, topic, payload, time, at });
+  }
+
+  /** A row for the control plane that is larger than `limits.outboxRowBytesMax`. */
+  addUnsendable(row: Omit<Row, 'seq'>, bytes: number): void {
+    const { at, dataset, job, kind, step, time, value, version } = row;
+    const told = `a row of kind ${kind} takes ${bytes} bytes, and no message holds it`;
+    this.add(job, version, {
+      step,
+      reason: 'row_too_large',
+      message: `${told}: send fewer columns, or aggregate more`,
+      record: { topic: dataset, payload: value, time },
+      at: epochMs(at),
+    });
   }
 
   /** Letters that were never handed over, because a commit had too many. */

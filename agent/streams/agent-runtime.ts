@@ -21,7 +21,7 @@ import { openStore } from '../checkpoints/recover-store.ts';
 import type { BatchEngine, BatchSettings } from '../batch/batch-engine.ts';
 import type { ControlEntry } from '../journal/control-entry.ts';
 import { Journal } from '../journal/journal.ts';
-import { DeadLetters, unsendableLetter } from '../outbox/dead-letters.ts';
+import { DeadLetters } from '../outbox/dead-letters.ts';
 import { Delivery } from '../outbox/delivery.ts';
 import { Outbox, type OutboxDepth } from '../outbox/outbox.ts';
 import type { Conditions } from '../resources/conditions.ts';
@@ -148,8 +148,7 @@ export class AgentRuntime {
     this.outbox = new Outbox({
       ...shared,
       bytesMax: budgets.outboxBytesMax,
-      unsendable: (row, bytes) =>
-        this.deadLetters.add(row.job, row.version, unsendableLetter(row, bytes)),
+      unsendable: (row, bytes) => this.deadLetters.addUnsendable(row, bytes),
       commit,
     });
     this.deadLetters = new DeadLetters(store, budgets.deadLettersMax);

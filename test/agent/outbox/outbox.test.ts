@@ -1,7 +1,7 @@
 /** Corners of the outbox that have a story of their own; the rest is in outbox.property.test.ts. */
 import { describe, expect, it } from 'vitest';
 import type { CheckpointStore } from '@runnel/agent/checkpoints/checkpoint-store.ts';
-import { DeadLetters, unsendableLetter } from '@runnel/agent/outbox/dead-letters.ts';
+import { DeadLetters } from '@runnel/agent/outbox/dead-letters.ts';
 import { Outbox } from '@runnel/agent/outbox/outbox.ts';
 import { Conditions } from '@runnel/agent/resources/conditions.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
@@ -27,7 +27,7 @@ function open(store: CheckpointStore, epoch: string, bytesMax = 1e9): Opened {
     epoch,
     bytesMax,
     conditions,
-    unsendable: (row, bytes) => letters.add(row.job, row.version, unsendableLetter(row, bytes)),
+    unsendable: (row, bytes) => letters.addUnsendable(row, bytes),
     commit,
   });
   committer.use(outbox, letters);
