@@ -1,7 +1,7 @@
 /** The commands about runs of batch jobs, and their options. A contract, like program.ts. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { BACKFILL_ORDERS, BACKFILL_WHICH, RUN_STATES } from '@runnel/shared/protocol/runs.ts';
-import { actOnRun, pauseJob } from './commands/run-actions.ts';
+import { actOnRun, type OfAgent, pauseJob } from './commands/run-actions.ts';
 import { backfill, type BackfillOptions, runJob, type RunOptions } from './commands/run-job.ts';
 import { logs, type LogsOptions } from './commands/run-logs.ts';
 import { listRuns, type RunsOptions } from './commands/runs.ts';
@@ -10,6 +10,11 @@ import type { Context, OutputFormat } from './context.ts';
 type MakeContext = (command: Command) => Context;
 
 const RUN_HELP = 'id of a run, or a beginning that only one has';
+
+/** For every command on one run. */
+export function ofAgent(): Option {
+  return new Option('--agent <agent>', 'its agent, when several report a run of this id');
+}
 
 function output(...formats: readonly OutputFormat[]): Option {
   return new Option('-o, --output <format>', 'for people or for programs')
@@ -97,47 +102,56 @@ function addStarts(program: Command, context: MakeContext, exit: (code: number) 
     );
 }
 
+interface RerunOptions extends OfAgent {
+  readonly from?: string;
+  readonly fullRefresh: boolean;
+}
+
 function addActions(program: Command, context: MakeContext): void {
   program
     .command('rerun')
     .argument('<run>', RUN_HELP)
+    .addOption(ofAgent())
     .description('run again what did not succeed')
     .option('--from <task>', 'this task and everything that depends on it, whatever became of it')
     .option('--full-refresh', 'read everything again, whatever was read before', false)
     .addOption(output('table', 'json'))
     .addHelpText('after', examples('runnel rerun 7hq2k0 --from daily'))
-    .action((run: string, options: { from?: string; fullRefresh: boolean }, command: Command) => {
+    .action((run: string, options: RerunOptions, command: Command) => {
       const { from = null, fullRefresh } = options;
-      return actOnRun(context(command), run, 'rerun', { from, fullRefresh });
+      return actOnRun(context(command), run, 'rerun', options, { from, fullRefresh });
     });
   program
     .command('cancel')
     .argument('<run>', RUN_HELP)
+    .addOption(ofAgent())
     .description('stop a run; its teardown tasks still run')
     .addOption(output('table', 'json'))
     .addHelpText('after', examples('runnel cancel 7hq2k0'))
-    .action((run: string, _options: unknown, command: Command) =>
-      actOnRun(context(command), run, 'cancel'),
+    .action((run: string, options: OfAgent, command: Command) =>
+      actOnRun(context(command), run, 'cancel', options),
     );
   program
     .command('clear')
     .argument('<run>', RUN_HELP)
     .argument('<task>', 'id of a task')
+    .addOption(ofAgent())
     .description('forget what became of a task and of what depends on it; they run again')
     .addOption(output('table', 'json'))
     .addHelpText('after', examples('runnel clear 7hq2k0 daily'))
-    .action((run: string, task: string, _options: unknown, command: Command) =>
-      actOnRun(context(command), run, 'clear', { task }),
+    .action((run: string, task: string, options: OfAgent, command: Command) =>
+      actOnRun(context(command), run, 'clear', options, { task }),
     );
   program
     .command('mark-success')
     .argument('<run>', RUN_HELP)
     .argument('[task]', 'one task of it (default: the run with all its tasks)')
+    .addOption(ofAgent())
     .description('take a run, or one task of it, for succeeded')
     .addOption(output('table', 'json'))
     .addHelpText('after', examples('runnel mark-success 7hq2k0 check'))
-    .action((run: string, task: string | undefined, _options: unknown, command: Command) =>
-      actOnRun(context(command), run, 'mark-success', { task: task ?? null }),
+    .action((run: string, task: string | undefined, options: OfAgent, command: Command) =>
+      actOnRun(context(command), run, 'mark-success', options, { task: task ?? null }),
     );
 }
 
@@ -145,6 +159,7 @@ function addLogs(program: Command, context: MakeContext): void {
   program
     .command('logs')
     .argument('<run>', RUN_HELP)
+    .addOption(ofAgent())
     .description('lines of a run, asked of its device, which must be connected')
     .option('--task <task>', 'of one task only')
     .option('--follow', 'go on with what comes, until the run has ended or Ctrl-C', false)

@@ -9,6 +9,7 @@ import { handOver } from './commands/agent-program.ts';
 import { describeAgent, describeJob } from './commands/describe.ts';
 import { getAgents, getAlerts, getDatasets, getJobs, getVersions } from './commands/get.ts';
 import { results } from './commands/results.ts';
+import type { OfAgent } from './commands/run-actions.ts';
 import { describeRun } from './commands/runs.ts';
 import { SCHEDULE_NEXT_HELP, scheduleNext, type ScheduleNextOptions } from './commands/schedule.ts';
 import {
@@ -21,7 +22,7 @@ import {
 } from './commands/tokens.ts';
 import type { Context, OutputFormat } from './context.ts';
 import { EXIT_CODES_HELP, exitCodes } from './exit-code.ts';
-import { addRuns } from './program-runs.ts';
+import { addRuns, ofAgent } from './program-runs.ts';
 import { report } from './report.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -200,9 +201,10 @@ function addReads(program: Command, context: MakeContext): void {
   describe
     .command('run <run>')
     .description('its tasks, their states and errors; by id, or a beginning that only one has')
+    .addOption(ofAgent())
     .addOption(output('table', 'json', 'yaml'))
-    .action((run: string, _options: unknown, command: Command) =>
-      describeRun(context(command), run),
+    .action((run: string, options: OfAgent, command: Command) =>
+      describeRun(context(command), run, options),
     );
   addResults(program, context);
 }

@@ -110,12 +110,13 @@ export class AppModel {
     };
   }
 
-  /** Follows one run by its whole id. */
-  followRun(id: string, onRun: (run: RunDetail) => void): () => void {
+  /** Follows one run by its whole id and that of its agent. */
+  followRun(run: string, agent: string, onRun: (run: RunDetail) => void): () => void {
     const unlisten = this.#listen((message) => {
-      if (message.type === 'run' && message.run.run === id) onRun(message.run);
+      if (message.type !== 'run') return;
+      if (message.run.run === run && message.run.agent === agent) onRun(message.run);
     });
-    const unwant = this.link.want({ view: 'run', run: id });
+    const unwant = this.link.want({ view: 'run', run, agent });
     return () => {
       unlisten();
       unwant();

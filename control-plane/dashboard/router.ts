@@ -24,7 +24,9 @@ export const paths = {
   jobRuns: (name: string, agent?: string): string =>
     `/jobs/${encodeURIComponent(name)}/runs` +
     (agent === undefined ? '' : `?agent=${encodeURIComponent(agent)}`),
-  run: (id: string): string => `/runs/${encodeURIComponent(id)}`,
+  /** With its agent, since a device could report the id of another's run. */
+  run: (id: string, agent: string): string =>
+    `/runs/${encodeURIComponent(id)}?agent=${encodeURIComponent(agent)}`,
 } as const;
 
 export function parseRoute(path: string): Route {

@@ -140,7 +140,7 @@ function liveHub(parts: CreateHttpParts, metrics: HttpMetrics): LiveHub {
     },
     runs: {
       read: async (keys) => runItems(parts, await runsOf(db, keys)),
-      detail: async (run) => runDetail(parts, await findRun(db, run)),
+      detail: async (run, agent) => runDetail(parts, await findRun(parts, run, agent)),
     },
   });
 }

@@ -231,7 +231,7 @@ export type LiveView =
   /** Runs that change from now on: of one job, or of all. */
   | { readonly view: 'runs'; readonly job?: string }
   /** One run whole, now and whenever it or a task of it changes. */
-  | { readonly view: 'run'; readonly run: string };
+  | { readonly view: 'run'; readonly run: string; readonly agent?: string };
 
 export type LiveRequest = { readonly subscribe: LiveView } | { readonly unsubscribe: LiveView };
 

@@ -18,7 +18,11 @@ const view = z.discriminatedUnion('view', [
       .optional(),
   }),
   z.strictObject({ view: z.literal('runs'), job: z.string().min(1).max(63).optional() }),
-  z.strictObject({ view: z.literal('run'), run: z.string().min(1).max(64) }),
+  z.strictObject({
+    view: z.literal('run'),
+    run: z.string().min(1).max(64),
+    agent: z.string().min(1).max(128).optional(),
+  }),
 ]);
 
 const request = z.union([

@@ -17,7 +17,7 @@ export interface LiveRunsParts<Client> {
   /** Runs of these keys, newest first; those that are gone are missing. */
   readonly read: (keys: readonly RunKey[]) => Promise<readonly RunItem[]>;
   /** Errors: `not_found`, `run_conflict`. */
-  readonly detail: (run: string) => Promise<RunDetail>;
+  readonly detail: (run: string, agent: string | undefined) => Promise<RunDetail>;
   readonly send: (client: Client, message: LiveMessage) => void;
   readonly now: () => number;
 }
@@ -26,10 +26,11 @@ const CHANGED_MAX = 500;
 
 /** Keys by which a view is known on one connection. */
 const nameOf = (view: RunsView): string =>
-  view.view === 'run' ? `run ${view.run}` : `runs ${view.job ?? ''}`;
+  view.view === 'run' ? `run ${view.run} ${view.agent ?? ''}` : `runs ${view.job ?? ''}`;
 
 export class LiveRuns<Client extends object> {
   readonly #parts: LiveRunsParts<Client>;
+  /** Each by how it was asked for; a run with the agent that reports it. */
   readonly #views = new Map<Client, Map<string, RunsView>>();
   #changed = new Map<string, RunChange>();
   #more = false;
@@ -63,20 +64,25 @@ export class LiveRuns<Client extends object> {
   async watch(client: Client, view: RunsView): Promise<void> {
     const at = this.#parts.now();
     if (view.view === 'runs') {
-      this.#add(client, view);
+      this.#add(client, nameOf(view), view);
       const job = view.job ?? null;
       this.#parts.send(client, { type: 'runs', at, job, items: [], more: false });
       return;
     }
-    const run = await this.#parts.detail(view.run);
+    const run = await this.#parts.detail(view.run, view.agent);
     // It may have been asked for by the beginning of its id.
-    this.#add(client, { ...view, run: run.run });
+    const whole = { ...view, run: run.run };
+    this.#add(client, nameOf(whole), { ...whole, agent: run.agent });
     this.#parts.send(client, { type: 'run', at, run });
   }
 
   unwatch(client: Client, view: RunsView): void {
+    this.#remove(client, nameOf(view));
+  }
+
+  #remove(client: Client, name: string): void {
     const views = this.#views.get(client);
-    views?.delete(nameOf(view));
+    views?.delete(name);
     if (views?.size === 0) this.#views.delete(client);
   }
 
@@ -91,22 +97,22 @@ export class LiveRuns<Client extends object> {
     this.#more = false;
     if (this.#views.size === 0 || (changes.length === 0 && !more)) return;
     const watchers = [...this.#views].flatMap(([client, views]) =>
-      [...views.values()].map((view) => ({ client, view })),
+      [...views].map(([name, view]) => ({ client, name, view })),
     );
     const items = watchers.some(({ view }) => view.view === 'runs')
       ? await this.#parts.read(changes)
       : [];
-    for (const { client, view } of watchers) {
+    for (const { client, name, view } of watchers) {
       if (view.view === 'runs') this.#sendList(client, view.job ?? null, items, more);
-      else if (more || changes.some(({ run }) => run === view.run)) {
-        await this.#sendOne(client, view);
+      else if (more || changes.some((each) => each.run === view.run && each.agent === view.agent)) {
+        await this.#sendOne(client, name, view);
       }
     }
   }
 
-  #add(client: Client, view: RunsView): void {
+  #add(client: Client, name: string, view: RunsView): void {
     const views = this.#views.get(client) ?? new Map<string, RunsView>();
-    views.set(nameOf(view), view);
+    views.set(name, view);
     this.#views.set(client, views);
   }
 
@@ -117,13 +123,17 @@ export class LiveRuns<Client extends object> {
   }
 
   /** A run that retention took is watched no more. */
-  async #sendOne(client: Client, view: Extract<RunsView, { view: 'run' }>): Promise<void> {
+  async #sendOne(
+    client: Client,
+    name: string,
+    view: Extract<RunsView, { view: 'run' }>,
+  ): Promise<void> {
     try {
-      const run = await this.#parts.detail(view.run);
+      const run = await this.#parts.detail(view.run, view.agent);
       this.#parts.send(client, { type: 'run', at: this.#parts.now(), run });
     } catch (error) {
       if (!(error instanceof RunnelError)) throw error;
-      this.unwatch(client, view);
+      this.#remove(client, name);
     }
   }
 }

@@ -4,19 +4,16 @@ import type { Clock } from '@runnel/shared/clock.ts';
 import { RunnelError } from '@runnel/shared/errors.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import { BACKFILL_ORDERS, BACKFILL_WHICH } from '@runnel/shared/protocol/runs.ts';
-import type { Kysely } from 'kysely';
 import { audited, commandAudit } from '../runs/audit-command.ts';
 import type { BatchRequest, DeviceCommands } from '../runs/device-commands.ts';
 import type { RunControl, RunTargets } from '../runs/run-control.ts';
-import type { Schema } from '../store/schema.ts';
 import type { RoleGuards } from './role-guards.ts';
 import { actorOf, newRouter, type Router } from './router.ts';
-import { findRun, runParam } from './runs.ts';
+import { findRun, type RunFinder, runParam, runQuery } from './runs.ts';
 import { json, problems } from './schemas/common-schemas.ts';
 import { actionReplySchema, agentAnswerSchema } from './schemas/run-schemas.ts';
 
-export interface RunCommandsParts {
-  readonly db: Kysely<Schema>;
+export interface RunCommandsParts extends RunFinder {
   readonly clock: Clock;
   readonly control: RunControl;
   readonly commands: Pick<DeviceCommands, 'ask'>;
@@ -209,13 +206,17 @@ function addAction<K extends keyof ActionBody>(
     tags: ['runs'],
     summary,
     middleware: parts.guards.operator,
-    request: { params: runParam, body: body(schema, action === 'clear') },
+    request: { params: runParam, query: runQuery, body: body(schema, action === 'clear') },
     responses: { 200: json(actionReplySchema, 'What the device made of it'), ...problems },
   });
   router.openapi(route, async (c) => {
     // Without a body there is nothing to parse, and the defaults hold.
     const given = schema.parse(c.req.valid('json') ?? {}) as ActionBody[K];
-    const { agent, run } = await findRun(parts.db, c.req.valid('param').run);
+    const { agent, run } = await findRun(
+      parts,
+      c.req.valid('param').run,
+      c.req.valid('query').agent,
+    );
     const entry = { actor: actorOf(c).id, action: `run.${action}`, subject: run };
     const { runs } = await audited(
       commandAudit(parts, entry),

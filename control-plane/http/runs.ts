@@ -32,13 +32,42 @@ export const runParam = z.object({
     .openapi({ description: 'Id of a run, or a beginning that only one has.' }),
 });
 
+/** A device could report the id of another's run, which must not hide that one. */
+export const runQuery = z.object({
+  agent: z.string().min(1).max(128).optional().openapi({
+    description: 'Id or name of its agent: needed only when several report a run of this id.',
+  }),
+});
+
+export interface RunFinder {
+  readonly db: Kysely<Schema>;
+  readonly fleet: Pick<FleetView, 'find'>;
+}
+
 /** Errors: `not_found`, `run_conflict`. */
-export async function findRun(db: Kysely<Schema>, idOrPrefix: string): Promise<RunRecord> {
-  const [first, ...others] = await findRuns(db, idOrPrefix, 5);
+export async function findRun(
+  { db, fleet }: RunFinder,
+  idOrPrefix: string,
+  agent?: string,
+): Promise<RunRecord> {
+  // What is unknown is taken as an id, since runs outlive agents.
+  const of = agent === undefined ? undefined : (fleet.find(agent)?.id ?? agent);
+  const some = await findRuns(db, idOrPrefix, 5, of);
+  // Who reported it first is most likely the one that it belongs to.
+  const found = some.toSorted((a, b) => a.id - b.id);
+  const [first] = found;
   if (first === undefined) throw notFound('run', idOrPrefix);
-  if (others.length === 0) return first;
-  throw new RunnelError('run_conflict', `more than one run begins with ${idOrPrefix}`, {
-    hint: `write more of it: ${[first, ...others].map(({ run }) => run).join(', ')}`,
+  if (found.length === 1) return first;
+  const ids = [...new Set(found.map(({ run }) => run))];
+  if (ids.length > 1) {
+    throw new RunnelError('run_conflict', `more than one run begins with ${idOrPrefix}`, {
+      hint: `write more of it: ${ids.join(', ')}`,
+    });
+  }
+  const agents = found.map((run) => fleet.find(run.agent)?.name ?? run.agent);
+  const message = `${agents.length} agents report a run ${first.run}: ${agents.join(', ')}`;
+  throw new RunnelError('run_conflict', message, {
+    hint: `say whose: --agent ${agents[0]}, or ?agent=${agents[0]} in an address`,
   });
 }
 
@@ -106,11 +135,11 @@ function addOne(router: Router, parts: RunRoutesParts): void {
     tags: ['runs'],
     summary: 'One run with its parameters and every instance of its tasks',
     middleware: parts.guards.viewer,
-    request: { params: runParam },
+    request: { params: runParam, query: runQuery },
     responses: { 200: json(runDetailSchema, 'The run'), ...problems },
   });
   router.openapi(one, async (c) => {
-    const record = await findRun(parts.db, c.req.valid('param').run);
+    const record = await findRun(parts, c.req.valid('param').run, c.req.valid('query').agent);
     return c.json(await runDetail(parts, record), 200);
   });
 }
@@ -127,7 +156,7 @@ function addLogs(router: Router, parts: RunRoutesParts): void {
     middleware: parts.guards.viewer,
     request: {
       params: runParam,
-      query: z.object({
+      query: runQuery.extend({
         task: z.string().min(1).max(128).optional(),
         after: z.coerce.number().int().min(0).default(0).openapi({ type: 'integer', minimum: 0 }),
         limit: limitParam(limits.logLinesMax, 200),
@@ -136,8 +165,8 @@ function addLogs(router: Router, parts: RunRoutesParts): void {
     responses: { 200: json(logPageSchema, 'Lines'), ...problems },
   });
   router.openapi(logs, async (c) => {
-    const { task, after, limit } = c.req.valid('query');
-    const { agent, run } = await findRun(parts.db, c.req.valid('param').run);
+    const { task, after, limit, agent: of } = c.req.valid('query');
+    const { agent, run } = await findRun(parts, c.req.valid('param').run, of);
     const { lines, open } = await parts.commands.ask(agent, {
       action: 'logs',
       run,

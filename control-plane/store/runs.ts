@@ -60,26 +60,24 @@ export async function pageRuns(db: Kysely<Schema>, page: RunPage): Promise<RunRe
   return (await query.execute()).map(fromRow);
 }
 
-/** Runs of this id; when there is none, runs whose id begins with it. At most `limit`. */
+/**
+ * Runs of this id; when there is none, runs whose id begins with it. At most `limit`, of one agent
+ * where it is given.
+ */
 export async function findRuns(
   db: Kysely<Schema>,
   idOrPrefix: string,
   limit: number,
+  agent?: string,
 ): Promise<RunRecord[]> {
-  const exact = await db
-    .selectFrom('runs')
-    .selectAll()
-    .where('run', '=', idOrPrefix)
-    .limit(limit)
-    .execute();
+  let runs = db.selectFrom('runs').selectAll().limit(limit);
+  if (agent !== undefined) runs = runs.where('agent', '=', agent);
+  const exact = await runs.where('run', '=', idOrPrefix).execute();
   if (exact.length > 0) return exact.map(fromRow);
   const { length } = idOrPrefix;
-  const beginning = await db
-    .selectFrom('runs')
-    .selectAll()
+  const beginning = await runs
     // `like` would fold case in one database and not in the other.
     .where((e) => e(e.fn<string>('substr', ['run', e.val(1), e.val(length)]), '=', idOrPrefix))
-    .limit(limit)
     .execute();
   return beginning.map(fromRow);
 }

@@ -22,7 +22,8 @@ describeWith(['chromium'], 'the pages of runs', () => {
     const states = await grid
       .locator('thead a')
       .evaluateAll((cells) => cells.map((cell) => cell.getAttribute('href')));
-    expect(states).toEqual(['/runs/run-old', '/runs/run-new']);
+    const of = `?agent=${site.device.id}`;
+    expect(states).toEqual([`/runs/run-old${of}`, `/runs/run-new${of}`]);
     expect(await grid.locator('.mapped').allTextContents()).toEqual(['4/4', '4/4']);
     await grid.getByRole('link', { name: /^check: failed/ }).waitFor();
 
@@ -43,7 +44,7 @@ describeWith(['chromium'], 'the pages of runs', () => {
       await page.keyboard.press(key);
     }
     await page.keyboard.press('Enter');
-    await page.waitForURL(/\/runs\/run-old\?task=check$/);
+    await page.waitForURL(/\/runs\/run-old\?agent=[^&]+&task=check$/);
     await page.getByText('3 rows lack machine').first().waitFor();
     await page.getByRole('link', { name: 'weekly-report' }).waitFor();
     expect(errors.filter((text) => !text.includes('503'))).toEqual([]);
@@ -140,7 +141,7 @@ describeWith(['chromium'], 'the pages of runs', () => {
     const row = page.getByRole('row', { name: /press-1/ });
     await row.getByText('3 rows lack machine').waitFor();
     await row.getByRole('link', { name: 'nightly-rollup/2026-11-21 failed' }).click();
-    await page.waitForURL(/\/runs\/run-bad$/);
+    await page.waitForURL(/\/runs\/run-bad\?agent=/);
   }, 120_000);
 
   test('offer a viewer nothing to press', async () => {

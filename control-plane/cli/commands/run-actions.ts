@@ -9,15 +9,25 @@ interface ActionReply {
   readonly runs: readonly { run: string; partition: string; state: string }[];
 }
 
+/** Whose run, when several agents report one of this id. */
+export interface OfAgent {
+  readonly agent?: string;
+}
+
 /** The device's own reason comes as an error. */
 export async function actOnRun(
   context: Context,
   run: string,
   action: RunAction,
+  { agent }: OfAgent,
   body: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
   const path = `/runs/${encodeURIComponent(run)}/${action}`;
-  const reply = await context.api.request<ActionReply>(path, { method: 'POST', body });
+  const reply = await context.api.request<ActionReply>(path, {
+    method: 'POST',
+    query: { agent },
+    body,
+  });
   print(context, reply, () =>
     reply.runs.length === 0
       ? `${run}: done\n`

@@ -69,8 +69,8 @@ export async function runJob(context: Context, job: string, options: RunOptions)
     for (const each of answers.items) context.terminal.err(answerText(each));
   }
   const ended: RunDetail[] = [];
-  for (const { run } of answers.items.flatMap(({ runs }) => runs)) {
-    ended.push(await waitForEnd(context, run, answers.at));
+  for (const { agent, runs } of answers.items) {
+    for (const { run } of runs) ended.push(await waitForEnd(context, run, agent, answers.at));
   }
   print(context, { ...answers, runs: ended }, () =>
     ended.map((run) => `${endText(context, run)}\n`).join(''),
@@ -165,11 +165,17 @@ const ENDED = new Set(['success', 'failed', 'cancelled']);
  * A run is told by its device a moment after it was accepted, and one that ran before shows its old
  * end until then: only reports since `atMs`, by the control plane's clock, count.
  */
-async function waitForEnd(context: Context, run: string, atMs: number): Promise<RunDetail> {
+async function waitForEnd(
+  context: Context,
+  run: string,
+  agent: string,
+  atMs: number,
+): Promise<RunDetail> {
   const { terminal, api } = context;
+  const request = { query: { agent }, signal: terminal.interrupted };
   for (;;) {
     const detail = await api
-      .request<RunDetail>(`/runs/${encodeURIComponent(run)}`, { signal: terminal.interrupted })
+      .request<RunDetail>(`/runs/${encodeURIComponent(run)}`, request)
       .catch((error: unknown) => {
         if (error instanceof CliError && error.code === 'not_found') return undefined;
         throw stopped(context, error);

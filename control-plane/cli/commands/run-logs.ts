@@ -4,8 +4,9 @@ import { CliError } from '../cli-error.ts';
 import type { Context } from '../context.ts';
 import { instant, oneLine } from '../table.ts';
 import { paint } from '../terminal.ts';
+import type { OfAgent } from './run-actions.ts';
 
-export interface LogsOptions {
+export interface LogsOptions extends OfAgent {
   readonly task?: string;
   readonly follow: boolean;
 }
@@ -51,13 +52,13 @@ export async function logs(context: Context, run: string, options: LogsOptions):
 async function pageOf(
   { api, terminal }: Context,
   run: string,
-  { task, follow }: LogsOptions,
+  { task, follow, agent }: LogsOptions,
   after: number,
 ): Promise<Page | 'away' | 'interrupted'> {
   const { interrupted } = terminal;
   try {
     return await api.request<Page>(`/runs/${encodeURIComponent(run)}/logs`, {
-      query: { task, after: String(after), limit: String(PAGE) },
+      query: { agent, task, after: String(after), limit: String(PAGE) },
       signal: interrupted,
     });
   } catch (error) {

@@ -3,6 +3,7 @@ import type { RunDetail, RunItem, TaskInstanceItem } from '../../http/run-messag
 import { type Context, print } from '../context.ts';
 import { shortRun, stateText, tookText } from '../run-text.ts';
 import { ago, instant, properties, table } from '../table.ts';
+import type { OfAgent } from './run-actions.ts';
 
 export interface RunsOptions {
   readonly agent?: string;
@@ -52,8 +53,13 @@ function runsText({ terminal }: Context, items: readonly RunItem[]): string {
   );
 }
 
-export async function describeRun(context: Context, run: string): Promise<void> {
-  const detail = await context.api.request<RunDetail>(`/runs/${encodeURIComponent(run)}`);
+export async function describeRun(
+  context: Context,
+  run: string,
+  { agent }: OfAgent,
+): Promise<void> {
+  const path = `/runs/${encodeURIComponent(run)}`;
+  const detail = await context.api.request<RunDetail>(path, { query: { agent } });
   print(context, detail, () => runText(context, detail));
 }
 

@@ -4,6 +4,9 @@ import type { RunDetail, RunItem } from '../../http/run-messages.ts';
 
 export type Request = <T>(method: string, path: string, body?: unknown) => Promise<T>;
 
+/** Ids are random, but a device could report another's. */
+export type RunKey = Pick<RunDetail, 'run' | 'agent'>;
+
 export interface RunPage {
   readonly items: readonly RunItem[];
   readonly next: string | null;
@@ -63,23 +66,17 @@ export class RunsApi {
 
   /** Newest first. */
   list(query: RunQuery): Promise<RunPage> {
-    const given = Object.entries(query).flatMap(([key, value]) =>
-      value === undefined || value === null ? [] : [[key, String(value)]],
-    );
-    return this.#request('GET', `/runs?${new URLSearchParams(given).toString()}`);
+    return this.#request('GET', `/runs${queryOf({ ...query, limit: String(query.limit) })}`);
   }
 
-  one(id: string): Promise<RunDetail> {
-    return this.#request('GET', pathOf(id));
+  /** Agent null: where only one reports a run of this id. */
+  one(id: string, agent: string | null): Promise<RunDetail> {
+    return this.#request('GET', `${pathOf(id)}${queryOf({ agent })}`);
   }
 
-  logs(id: string, task: string | null, after: number): Promise<LogPage> {
-    const query = new URLSearchParams({
-      after: String(after),
-      limit: '500',
-      ...(task === null ? {} : { task }),
-    });
-    return this.#request('GET', `${pathOf(id)}/logs?${query.toString()}`);
+  logs({ run, agent }: RunKey, task: string | null, after: number): Promise<LogPage> {
+    const query = queryOf({ agent, after: String(after), limit: '500', task });
+    return this.#request('GET', `${pathOf(run)}/logs${query}`);
   }
 
   async start(request: StartRequest): Promise<readonly AgentAnswer[]> {
@@ -90,19 +87,30 @@ export class RunsApi {
     return (await this.#request<{ items: AgentAnswer[] }>('POST', '/backfills', request)).items;
   }
 
-  cancel(id: string): Promise<unknown> {
-    return this.#request('POST', `${pathOf(id)}/cancel`, {});
+  cancel(run: RunKey): Promise<unknown> {
+    return this.#act(run, 'cancel', {});
   }
 
   /** From null: what did not succeed. */
-  rerun(id: string, from: string | null): Promise<unknown> {
-    return this.#request('POST', `${pathOf(id)}/rerun`, { from });
+  rerun(run: RunKey, from: string | null): Promise<unknown> {
+    return this.#act(run, 'rerun', { from });
   }
 
   /** Task null: the whole run. */
-  markSuccess(id: string, task: string | null): Promise<unknown> {
-    return this.#request('POST', `${pathOf(id)}/mark-success`, { task });
+  markSuccess(run: RunKey, task: string | null): Promise<unknown> {
+    return this.#act(run, 'mark-success', { task });
   }
+
+  #act({ run, agent }: RunKey, action: string, body: object): Promise<unknown> {
+    return this.#request('POST', `${pathOf(run)}/${action}${queryOf({ agent })}`, body);
+  }
+}
+
+function queryOf(fields: Readonly<Record<string, string | null | undefined>>): string {
+  const given = Object.entries(fields).flatMap(([key, value]) =>
+    value === undefined || value === null ? [] : [[key, value]],
+  );
+  return given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
 }
 
 function pathOf(id: string): string {

@@ -23,11 +23,16 @@ const AGAIN_MS = 2000;
 
 export function RunPage({ id }: { id: string }): JSX.Element {
   const app = useApp();
-  const loaded = useLoaded(`run/${id}`, () => app.api.runs.one(id));
+  const { query } = useObservable(address);
+  const of = new URLSearchParams(query).get('agent');
+  const loaded = useLoaded(`run/${id}/${of ?? ''}`, () => app.api.runs.one(id, of));
   const [live, setLive] = useState<RunDetail | null>(null);
   // The address may carry the beginning of an id; the live view is asked for by the whole.
-  const run = loaded.status === 'ready' ? loaded.value.run : null;
-  useEffect(() => (run === null ? undefined : app.followRun(run, setLive)), [app, run]);
+  const { run, agent } = loaded.status === 'ready' ? loaded.value : { run: null, agent: null };
+  useEffect(
+    () => (run === null || agent === null ? undefined : app.followRun(run, agent, setLive)),
+    [app, run, agent],
+  );
   if (loaded.status === 'loading') return <Loading what="the run" />;
   if (loaded.status === 'ready') return <Run run={live ?? loaded.value} />;
   if (loaded.error instanceof ApiError && loaded.error.status === 404) {
@@ -61,8 +66,13 @@ function NotYet({
 function Run({ run }: { run: RunDetail }): JSX.Element {
   const { query } = useObservable(address);
   const task = new URLSearchParams(query).get('task');
-  const choose = (next: string | null): void =>
-    replaceQuery(next === null ? '' : `?task=${encodeURIComponent(next)}`);
+  const choose = (next: string | null): void => {
+    const fields = new URLSearchParams(query);
+    if (next === null) fields.delete('task');
+    else fields.set('task', next);
+    const text = fields.toString();
+    replaceQuery(text === '' ? '' : `?${text}`);
+  };
   const tasks = run.tasks.map(({ id }) => id);
   const chosen = task !== null && tasks.includes(task) ? task : null;
   return (

@@ -95,7 +95,7 @@ function DeviceRow({ job, agent }: { job: JobDetail; agent: JobAgentItem }): JSX
         ) : null}
       </th>
       <td data-label="Last run">
-        {agent.notPlaced === null ? <LastRun batch={batch} /> : agent.notPlaced}
+        {agent.notPlaced === null ? <LastRun batch={batch} agent={agent.agent} /> : agent.notPlaced}
       </td>
       <td data-label="Next">
         <NextRun job={job} batch={batch} />
@@ -105,7 +105,14 @@ function DeviceRow({ job, agent }: { job: JobDetail; agent: JobAgentItem }): JSX
   );
 }
 
-export function LastRun({ batch }: { batch: BatchItem | null }): JSX.Element {
+export function LastRun({
+  batch,
+  agent,
+}: {
+  batch: BatchItem | null;
+  /** Id of the agent that says so. */
+  agent: string;
+}): JSX.Element {
   if (batch === null) return <span class="quiet">not reported yet</span>;
   const { lastRun, activeRuns, queuedRuns } = batch;
   const open = [
@@ -120,7 +127,7 @@ export function LastRun({ batch }: { batch: BatchItem | null }): JSX.Element {
         <>
           <span class="state">
             <Mark {...runLook(lastRun.state)} />
-            <a href={paths.run(lastRun.run)}>{runLook(lastRun.state).word}</a>
+            <a href={paths.run(lastRun.run, agent)}>{runLook(lastRun.state).word}</a>
           </span>
           <span class="quiet">
             {lastRun.partition}, <Ago at={lastRun.endedAt} />

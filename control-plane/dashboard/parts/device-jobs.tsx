@@ -101,7 +101,7 @@ function BatchLine({
       <div class="counter">
         <dt>Last run</dt>
         <dd>
-          <LastRun batch={batch} />
+          <LastRun batch={batch} agent={device} />
         </dd>
       </div>
       <div class="counter">

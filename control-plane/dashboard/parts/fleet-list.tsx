@@ -128,7 +128,11 @@ function CauseText({ row }: { row: FleetRow }): JSX.Element {
       {worst.ofConnection ? null : <Mark {...severityLook(worst.severity)} />}
       <span class="cause-text">
         <span class="visually-hidden">{state}. </span>
-        {worst.run === undefined ? worst.text : <RunCause run={worst.run} text={worst.text} />}
+        {worst.run === undefined ? (
+          worst.text
+        ) : (
+          <RunCause run={worst.run} agent={agent.id} text={worst.text} />
+        )}
       </span>
       <span class="cause-more">
         {worst.since === null ? null : <Since at={worst.since} />}
@@ -139,13 +143,13 @@ function CauseText({ row }: { row: FleetRow }): JSX.Element {
 }
 
 /** The cause of a failed run is read once it is shown; until then its being failed is enough. */
-function RunCause({ run, text }: { run: string; text: string }): JSX.Element {
+function RunCause({ run, agent, text }: { run: string; agent: string; text: string }): JSX.Element {
   const app = useApp();
-  const loaded = useLoaded(`failed/${run}`, () => app.api.runs.one(run));
+  const loaded = useLoaded(`failed/${agent}/${run}`, () => app.api.runs.one(run, agent));
   const error = loaded.status === 'ready' ? loaded.value.error : null;
   return (
     <>
-      <a href={paths.run(run)}>{text}</a>
+      <a href={paths.run(run, agent)}>{text}</a>
       {error === null ? null : `: ${error.message}`}
     </>
   );

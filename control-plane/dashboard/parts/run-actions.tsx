@@ -29,17 +29,17 @@ export function RunActions({
     const { runs } = app.api;
     switch (action.kind) {
       case 'cancel':
-        return runs.cancel(run.run);
+        return runs.cancel(run);
       case 'rerunFailed':
-        return runs.rerun(run.run, null);
+        return runs.rerun(run, null);
       case 'rerunAll':
         return rerunAll(runs, run);
       case 'rerunFrom':
-        return runs.rerun(run.run, action.task);
+        return runs.rerun(run, action.task);
       case 'markTask':
-        return runs.markSuccess(run.run, action.task);
+        return runs.markSuccess(run, action.task);
       case 'markRun':
-        return runs.markSuccess(run.run, null);
+        return runs.markSuccess(run, null);
     }
   };
   const text = asking === null ? null : actionText(asking, run);
@@ -79,7 +79,7 @@ export function RunActions({
 /** From the one task that needs none; with several there is no such place, so a new run starts. */
 async function rerunAll(runs: RunsApi, run: RunDetail): Promise<unknown> {
   const [first, ...others] = rootsOf(run.tasks);
-  if (first !== undefined && others.length === 0) return runs.rerun(run.run, first);
+  if (first !== undefined && others.length === 0) return runs.rerun(run, first);
   const { job, agent, partition } = run;
   const targets = { job, agents: [agent], parameters: {} };
   const [answer] = await runs.start({ ...targets, partition, fullRefresh: false });

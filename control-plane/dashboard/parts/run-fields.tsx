@@ -226,7 +226,7 @@ function AnswerText({ answer }: { answer: AgentAnswer }): JSX.Element {
   return (
     <span class="answer-text">
       {runs.slice(0, RUNS_SHOWN).map(({ run, partition }) => (
-        <a key={run} class="mono" href={paths.run(run)}>
+        <a key={run} class="mono" href={paths.run(run, answer.agent)}>
           {partition}
         </a>
       ))}

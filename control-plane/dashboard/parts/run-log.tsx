@@ -138,7 +138,7 @@ function useLog(
 ): { readonly log: LogState; readonly error: Error | null; readonly again: () => void } {
   const app = useApp();
   const stale = useStale();
-  const key = JSON.stringify([run.run, task]);
+  const key = JSON.stringify([run.agent, run.run, task]);
   const [entry, setEntry] = useState<{ key: string; log: LogState; error: Error | null }>(() => ({
     key,
     log: emptyLog,
@@ -158,7 +158,7 @@ function useLog(
     const read = async (): Promise<void> => {
       const { log } = latest.current;
       try {
-        const page = await app.api.runs.logs(run.run, task, log.after);
+        const page = await app.api.runs.logs(run, task, log.after);
         if (!current) return;
         keep(appendLog(log, page), null);
         if (page.items.length > 0) timer = setTimeout(step, page.open ? FOLLOW_MS / 4 : 0);

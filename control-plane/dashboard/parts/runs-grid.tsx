@@ -137,7 +137,7 @@ function HeadCell({
   return (
     <th scope="col" class={`run-column state-${run.state}`}>
       <a
-        href={paths.run(run.run)}
+        href={paths.run(run.run, run.agent)}
         tabIndex={stop ? 0 : -1}
         data-cell={`0 ${index}`}
         title={label}
@@ -213,7 +213,7 @@ function TaskCell({
   return (
     <td class={`task-${cell.state ?? 'none'}`}>
       <a
-        href={`${paths.run(run.run)}?task=${encodeURIComponent(row.task)}`}
+        href={`${paths.run(run.run, run.agent)}&task=${encodeURIComponent(row.task)}`}
         tabIndex={stop ? 0 : -1}
         data-cell={at.join(' ')}
         title={label}

@@ -256,6 +256,31 @@ describe('the commands about runs', () => {
     expect(shown).toMatch(/never +overlap 2\n/);
   });
 
+  test('commands on a run of an id that two agents report take the agent', async () => {
+    const thief = await Device.join(control, { name: 'thief' });
+    await thief.send([runRowOf({ run: RUN, partition: 'stolen' })]);
+    await thief.close();
+    answering(() => ({ ...made('running'), lines: [], open: false }));
+    const commands = [
+      ['describe', 'run', RUN],
+      ['logs', RUN],
+      ['cancel', RUN],
+      ['rerun', RUN],
+      ['clear', RUN, 'daily'],
+      ['mark-success', RUN],
+    ];
+    for (const command of commands) {
+      const torn = await admin(command);
+      expect(torn.code).toBe(1);
+      expect(torn.err).toMatch(/2 agents report .*\nhint: say whose: --agent press-1/);
+      const ran = await admin([...command, '--agent', 'press-1']);
+      expect(ran, ran.err).toMatchObject({ code: 0 });
+    }
+    expect(asked).toHaveLength(5);
+    const prefix = await admin(['describe', 'run', '7hq', '--agent', 'thief']);
+    expect(prefix.out).toContain('stolen');
+  });
+
   test('help shows how a command is used', async () => {
     for (const command of ['run', 'backfill', 'rerun', 'logs', 'runs', 'clear', 'mark-success']) {
       expect((await admin([command, '--help'])).out, command).toMatch(/Examples?:\n +runnel /);

@@ -117,7 +117,9 @@ describe('the list of runs', () => {
     expect(readRunFilter(writeRunFilter(filter))).toEqual(filter);
     expect(readRunFilter('?state=odd')).toEqual(noRunFilter);
     expect(parseRoute(paths.jobRuns('j'))).toEqual({ page: 'jobRuns', name: 'j' });
-    expect(parseRoute(paths.run('r'))).toEqual({ page: 'run', id: 'r' });
+    const run = new URL(paths.run('r', 'a&b'), 'http://here');
+    expect(parseRoute(run.pathname)).toEqual({ page: 'run', id: 'r' });
+    expect(run.searchParams.get('agent')).toBe('a&b');
   });
 });
 

@@ -175,6 +175,46 @@ describe('runs that devices report', () => {
   });
 });
 
+describe('a run whose id two devices report', () => {
+  it('is the one of the agent that is named, and the error says whose they are', async () => {
+    const mine = await Device.join(control, { name: 'mine' });
+    const thief = await Device.join(control, { name: 'thief' });
+    onTestFinished(async () => {
+      await mine.close();
+      await thief.close();
+    });
+    await mine.beat();
+    await mine.send([runRowOf({ run: 'twice' }, 'weekly')]);
+    await thief.send([runRowOf({ run: 'twice', state: 'failed' }, 'weekly')]);
+    expect(await control.get('/runs/twice')).toMatchObject({
+      status: 409,
+      json: {
+        code: 'run_conflict',
+        detail: '2 agents report a run twice: mine, thief',
+        hint: 'say whose: --agent mine, or ?agent=mine in an address',
+      },
+    });
+    expect((await control.post('/runs/twice/cancel')).json.code).toBe('run_conflict');
+    const whose = async (query: string) => (await control.get(`/runs/${query}`)).json.agentName;
+    expect(await whose('twice?agent=mine')).toBe('mine');
+    expect(await whose(`twi?agent=${thief.id}`)).toBe('thief');
+    expect((await control.get('/runs/twice?agent=press-1')).status).toBe(404);
+    const asked: BatchCommand[] = [];
+    mine.answering((command) => {
+      asked.push(command);
+      return { lines: [] };
+    });
+    expect((await control.get('/runs/twice/logs?agent=mine')).status).toBe(200);
+    const actions = ['cancel', 'rerun', 'mark-success'];
+    for (const action of [...actions, 'clear']) {
+      const body = action === 'clear' ? { task: 'daily' } : undefined;
+      const done = await control.post(`/runs/twice/${action}?agent=mine`, body);
+      expect(done, done.text).toMatchObject({ status: 200, json: { agent: mine.id } });
+    }
+    expect(asked).toHaveLength(5);
+  });
+});
+
 describe('a run now', () => {
   const start = (body: object, request: object = {}) =>
     control.post('/runs', { job: 'nightly', ...body }, request);
