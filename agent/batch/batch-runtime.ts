@@ -34,6 +34,8 @@ import { SuccessEffects } from './runs/success-effects.ts';
 import { TaskStarter } from './runs/task-starter.ts';
 import { Upkeep } from './runs/upkeep.ts';
 import { UpstreamFailures } from './runs/upstream-failures.ts';
+import { BatchClock } from './schedule/batch-clock.ts';
+import { EngineTime } from './schedule/engine-time.ts';
 import { StoredJournal } from './tables/stored-journal.ts';
 import { TableFiles } from './tables/table-files.ts';
 import { taskRunners } from './tasks/registry.ts';
@@ -43,6 +45,7 @@ export class BatchRuntime implements BatchEngine {
   readonly #options: BatchRuntimeOptions;
   readonly #batchDir: string;
   readonly #files: TableFiles;
+  readonly #time: EngineTime;
   readonly #jobs: BatchJobs;
   readonly #logs: RunLogs;
   readonly #runs: RunSet;
@@ -67,8 +70,10 @@ export class BatchRuntime implements BatchEngine {
     const files = new TableFiles(dataDir);
     this.#files = files;
     const facts = { id: agent, name, labels };
-    const now = (): number => clock.now();
-    const shared = { store, clock, random, log };
+    const time = this.#engineTime();
+    this.#time = time;
+    const now = (): number => time.now();
+    const shared = { store, clock, time, random, log };
     this.#jobs = new BatchJobs({
       store,
       now,
@@ -99,9 +104,6 @@ export class BatchRuntime implements BatchEngine {
       conditions,
       upstream,
       agent,
-      // A run that is asked for stands for the time that its clock says.
-      lastMs: options.schedules === false ? null : options.journal.now,
-      isClockSynchronised: options.isClockSynchronised ?? (() => true),
       diskShare: options.diskShare,
     });
     this.#retention = new Retention(store, jobs, files);
@@ -110,7 +112,7 @@ export class BatchRuntime implements BatchEngine {
       jobs,
       runs,
       backfills: this.#backfills,
-      now: () => this.#schedules.now(),
+      now,
       batchDir,
       logs,
     });
@@ -127,6 +129,7 @@ export class BatchRuntime implements BatchEngine {
   }
 
   async applyJobs(desired: readonly DesiredJob[], refused: readonly RefusedJob[]): Promise<void> {
+    this.#time.look();
     for (const name of await this.#jobs.apply(desired, refused)) await this.#remove(name);
     for (const { name } of desired) {
       // It comes back while its last runs are being ended: its schedule was taken off.
@@ -135,6 +138,7 @@ export class BatchRuntime implements BatchEngine {
   }
 
   async command(command: BatchCommand): Promise<BatchOutcome> {
+    this.#time.look();
     return this.#commands.command(command);
   }
 
@@ -145,6 +149,7 @@ export class BatchRuntime implements BatchEngine {
   datasetUpdated(name: string, end: number | null): void {
     if (this.#jobs.waitingFor(name).length === 0) return;
     const { store } = this.#options;
+    this.#time.look();
     // Called as that commit is made: the runs that it starts must not come in a later one.
     this.#quietly(store.commit((tx) => this.#schedules.datasetUpdated(tx, name, end), true));
   }
@@ -225,6 +230,7 @@ export class BatchRuntime implements BatchEngine {
     return new TaskStarter({
       store,
       clock,
+      time: this.#time,
       random,
       log,
       jobs: this.#jobs,
@@ -317,7 +323,7 @@ export class BatchRuntime implements BatchEngine {
     if (host === undefined) return;
     this.#ends.ended(tx, host, run, affectedTasks);
     if (!this.#gone.has(run.job)) this.#backfills.ended(tx, run);
-    const gone = this.#retention.trim(tx, host, this.#options.clock.now());
+    const gone = this.#retention.trim(tx, host, this.#time.now());
     // After the commit that is being gathered.
     this.#quietly(Promise.resolve().then(() => this.#afterEnd(run.job, gone)));
   }
@@ -347,5 +353,22 @@ export class BatchRuntime implements BatchEngine {
       if (code === 'agent_closing') return;
       this.#options.log.error({ error: messageOf(error) }, 'batch upkeep failed');
     });
+  }
+
+  #engineTime(): EngineTime {
+    const { clock, journal, log, schedules, store } = this.#options;
+    const lastMs = Math.max(store.get<number>(keys.time) ?? 0, journal.now ?? 0);
+    const batchClock = new BatchClock({
+      clock,
+      // A run that is asked for stands for the time that its clock says.
+      lastMs: schedules === false || lastMs === 0 ? null : lastMs,
+      isSynchronised: this.#options.isClockSynchronised ?? (() => true),
+      onJump: ({ fromMs, toMs }) => log.warn({ from: fromMs, to: toMs }, 'the clock jumped'),
+    });
+    const stepped = (deltaMs: number): void => {
+      this.#runs.redate(deltaMs);
+      this.#starter.redate(deltaMs);
+    };
+    return new EngineTime({ clock, batchClock, stepped });
   }
 }

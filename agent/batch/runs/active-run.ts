@@ -12,6 +12,7 @@ import { assert, messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import type { Lane } from '@runnel/shared/protocol/results.ts';
 import type { RunReport, RunState } from '@runnel/shared/protocol/runs.ts';
 import { type RunEvent, transition } from '../dag/run-machine.ts';
+import { redated } from '../dag/redate.ts';
 import { affectedTasks, isDone, type RunSnapshot, slotOf } from '../dag/run-snapshot.ts';
 import { type AgentFacts, runKey, scopeOf } from '../dag/task-scope.ts';
 import type { RunRecord, TableRef, TaskRecord } from '../records.ts';
@@ -128,6 +129,23 @@ export class ActiveRun {
     }
     await committed;
     this.#options.committed(run, result.changed);
+  }
+
+  /** Its times are by another clock than that of now (dag/redate.ts). */
+  async redate(deltaMs: number): Promise<void> {
+    const { now, store } = this.#options;
+    const before = this.#snapshot;
+    await store.commit((tx) => {
+      tx.undo(() => (this.#snapshot = before));
+      this.#snapshot = redated(before, deltaMs);
+      const { run, tasks } = this.#snapshot;
+      tx.put(keys.run(run.id), run);
+      const stale = new Set(before.tasks.flat());
+      for (const record of tasks.flat()) {
+        if (!stale.has(record)) tx.put(keys.task(run.id, record.task, record.index), record);
+      }
+      tx.row(LANE, runRow(run, this.given, NOBODY, now()));
+    });
   }
 
   /** What is in memory is no longer what counts: nothing more comes of it. */

@@ -11,6 +11,7 @@ import type { BatchCommand, BatchOutcome } from '@runnel/shared/protocol/runs.ts
 import { partitionNamed, partitionsAt } from '@runnel/shared/schedule/partitions.ts';
 import type { RunEvent } from '../dag/run-machine.ts';
 import type { RunRecord } from '../records.ts';
+import { CLOCK_FLOOR_MS } from '../schedule/batch-clock.ts';
 import type { Backfills } from './backfills.ts';
 import type { BatchJobs } from './batch-jobs.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
@@ -69,7 +70,9 @@ export class Commands {
       .list<AnswerRecord>(['command'])
       .toSorted((a, b) => b.value.at - a.value.at);
     for (const [index, { key, value }] of answers.entries()) {
-      const isOld = now - value.at > limits.batchCommandsKeptMsMax;
+      // Of one that came before the device knew the time nobody knows how old it is.
+      const isDated = value.at >= CLOCK_FLOOR_MS;
+      const isOld = isDated && now - value.at > limits.batchCommandsKeptMsMax;
       if (index >= limits.batchCommandsKeptMax || isOld) tx.remove(key);
     }
   }

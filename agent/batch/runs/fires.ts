@@ -27,15 +27,6 @@ export interface FiresOptions {
   readonly log: Logger;
 }
 
-export interface FireContext {
-  /** By reason; added to. */
-  readonly skipped: Record<string, number>;
-  /**
-   * How far the time that schedules go by is ahead of the clock on the wall, by which runs wait.
-   */
-  readonly aheadMs: number;
-}
-
 export class Fires {
   readonly #options: FiresOptions;
 
@@ -43,12 +34,12 @@ export class Fires {
     this.#options = options;
   }
 
-  /** Runs of one instant; what starts none is added to `skipped` by reason. */
+  /** Runs of one instant; what starts none is added to `skipped`, by reason. */
   fire(
     tx: BatchTx,
     host: BatchJobHost,
     due: readonly DueRun[],
-    { skipped, aheadMs }: FireContext,
+    skipped: Record<string, number>,
   ): void {
     const { runs, store } = this.#options;
     const { facts } = host;
@@ -83,12 +74,11 @@ export class Fires {
       return;
     }
     if (overlap === 'cancelOther') this.#cancelOthers(others.map(({ id }) => id));
-    for (const [index, { partition, trigger, at, notBefore: dueMs }] of fresh.entries()) {
+    for (const [index, { partition, trigger, at, notBefore }] of fresh.entries()) {
       if (waiting + index >= limits.batchRunsQueuedMax) {
         count('queue_full', fresh.length - index);
         break;
       }
-      const notBefore = dueMs - aheadMs;
       runs.create(tx, host, facts, { partition, trigger, at, notBefore });
     }
     dropZeros(skipped);

@@ -6,7 +6,7 @@ import { keys } from './job-record.ts';
 
 interface Usage {
   readonly run: string;
-  readonly startedAt: number;
+  startedAt: number;
   taskMs: number;
 }
 
@@ -24,6 +24,11 @@ export class QuotaUsage {
     const recent = known.filter(({ startedAt }) => startedAt > now - perMs);
     this.#byJob.set(job, recent);
     return recent;
+  }
+
+  /** The time was another one all along. */
+  redate(deltaMs: number): void {
+    for (const each of [...this.#byJob.values()].flat()) each.startedAt += deltaMs;
   }
 
   started(job: string, run: string, startedAt: number): void {

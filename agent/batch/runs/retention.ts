@@ -3,6 +3,9 @@
  * `limits.batchRunsKeptMsMax`, with their tasks, tables and logs; and logs beyond
  * `limits.runLogsBytesMax` over all jobs, those of the oldest runs first.
  *
+ * A run that ended before the device knew the time is as old as the next one that ended after it:
+ * until there is one it is not too old.
+ *
  * Files go after the commit that forgets them: a crash in between leaves files that no record
  * refers to, which the next start sweeps.
  */
@@ -11,6 +14,7 @@ import { join } from 'node:path';
 import { limits } from '@runnel/shared/limits.ts';
 import { isMissing } from '../../config/durable-file.ts';
 import type { RunRecord } from '../records.ts';
+import { CLOCK_FLOOR_MS } from '../schedule/batch-clock.ts';
 import type { TableFiles } from '../tables/table-files.ts';
 import type { BatchJobHost, BatchJobs } from './batch-jobs.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
@@ -46,7 +50,8 @@ export class Retention {
       if (run !== undefined) {
         if (run.endedAt === null || run.state === 'queued' || run.state === 'running') break;
         const tooMany = nextRun - first > limits.batchRunsKeptMax;
-        if (!tooMany && now - run.endedAt <= limits.batchRunsKeptMsMax) break;
+        const endedMs = this.#endedMs(host, first, run.endedAt) ?? now;
+        if (!tooMany && now - endedMs <= limits.batchRunsKeptMsMax) break;
         gone.push(this.forget(tx, run));
       }
       first++;
@@ -55,6 +60,17 @@ export class Retention {
     host.update(tx, { firstRun: first });
     this.#jobs.removeVersions(tx, name, this.#versionsOf(name));
     return gone;
+  }
+
+  /** When the `n`th run ended at the latest, by a clock that knew the time; null: unknown. */
+  #endedMs({ name, record }: BatchJobHost, n: number, endedAt: number): number | null {
+    if (endedAt >= CLOCK_FLOOR_MS) return endedAt;
+    for (let next = n + 1; next < record.nextRun; next++) {
+      const id = this.#store.get<string>(keys.numbered(name, next));
+      const later = id === undefined ? null : this.#store.get<RunRecord>(keys.run(id))?.endedAt;
+      if (later != null && later >= CLOCK_FLOOR_MS) return later;
+    }
+    return null;
   }
 
   /** All records of a run. */

@@ -10,11 +10,13 @@ import type { Clock } from '@runnel/shared/clock.ts';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { randomId } from '@runnel/shared/ids.ts';
 import type { Random } from '@runnel/shared/random.ts';
+import { clockErrorMs, redated, redatedRun } from '../dag/redate.ts';
 import type { RunEvent } from '../dag/run-machine.ts';
 import { snapshotOf } from '../dag/run-snapshot.ts';
 import { nextWakeMs, runDeadlineMs } from '../dag/ready-instances.ts';
 import type { AgentFacts } from '../dag/task-scope.ts';
 import type { RunRecord, TaskRecord } from '../records.ts';
+import type { EngineTime } from '../schedule/engine-time.ts';
 import { ActiveRun } from './active-run.ts';
 import type { BatchJobHost, BatchJobs, JobFacts } from './batch-jobs.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
@@ -28,6 +30,7 @@ export interface RunSetOptions {
   readonly store: BatchStore;
   readonly jobs: BatchJobs;
   readonly clock: Clock;
+  readonly time: EngineTime;
   readonly random: Random;
   readonly log: Logger;
   readonly agent: AgentFacts;
@@ -53,12 +56,31 @@ export class RunSet {
 
   /** What was open when the agent stopped. */
   load(): void {
-    const { store, jobs } = this.#options;
+    const { store, jobs, time } = this.#options;
     for (const { key } of store.list<object>(['open'])) {
       const run = store.get<RunRecord>(keys.run(String(key[1])));
       const host = run === undefined ? undefined : jobs.hosts.get(run.job);
       if (run === undefined || host === undefined) continue;
-      this.#open.set(run.id, opened(host, run));
+      // What is under way is looked at with its tasks, when it goes on.
+      const errorMs = run.state === 'queued' ? clockErrorMs(run, [], time.now()) : 0;
+      this.#open.set(run.id, opened(host, redatedRun(run, errorMs)));
+    }
+  }
+
+  /** The time was another one all along (schedule/engine-time.ts). */
+  redate(deltaMs: number): void {
+    const { log, store } = this.#options;
+    for (const open of this.#open.values()) {
+      const { active } = open;
+      if (active === undefined) open.queued = redatedRun(open.queued, deltaMs);
+      const { queued } = open;
+      const done =
+        active === undefined
+          ? store.commit((tx) => tx.put(keys.run(queued.id), queued))
+          : active.redate(deltaMs);
+      done.catch((error: unknown) =>
+        log.debug({ run: queued.id, error: messageOf(error) }, 'not moved to the new time'),
+      );
     }
   }
 
@@ -89,8 +111,8 @@ export class RunSet {
       (open) => this.runOf(open).partition.id === request.partition.id,
     );
     if (same !== undefined) return this.runOf(same);
-    const { clock, random } = this.#options;
-    const now = clock.now();
+    const { time, random } = this.#options;
+    const now = time.now();
     const { run, given } = newRun(randomId(random), now, host, facts, request);
     const { n } = run;
     host.update(tx, { nextRun: n + 1 });
@@ -180,7 +202,7 @@ export class RunSet {
     setImmediate(() => {
       this.#pumping = false;
       if (this.#closed) return;
-      const now = this.#options.clock.now();
+      const now = this.#options.time.look().nowMs;
       this.#resume();
       this.#timeOut(now);
       this.#options.admit(now);
@@ -248,17 +270,19 @@ export class RunSet {
    * the job: it is asked again.
    */
   #activate(open: OpenRun): ActiveRun | undefined {
-    const { store, jobs, agent, clock, log, logs, committed, ended } = this.#options;
+    const { store, jobs, agent, clock, time, log, logs, committed, ended } = this.#options;
     const run = open.queued;
     try {
       const given = store.get<RunParametersRecord>(keys.given(run.id)) ?? NOTHING_GIVEN;
       const program = jobs.program(run, given.values);
       const tasks = store.list<TaskRecord>(['task', run.id]).map(({ value }) => value);
+      const snapshot = snapshotOf(program, run, tasks);
+      const errorMs = clockErrorMs(run, tasks, time.now());
       open.active = new ActiveRun(
         {
           store,
           agent,
-          now: () => clock.now(),
+          now: () => time.now(),
           ended: (active, tx) => {
             this.#open.delete(active.run.id);
             tx.undo(() => this.#open.set(active.run.id, open));
@@ -268,7 +292,7 @@ export class RunSet {
           committed,
         },
         program,
-        snapshotOf(program, run, tasks),
+        isOpen(run) && errorMs !== 0 ? redated(snapshot, errorMs) : snapshot,
         given,
         logs.of(run.id),
       );
@@ -289,8 +313,8 @@ export class RunSet {
 
   /** Ends a run that cannot go on. */
   #end(run: RunRecord, code: 'definition_invalid' | 'run_write_failed', message: string): void {
-    const { store, clock, log, ended } = this.#options;
-    const now = clock.now();
+    const { store, time, log, ended } = this.#options;
+    const now = time.now();
     log.error({ job: run.job, run: run.id, error: message }, 'the run cannot go on');
     const failed: RunRecord = {
       ...run,

@@ -10,7 +10,8 @@ import type { Logger } from 'pino';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { messageOf } from '@runnel/shared/errors.ts';
 import type { Conditions } from '../../resources/conditions.ts';
-import { BatchClock, type BatchTime } from '../schedule/batch-clock.ts';
+import type { BatchTime } from '../schedule/batch-clock.ts';
+import type { EngineTime } from '../schedule/engine-time.ts';
 import { type SchedulePlan, schedulePlan } from '../schedule/schedule-plan.ts';
 import {
   newScheduleRecord,
@@ -37,15 +38,11 @@ export interface SchedulesOptions {
   readonly jobs: BatchJobs;
   readonly runs: RunSet;
   readonly clock: Clock;
+  readonly time: EngineTime;
   readonly log: Logger;
   readonly conditions: Conditions;
   readonly upstream: UpstreamFailures;
   readonly agent: string;
-  /**
-   * Newest time that the journal knows; null: what the clock says is believed whatever was before.
-   */
-  readonly lastMs: number | null;
-  readonly isClockSynchronised: (nowMs: number) => boolean;
   readonly diskShare: () => number | null;
 }
 
@@ -60,7 +57,7 @@ const CLOCK_CONDITION = 'batch/clock';
 
 export class Schedules {
   readonly #options: SchedulesOptions;
-  readonly #clock: BatchClock;
+  readonly #time: EngineTime;
   readonly #scheduled = new Map<string, Scheduled>();
   readonly #skips: SkipEvents;
   readonly #fires: Fires;
@@ -70,15 +67,7 @@ export class Schedules {
 
   constructor(options: SchedulesOptions) {
     this.#options = options;
-    const { clock, log, store } = options;
-    const stored = store.get<number>(keys.time);
-    const lastMs = options.lastMs === null ? 0 : Math.max(stored ?? 0, options.lastMs);
-    this.#clock = new BatchClock({
-      clock,
-      lastMs: lastMs === 0 ? null : lastMs,
-      isSynchronised: options.isClockSynchronised,
-      onJump: ({ fromMs, toMs }) => log.warn({ from: fromMs, to: toMs }, 'the clock jumped'),
-    });
+    this.#time = options.time;
     this.#skips = new SkipEvents();
     this.#fires = new Fires(options);
   }
@@ -117,7 +106,7 @@ export class Schedules {
 
   /** Every schedule hears the time, and those that ask for it how full the disk is. */
   look(): void {
-    const time = this.#clock.read();
+    const time = this.#time.look();
     this.#tellClock();
     const share = this.#options.diskShare();
     for (const scheduled of this.#scheduled.values()) {
@@ -135,19 +124,14 @@ export class Schedules {
       if (!scheduled.plan.datasets.some(({ names }) => names.includes(name))) continue;
       this.#options.upstream.over(tx, scheduled.host.name);
       const input = { kind: 'dataset', name, endMs } as const;
-      this.#apply(tx, scheduled, this.#advance(scheduled, input, this.#clock.read()));
+      this.#apply(tx, scheduled, this.#advance(scheduled, input, this.#time.read()));
     }
   }
 
   nextAt(name: string): number | null {
     const scheduled = this.#scheduled.get(name);
     if (scheduled === undefined) return null;
-    return nextFireMs(scheduled.plan, scheduled.record, this.#clock.read());
-  }
-
-  /** The time that runs go by. */
-  now(): number {
-    return this.#clock.read().nowMs;
+    return nextFireMs(scheduled.plan, scheduled.record, this.#time.read());
   }
 
   #stored(name: string): ScheduleRecord {
@@ -155,14 +139,14 @@ export class Schedules {
     const parsed = scheduleRecord.safeParse(store.get(keys.schedule(name)));
     if (parsed.success) return parsed.data;
     log.debug({ job: name }, 'a schedule begins');
-    return newScheduleRecord(this.#clock.read().nowMs);
+    return newScheduleRecord(this.#time.read().nowMs);
   }
 
   #advance({ plan, record }: Scheduled, input: ScheduleInput, time: BatchTime): Advance {
     return advance(plan, record, input, time);
   }
 
-  #take(scheduled: Scheduled, input: ScheduleInput, time = this.#clock.read()): void {
+  #take(scheduled: Scheduled, input: ScheduleInput, time = this.#time.read()): void {
     const result = this.#advance(scheduled, input, time);
     if (!isWorthStoring(scheduled.record, result)) {
       scheduled.record = result.record;
@@ -175,15 +159,14 @@ export class Schedules {
 
   #apply(tx: BatchTx, scheduled: Scheduled, result: Advance): void {
     const { host } = scheduled;
-    const now = this.#options.clock.now();
+    const now = this.#time.now();
     const before = scheduled.record;
     tx.undo(() => (scheduled.record = before));
     scheduled.record = result.record;
     tx.put(keys.schedule(host.name), result.record);
     this.#storeTime(tx);
     const skipped: Record<string, number> = { ...result.skipped };
-    const aheadMs = this.#clock.read().nowMs - now;
-    for (const due of byFire(result.due)) this.#fires.fire(tx, host, due, { skipped, aheadMs });
+    for (const due of byFire(result.due)) this.#fires.fire(tx, host, due, skipped);
     if (Object.keys(skipped).length > 0) host.skip(tx, skipped);
     const { name: job } = host;
     const { version } = host.record;
@@ -194,14 +177,14 @@ export class Schedules {
 
   /** So that a device without a clock of its own knows after a start when it was last on. */
   #storeTime(tx: BatchTx): void {
-    if (this.#clock.kind !== 'known') return;
-    this.#timeStored = this.#clock.read().nowMs;
+    if (this.#time.kind !== 'known') return;
+    this.#timeStored = this.#time.read().nowMs;
     tx.put(keys.time, this.#timeStored);
   }
 
   #tellClock(): void {
     const { conditions } = this.#options;
-    const { kind } = this.#clock;
+    const { kind } = this.#time;
     const isOdd = kind === 'held' || kind === 'unknown';
     if (!isOdd || this.#scheduled.size === 0) {
       conditions.clear(CLOCK_CONDITION);
@@ -215,7 +198,7 @@ export class Schedules {
     conditions.set({ type: CLOCK_CONDITION, axis: 'jobs', severity: 'warning', reason, message });
   }
 
-  #arm(time = this.#clock.read()): void {
+  #arm(time = this.#time.read()): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     if (!this.#isStarted || this.#scheduled.size === 0) return;

@@ -17,6 +17,7 @@ import type { BatchBudget } from '../batch-budget.ts';
 import { admitTasks, type TaskCandidate, type TaskLoad } from '../dag/admission.ts';
 import { admitRuns, type QueuedRun } from '../dag/run-admission.ts';
 import { readyInstances } from '../dag/ready-instances.ts';
+import type { EngineTime } from '../schedule/engine-time.ts';
 import type { TableFiles } from '../tables/table-files.ts';
 import { TaskError, taskErrorOf } from '../tasks/task-error.ts';
 import type { TaskLog, TaskSuccess } from '../tasks/task.ts';
@@ -38,6 +39,7 @@ export interface TaskStarterOptions {
   readonly effects: SuccessEffects;
   readonly files: TableFiles;
   readonly clock: Clock;
+  readonly time: EngineTime;
   readonly random: Random;
   readonly log: Logger;
   readonly budget: BatchBudget;
@@ -85,6 +87,11 @@ export class TaskStarter {
     if (this.#stopping !== undefined) return;
     this.#admitRuns(runs, now);
     this.#admitTasks(runs, now);
+  }
+
+  /** The time was another one all along. */
+  redate(deltaMs: number): void {
+    this.#usage.redate(deltaMs);
   }
 
   /** Aborts every attempt and waits until they have ended; nothing of them is committed. */
@@ -170,7 +177,7 @@ export class TaskStarter {
     const { active, task, index, job } = candidate;
     const id = randomId(this.#options.random);
     const { definition } = active.program.tasks[task]!;
-    const refusal = this.#breakers.call(job, definition, this.#options.clock.now());
+    const refusal = this.#breakers.call(job, definition, this.#options.time.now());
     const started = active.dispatch({ kind: 'attemptStarted', task, index }, refusal.write);
     started.catch((error: unknown) => runs.failed(active, error));
     if (refusal.refusedForMs !== null) {
@@ -197,7 +204,7 @@ export class TaskStarter {
     id: string,
     started: Promise<void>,
   ): Promise<void> {
-    const { attempts, clock, effects, store } = this.#options;
+    const { attempts, clock, effects, store, time } = this.#options;
     const { definition } = active.program.tasks[task]!;
     const { attempt: number, item } = active.record(task, index);
     const { fullRefresh } = active.run;
@@ -224,7 +231,7 @@ export class TaskStarter {
         const made = await attempt.run();
         return {
           success: made,
-          prepared: await effects.prepare(made, { ...place, now: clock.now() }),
+          prepared: await effects.prepare(made, { ...place, now: time.now() }),
         };
       });
       // Also what fails has taken its time.
@@ -271,14 +278,14 @@ export class TaskStarter {
       readonly stored: CursorPlace;
     },
   ): Promise<void> {
-    const { clock, effects, files, jobs, updated } = this.#options;
+    const { effects, files, jobs, time, updated } = this.#options;
     const { task, index, success, prepared, tookMs, stored } = made;
     const { definition } = active.program.tasks[task]!;
     const { output, table = null } = success;
     const garbage: Parameters<TableFiles['remove']>[0][] = [];
     const event = { kind: 'attemptSucceeded', task, index, output: output ?? null, table } as const;
     const committed = active.dispatch(event, (tx) => {
-      const now = clock.now();
+      const now = time.now();
       const isSuccess = active.record(task, index).state === 'success';
       const kind = isSuccess ? 'succeeded' : 'failed';
       this.#breakers.ended(tx, active.run.job, definition, { kind, tookMs }, now);
@@ -308,7 +315,7 @@ export class TaskStarter {
     },
   ): void {
     const { task, index, number, error, tookMs } = failed;
-    const { clock, log } = this.#options;
+    const { log, time } = this.#options;
     // What the agent's stop has ended is made again after the next start.
     if (this.#stopping !== undefined || error.code === 'agent_closing') return;
     if (!active.isCurrent(task, index, number)) {
@@ -325,7 +332,7 @@ export class TaskStarter {
     const told = { code, class: errorClass, message: text.slice(0, 4000) };
     runs.send(active, { kind: 'attemptFailed', task, index, error: told, retryAfterMs }, (tx) => {
       const kind = cancelling === null ? 'failed' : 'abandoned';
-      this.#breakers.ended(tx, job, definition, { kind, tookMs }, clock.now());
+      this.#breakers.ended(tx, job, definition, { kind, tookMs }, time.now());
     });
   }
 

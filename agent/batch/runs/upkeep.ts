@@ -13,6 +13,7 @@ import { messageOf } from '@runnel/shared/errors.ts';
 import { endOrphans } from '../io/command-group.ts';
 import type { DatasetRecord, TaskRecord } from '../records.ts';
 import { pathsIn } from '../tables/join-tables.ts';
+import type { EngineTime } from '../schedule/engine-time.ts';
 import type { TableFiles } from '../tables/table-files.ts';
 import type { BatchJobs } from './batch-jobs.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
@@ -29,6 +30,7 @@ export interface UpkeepOptions {
   readonly files: TableFiles;
   readonly retention: Retention;
   readonly clock: Clock;
+  readonly time: EngineTime;
   readonly log: Logger;
   readonly batchDir: string;
   readonly trimAnswers: (tx: BatchTx, now: number) => void;
@@ -94,12 +96,12 @@ export class Upkeep {
   }
 
   async #tidy(): Promise<void> {
-    const { batchDir, clock, jobs, retention, runs, store, trimAnswers } = this.#options;
+    const { batchDir, jobs, retention, runs, store, time, trimAnswers } = this.#options;
     const gone: string[] = [];
-    await store.commit((tx) => trimAnswers(tx, clock.now()));
+    await store.commit((tx) => trimAnswers(tx, time.now()));
     for (const host of jobs.hosts.values()) {
       await store.commit((tx) => {
-        gone.push(...retention.trim(tx, host, clock.now()));
+        gone.push(...retention.trim(tx, host, time.now()));
         retention.trimPartitions(tx, host.name);
       });
     }
