@@ -4,7 +4,7 @@
  */
 import type { Json } from '@runnel/shared/engine/record.ts';
 import { quoteName, quoteTable, tableName } from '../io/sql-names.ts';
-import { LEDGER, missingColumns, unknownTable } from '../io/load-ledger.ts';
+import { LEDGER, missingColumns, requireSameContent, unknownTable } from '../io/load-ledger.ts';
 import { readLines } from '../tables/line-file.ts';
 import type { SqliteDatabase, SqliteStatement } from './sqlite-database.ts';
 import type { SqliteLoadAnswer, SqliteLoadRequest } from './sqlite-request.ts';
@@ -13,11 +13,11 @@ import { bindable } from './sqlite-value.ts';
 const CREATE_LEDGER =
   `CREATE TABLE IF NOT EXISTS ${LEDGER} (effect_key TEXT PRIMARY KEY, job TEXT NOT NULL, ` +
   'partition TEXT NOT NULL, task TEXT NOT NULL, rows INTEGER NOT NULL, tries INTEGER NOT NULL, ' +
-  'loaded_at TEXT NOT NULL)';
+  'loaded_at TEXT NOT NULL, content TEXT)';
 const WRITE_LEDGER =
-  `INSERT INTO ${LEDGER} (effect_key, job, partition, task, rows, tries, loaded_at) ` +
-  'VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (effect_key) DO UPDATE SET ' +
-  'rows = excluded.rows, tries = excluded.tries, loaded_at = excluded.loaded_at';
+  `INSERT INTO ${LEDGER} (effect_key, job, partition, task, rows, tries, loaded_at, content) ` +
+  'VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (effect_key) DO UPDATE SET rows = excluded.rows, ' +
+  'tries = excluded.tries, loaded_at = excluded.loaded_at, content = excluded.content';
 const TYPES: Readonly<Record<string, string>> = {
   number: 'NUMERIC',
   string: 'TEXT',
@@ -45,11 +45,12 @@ async function load(
   request: SqliteLoadRequest,
 ): Promise<SqliteLoadAnswer> {
   const { mode, where, run } = request;
-  database.exec(CREATE_LEDGER);
+  ensureLedger(database);
   const known = database
-    .prepare(`SELECT rows FROM ${LEDGER} WHERE effect_key = ?`)
+    .prepare(`SELECT rows, content FROM ${LEDGER} WHERE effect_key = ?`)
     .all([run.effectKey])[0];
   if (mode === 'append' && known !== undefined) {
+    requireSameContent(known.content, run);
     return { loaded: false, rows: Number(known.rows) };
   }
   const table = quoteTable(tableName(request.table));
@@ -67,9 +68,17 @@ async function load(
   const rows = hasColumns
     ? await insertAll(database.prepare(insertText(table, request)), request)
     : 0;
-  const { effectKey, job, partition, task, tries, loadedAt } = run;
-  database.prepare(WRITE_LEDGER).run([effectKey, job, partition, task, rows, tries, loadedAt]);
+  const { effectKey, job, partition, task, tries, loadedAt, content } = run;
+  const written = [effectKey, job, partition, task, rows, tries, loadedAt, content];
+  database.prepare(WRITE_LEDGER).run(written);
   return { loaded: true, rows };
+}
+
+/** One that an earlier version made has no `content`. */
+function ensureLedger(database: SqliteDatabase): void {
+  database.exec(CREATE_LEDGER);
+  if (columnsOf(database, LEDGER).includes('content')) return;
+  database.exec(`ALTER TABLE ${LEDGER} ADD COLUMN content TEXT`);
 }
 
 async function insertAll(
@@ -113,10 +122,14 @@ function createTable(
 function checkColumns(database: SqliteDatabase, request: SqliteLoadRequest): void {
   const { table: name, columns, key, where } = request;
   const { table } = tableName(name);
-  const there = database.prepare('SELECT name FROM pragma_table_xinfo(?)').all([table]);
-  if (there.length === 0) throw unknownTable(name);
-  const names = there.map((column) => column.name as string);
+  const names = columnsOf(database, table);
+  if (names.length === 0) throw unknownTable(name);
   const wanted = [...columns.map(({ to }) => to), ...key, ...Object.keys(where ?? {})];
   const missing = missingColumns(name, wanted, names);
   if (missing !== undefined) throw missing;
+}
+
+function columnsOf(database: SqliteDatabase, table: string): string[] {
+  const columns = database.prepare('SELECT name FROM pragma_table_xinfo(?)').all([table]);
+  return columns.map(({ name }) => name as string);
 }

@@ -42,6 +42,8 @@ export interface LedgerRow {
   readonly tries: number;
   /** ISO 8601. */
   readonly loadedAt: string;
+  /** Of what is loaded: io/content-hash.ts. */
+  readonly content: string;
 }
 
 export type SqliteRequest = SqliteExtractRequest | SqliteLoadRequest;

@@ -4,6 +4,7 @@ import type { ColumnType, TableRef } from '../records.ts';
 import type { LedgerRow } from '../child/sqlite-request.ts';
 import type { TaskContext } from '../tasks/task.ts';
 import { TaskError } from '../tasks/task-error.ts';
+import { contentHash } from './content-hash.ts';
 import type { Row } from '../tasks/task-services.ts';
 
 /** Throws a `TaskError` (`definition`) when the task made none. */
@@ -46,8 +47,16 @@ export function loadColumns(
   });
 }
 
-export function ledgerRow(context: TaskContext): LedgerRow {
+/** `target` names the table: the same rows in another one are not there yet. */
+export async function ledgerRow(
+  context: TaskContext,
+  table: TableRef,
+  columns: readonly LoadColumn[],
+  target: string,
+): Promise<LedgerRow> {
   const { scope, effectKey, task, tries, clock } = context;
+  const taken = columns.map(({ to, from }) => [to, from]);
+  const content = await contentHash(table, context, { target, columns: taken });
   return {
     effectKey,
     job: scope.job.name,
@@ -55,5 +64,6 @@ export function ledgerRow(context: TaskContext): LedgerRow {
     task: scope.index === null ? task : `${task}[${scope.index}]`,
     tries,
     loadedAt: new Date(clock.now()).toISOString(),
+    content,
   };
 }

@@ -2,11 +2,15 @@
  * The table by which a database knows what a run has loaded, and what a load says when the target
  * is not what it should be. SQLite and PostgreSQL have the same one:
  *
- *     runnel_runs(effect_key primary key, job, partition, task, rows, tries, loaded_at)
+ *     runnel_runs(effect_key primary key, job, partition, task, rows, tries, loaded_at, content)
  *
  * A row is written in the transaction that writes the rows. Nobody removes them but the owner of
- * the database; an `append` whose key was removed adds its rows again.
+ * the database; an `append` whose key was removed adds its rows again. `content` is the hash of
+ * what was loaded (content-hash.ts): an `append` that comes again with other rows cannot take back
+ * the first ones, and says so. A ledger made without the column gets it; where it is null, what was
+ * loaded is not known, and the key alone counts.
  */
+import type { LedgerRow } from '../child/sqlite-request.ts';
 import { TaskError } from '../tasks/task-error.ts';
 
 export const LEDGER = 'runnel_runs';
@@ -15,6 +19,21 @@ export function unknownTable(name: string): TaskError {
   return new TaskError('rejected', 'load_table', `there is no table ${name}`, {
     hint: 'Make it, or write create: true.',
   });
+}
+
+/** Throws a `TaskError` (`data`) unless what was loaded under the key is what comes again. */
+export function requireSameContent(before: unknown, { task, partition, content }: LedgerRow): void {
+  if (before === content || typeof before !== 'string') return;
+  throw new TaskError(
+    'data',
+    'already_loaded',
+    `${task} has loaded other rows for the partition ${partition}, and append takes none back`,
+    {
+      hint:
+        `Load with mode: upsert or mode: replace; or delete those rows by hand, and the key of ` +
+        `the run from ${LEDGER}.`,
+    },
+  );
 }
 
 /** Undefined when all of them are there. */

@@ -15,7 +15,8 @@ import type { Json } from '@runnel/shared/engine/record.ts';
 import type { TableRef } from '../records.ts';
 import type { TaskContext } from '../tasks/task.ts';
 import type { Row } from '../tasks/task-services.ts';
-import { LEDGER, missingColumns, unknownTable } from './load-ledger.ts';
+import type { LedgerRow } from '../child/sqlite-request.ts';
+import { LEDGER, missingColumns, requireSameContent, unknownTable } from './load-ledger.ts';
 import { ledgerRow, type LoadColumn, loadColumns } from './load-input.ts';
 import { PostgresSession } from './postgres-client.ts';
 import { quoteName, quoteTable, tableName } from './sql-names.ts';
@@ -46,8 +47,10 @@ export async function loadIntoPostgres(
   const session = await PostgresSession.open(config, context);
   const { client } = session;
   try {
+    const columns = loadColumns(table, config.columns);
+    const run = await ledgerRow(context, table, columns, config.table);
     await client.query('BEGIN');
-    const answer = await new Load(client, config, table, context).run();
+    const answer = await new Load(client, config, { table, columns, run }, context).run();
     await client.query('COMMIT');
     return answer;
   } catch (error) {
@@ -64,48 +67,67 @@ class Load {
   readonly #context: TaskContext;
   readonly #input: TableRef;
   readonly #columns: readonly LoadColumn[];
+  readonly #run: LedgerRow;
   readonly #table: string;
   readonly #ledger: string;
   /** Type by column of the table. */
   #types: ReadonlyMap<string, string> = new Map();
 
-  constructor(client: Client, config: PostgresConfig, input: TableRef, context: TaskContext) {
+  constructor(
+    client: Client,
+    config: PostgresConfig,
+    input: {
+      readonly table: TableRef;
+      readonly columns: readonly LoadColumn[];
+      readonly run: LedgerRow;
+    },
+    context: TaskContext,
+  ) {
     this.#client = client;
     this.#config = config;
     this.#context = context;
-    this.#input = input;
-    this.#columns = loadColumns(input, config.columns);
+    this.#input = input.table;
+    this.#columns = input.columns;
+    this.#run = input.run;
     const name = tableName(config.table);
     this.#table = quoteTable(name);
     this.#ledger = quoteTable({ schema: name.schema, table: LEDGER });
   }
 
   async run(): Promise<PostgresLoad> {
-    await this.#ensure(
-      this.#ledger,
-      '(effect_key text PRIMARY KEY, job text NOT NULL, partition text NOT NULL, ' +
-        'task text NOT NULL, rows bigint NOT NULL, tries integer NOT NULL, ' +
-        'loaded_at timestamptz NOT NULL)',
-    );
+    await this.#ensureLedger();
     const known = await this.#claim();
-    if (known !== null && this.#config.mode === 'append') return { loaded: false, rows: known };
+    if (known !== null && this.#config.mode === 'append') {
+      requireSameContent(known.content, this.#run);
+      return { loaded: false, rows: known.rows };
+    }
     if (this.#config.create) await this.#ensure(this.#table, this.#definition());
     await this.#checkColumns();
     if (this.#config.mode === 'replace') await this.#delete();
     const rows = await this.#insertAll();
+    const { effectKey, tries, loadedAt, content } = this.#run;
     await this.#client.query(
-      `UPDATE ${this.#ledger} SET rows = $2, tries = $3, loaded_at = $4 WHERE effect_key = $1`,
-      [this.#run.effectKey, rows, this.#run.tries, this.#run.loadedAt],
+      `UPDATE ${this.#ledger} SET rows = $2, tries = $3, loaded_at = $4, content = $5 ` +
+        'WHERE effect_key = $1',
+      [effectKey, rows, tries, loadedAt, content],
     );
     return { loaded: true, rows };
   }
 
-  get #run(): ReturnType<typeof ledgerRow> {
-    return ledgerRow(this.#context);
+  /** One that an earlier version made has no `content`. */
+  async #ensureLedger(): Promise<void> {
+    await this.#ensure(
+      this.#ledger,
+      '(effect_key text PRIMARY KEY, job text NOT NULL, partition text NOT NULL, ' +
+        'task text NOT NULL, rows bigint NOT NULL, tries integer NOT NULL, ' +
+        'loaded_at timestamptz NOT NULL, content text)',
+    );
+    if ((await this.#typesOf(this.#ledger)).has('content')) return;
+    await this.#client.query(`ALTER TABLE ${this.#ledger} ADD COLUMN IF NOT EXISTS content text`);
   }
 
-  /** Rows of an earlier load, or null: from then on nobody else loads with this key. */
-  async #claim(): Promise<number | null> {
+  /** Of an earlier load, or null: from then on nobody else loads with this key. */
+  async #claim(): Promise<{ readonly rows: number; readonly content: unknown } | null> {
     const { effectKey, job, partition, task, tries, loadedAt } = this.#run;
     const { rowCount } = await this.#client.query(
       `INSERT INTO ${this.#ledger} (effect_key, job, partition, task, rows, tries, loaded_at) ` +
@@ -113,11 +135,11 @@ class Load {
       [effectKey, job, partition, task, tries, loadedAt],
     );
     if (rowCount === 1) return null;
-    const { rows } = await this.#client.query<{ rows: number }>(
-      `SELECT rows FROM ${this.#ledger} WHERE effect_key = $1 FOR UPDATE`,
+    const { rows } = await this.#client.query<{ rows: number; content: unknown }>(
+      `SELECT rows, content FROM ${this.#ledger} WHERE effect_key = $1 FOR UPDATE`,
       [effectKey],
     );
-    return rows[0]?.rows ?? 0;
+    return rows[0] ?? { rows: 0, content: null };
   }
 
   /** A table that is there is not touched: that takes no right to make one. */
@@ -145,16 +167,21 @@ class Load {
   async #checkColumns(): Promise<void> {
     const { table: name, key = [], where = {} } = this.#config;
     if (!(await this.#exists(this.#table))) throw unknownTable(name);
+    this.#types = await this.#typesOf(this.#table);
+    const wanted = [...this.#columns.map(({ to }) => to), ...key, ...Object.keys(where)];
+    const missing = missingColumns(name, wanted, [...this.#types.keys()]);
+    if (missing !== undefined) throw missing;
+  }
+
+  /** Type by column. */
+  async #typesOf(table: string): Promise<ReadonlyMap<string, string>> {
     const { rows } = await this.#client.query<{ name: string; type: string }>(
       'SELECT a.attname AS name, t.typname AS type FROM pg_attribute a ' +
         'JOIN pg_type t ON t.oid = a.atttypid ' +
         'WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped',
-      [this.#table],
+      [table],
     );
-    this.#types = new Map(rows.map((row) => [row.name, row.type]));
-    const wanted = [...this.#columns.map(({ to }) => to), ...key, ...Object.keys(where)];
-    const missing = missingColumns(name, wanted, [...this.#types.keys()]);
-    if (missing !== undefined) throw missing;
+    return new Map(rows.map((row) => [row.name, row.type]));
   }
 
   async #delete(): Promise<void> {

@@ -12,6 +12,7 @@ export async function loadIntoSqlite(
   context: TaskContext,
 ): Promise<SqliteLoadAnswer> {
   const { services } = context;
+  const columns = loadColumns(table, config.columns);
   const request: SqliteLoadRequest = {
     action: 'load',
     path: services.policy.path(config.path),
@@ -20,10 +21,10 @@ export async function loadIntoSqlite(
     mode: config.mode,
     key: config.key ?? [],
     where: config.where ?? null,
-    columns: loadColumns(table, config.columns),
+    columns,
     create: config.create,
     inputs: services.tables.pathsOf(table),
-    run: ledgerRow(context),
+    run: await ledgerRow(context, table, columns, config.table),
   };
   const answer = await services.children.run(context, {
     kind: 'sqlite',
