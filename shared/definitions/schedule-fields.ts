@@ -103,12 +103,16 @@ const scheduleFields = {
       }),
     ])
     .optional()
-    .describe('Runs once per start of the agent. Example: `{ delay: 1m }`.'),
+    .describe(
+      'Runs once per start of the agent, the newest whole partition also when it is done. ' +
+        'Example: `{ delay: 1m }`.',
+    ),
   diskAbove: percentage
     .optional()
     .describe(
       'Runs when the disk under the data directory is fuller than this, and again only after it ' +
-        'was 5 points below. Example: `80%`.',
+        'was 5 points below. It runs the newest whole partition also when that is done. ' +
+        'Example: `80%`.',
     ),
   timezone,
   misfire: z

@@ -2,8 +2,11 @@
  * What a time of a schedule makes: runs, judged by the overlap policy of their job.
  *
  * Guarantees: overlap is judged per fire: the runs of one fire (a job with keys) never stand in
- * each other's way, and runs of a backfill stand in nobody's. Where a run would do again what is
- * done, or is already open for the same partition, none is made and that is counted.
+ * each other's way, and runs of a backfill stand in nobody's. Where a time of the calendar comes for
+ * what is done, or a run of the same partition is already open, none is made and that is counted.
+ * What is no time of the calendar (an updated dataset, a disk that fills up, a start of the agent)
+ * says that there is something to do: the partition is made again, by a new run of the version that
+ * the job has now.
  *
  * Two policies are stricter about losing than their name says: what `misfire: runAll` makes up for
  * waits in any case, and an update of a dataset that comes while its consumer runs waits for the
@@ -13,6 +16,7 @@ import type { Logger } from 'pino';
 import type { Overlap } from '@runnel/shared/definitions/batch-job.ts';
 import { messageOf } from '@runnel/shared/errors.ts';
 import { limits } from '@runnel/shared/limits.ts';
+import type { RunTrigger } from '@runnel/shared/protocol/runs.ts';
 import { covers } from '@runnel/shared/schedule/partitions.ts';
 import type { PartitionRecord } from '../records.ts';
 import type { DueRun } from '../schedule/schedule-plan.ts';
@@ -51,9 +55,8 @@ export class Fires {
     const open = runs.open(host.name).map((each) => runs.runOf(each));
     const isDone = ({ partition, trigger }: DueRun): boolean => {
       const done = store.get<PartitionRecord>(keys.partition(host.name, partition.id));
-      return (
-        trigger !== 'dataset' && done?.state === 'success' && covers(done.partition, partition)
-      );
+      if (MAKES_AGAIN.has(trigger)) return false;
+      return done?.state === 'success' && covers(done.partition, partition);
     };
     const wanted = due.filter((each) => !isDone(each));
     count('done', due.length - wanted.length);
@@ -97,6 +100,8 @@ export class Fires {
     }
   }
 }
+
+const MAKES_AGAIN: ReadonlySet<RunTrigger> = new Set(['dataset', 'disk', 'startup']);
 
 function overlapOf(overlap: Overlap, { trigger }: DueRun, misfire: string | undefined): Overlap {
   if (trigger === 'catchUp' && misfire === 'runAll') return 'bufferAll';

@@ -1,8 +1,12 @@
 /** What holds runs and tasks back, and what ends them, through the whole runtime. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { BATCH_BUDGET } from '@runnel/agent/batch/batch-budget.ts';
 import { TaskError } from '@runnel/agent/batch/tasks/task-error.ts';
 import type { RunReport, TaskReport } from '@runnel/shared/protocol/runs.ts';
+import { repository } from '../../support/processes.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { ManualClock } from '../streams/manual-clock.ts';
@@ -73,6 +77,46 @@ describe('a disk that fills up', () => {
     await look(second, 0.95, 1);
     await look(second, 0.6, 1);
     await look(second, 0.9, 2);
+  });
+});
+
+describe('a partition that is done', () => {
+  const path = join(repository, 'deploy/examples/archive-on-pressure.yaml');
+  const example = parse(readFileSync(path, 'utf8')) as Record<'schedule' | 'partition', object>;
+  const nightly = {
+    cron: '30 2 * * *',
+    timezone: 'Europe/Paris',
+    onStartup: true,
+    overlap: 'bufferAll',
+  };
+
+  it.each([
+    ['the disk fills up', example.schedule, 'disk'],
+    ['the agent starts', nightly, 'startup'],
+  ])('is made again when %s', async (_, schedule, trigger) => {
+    const dataDir = tempDir('again');
+    const clock = new ManualClock(NOON);
+    const disk = { share: 0.5 };
+    const settings = { diskShare: () => disk.share };
+    const tasks = [{ id: 'archive', value: { value: '{{ run.trigger }}' } }];
+    const { partition } = example;
+    const job = desiredJob('job', JSON.stringify({ schedule, partition, tasks }));
+    const first = await openBatchSite({ dataDir, clock, settings });
+    await first.runtime.applyJobs([job]);
+    clock.pass(15 * HOUR_MS);
+    const of = async (site: BatchSite, by: string): Promise<readonly RunReport[]> =>
+      (await site.runs()).filter(({ trigger: made, state }) => made === by && state === 'success');
+    await waitFor('the night to be done', async () => (await of(first, 'schedule')).length === 1);
+    const [night] = await of(first, 'schedule');
+    await first.close();
+    const site = await openBatchSite({ dataDir, clock, settings });
+    await site.runtime.applyJobs([job]);
+    disk.share = 0.85;
+    clock.pass(30_000);
+    await waitFor('it to be made again', async () => (await of(site, trigger)).length === 1);
+    const [again] = await of(site, trigger);
+    expect(again).toMatchObject({ key: night!.key, partition: '2026-11-22', tries: 1 });
+    expect(site.runtime.jobReports()[0]!.batch!.skipped).toEqual({});
   });
 });
 
