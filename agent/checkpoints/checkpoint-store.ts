@@ -19,10 +19,11 @@
  * thread. Crash outcomes: a commit is there wholly or not at all. A truncated or damaged file kills
  * the process that reads it; recover-store.ts keeps that away from the agent.
  */
-import { mkdirSync, statfsSync } from 'node:fs';
-import { open, type Database, type RootDatabase } from 'lmdb';
+import { statfsSync } from 'node:fs';
 import { RunnelError, messageOf } from '@runnel/shared/errors.ts';
-import { DATABASES, type DbName } from './store-layout.ts';
+import { type Environment, openEnvironment } from './lmdb-environment.ts';
+import { LmdbStoreCopy, type StoreCopy } from './store-copy.ts';
+import type { DbName } from './store-layout.ts';
 
 export type StoreKey = number | string | readonly (number | string)[] | Uint8Array;
 
@@ -63,22 +64,19 @@ export interface CheckpointStore {
    * rejects and writes nothing. Commits are applied in the order of the calls.
    */
   commit(write: (tx: StoreTx) => void): Promise<CommitReceipt>;
-  /** Pages in use, in bytes: what counts against the disk budget. */
-  usedBytes(): number;
+  /** Pages in use, in bytes: what counts against the disk budget; of one database, or of all. */
+  usedBytes(db?: DbName): number;
   close(): Promise<void>;
 }
 
 /** A store whose file can be replaced by a copy of it while it is open (compact-store.ts). */
 export interface ReplaceableStore extends CheckpointStore {
-  /** Writes `DIR/data.mdb` without free pages, as of the last commit; not synced. */
-  copyTo(dir: string): Promise<void>;
   /**
-   * Opens the copy in `dir`, has `move` give it the store's own place on disk, and goes on with it.
-   * When `move` throws, the store goes on with what it had. No commit may be under way, and none
-   * may have been made since the copy. Ranges that are being read are read to their end in the old
-   * file, which is closed when the last of them is done.
+   * A copy to be made in `dir` while the store goes on; one at a time. Ranges that are being read
+   * when it takes the place of the store are read to their end in the old file, which is closed
+   * when the last of them is done.
    */
-  replaceWith(dir: string, move: () => void): void;
+  copy(dir: string): StoreCopy;
 }
 
 export interface CheckpointStoreOptions {
@@ -99,40 +97,8 @@ const COMMIT_OVERHEAD_BYTES = 64 * 1024;
 /** Beyond the disk budget only this much more, for commits that free space. */
 const RELIEF_BYTES = 1024 * 1024;
 
-type Db = Database<Buffer, StoreKey & (string | number)>;
-
-/** One LMDB environment, and who reads in it. */
-interface Environment {
-  readonly root: RootDatabase<Buffer, string>;
-  readonly dbs: Record<DbName, Db>;
-  /** Ranges that are being read. */
-  readers: number;
-  /** Another has taken its place; it is closed when nobody reads in it. */
-  retired: boolean;
-}
-
 export function openCheckpointStore(options: CheckpointStoreOptions): ReplaceableStore {
   return new LmdbCheckpointStore(options);
-}
-
-function openEnvironment(dir: string, bytesMax: number): Environment {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const root: RootDatabase<Buffer, string> = open({
-    path: dir,
-    noSubdir: false,
-    maxDbs: 16,
-    overlappingSync: false,
-    eventTurnBatching: false,
-    encoding: 'binary',
-    mapSize: Math.min(bytesMax, 64 * 1024 * 1024),
-  });
-  const dbs = Object.fromEntries(
-    Object.entries(DATABASES).map(([name, settings]) => [
-      name,
-      root.openDB({ name, encoding: 'binary', ...settings }) as unknown as Db,
-    ]),
-  ) as Record<DbName, Db>;
-  return { root, dbs, readers: 0, retired: false };
 }
 
 class LmdbCheckpointStore implements ReplaceableStore {
@@ -141,6 +107,8 @@ class LmdbCheckpointStore implements ReplaceableStore {
   #usedEstimate: number;
   /** Closes of environments that were replaced. */
   readonly #closing = new Set<Promise<void>>();
+  /** What is committed is noted in it. */
+  #copy: LmdbStoreCopy | undefined;
 
   constructor(options: CheckpointStoreOptions) {
     this.#options = options;
@@ -148,7 +116,7 @@ class LmdbCheckpointStore implements ReplaceableStore {
     this.#usedEstimate = this.usedBytes();
   }
 
-  get #dbs(): Record<DbName, Db> {
+  get #dbs(): Environment['dbs'] {
     return this.#environment.dbs;
   }
 
@@ -200,12 +168,16 @@ class LmdbCheckpointStore implements ReplaceableStore {
     if (operations.length === 0) return { bytes: 0, flushMs: 0 };
     this.#checkBudget(putBytes);
     const startedMs = this.#options.monotonicMs();
-    await this.#write(operations);
+    try {
+      await this.#write(operations);
+    } finally {
+      this.#copy?.note(operations);
+    }
     this.#usedEstimate += putBytes + COMMIT_OVERHEAD_BYTES;
     return { bytes, flushMs: this.#options.monotonicMs() - startedMs };
   }
 
-  usedBytes(): number {
+  usedBytes(only?: DbName): number {
     const pages = (db: { getStats(): unknown }): number => {
       const stats = db.getStats() as Record<string, number>;
       return (
@@ -215,31 +187,37 @@ class LmdbCheckpointStore implements ReplaceableStore {
       );
     };
     const { pageSize } = this.#environment.root.getStats() as { pageSize: number };
+    if (only !== undefined) return pages(this.#dbs[only]) * pageSize;
     return Object.values(this.#dbs).reduce((sum, db) => sum + pages(db), 2) * pageSize;
   }
 
-  async copyTo(dir: string): Promise<void> {
-    await this.#environment.root.backup(dir, true);
+  copy(dir: string): StoreCopy {
+    if (this.#copy !== undefined) {
+      throw new RunnelError('invariant_broken', 'a copy of the store is being made already');
+    }
+    const copy = new LmdbStoreCopy({
+      dir,
+      bytesMax: this.#options.bytesMax,
+      source: () => this.#environment,
+      take: (environment) => this.#take(environment),
+      closed: () => (this.#copy = undefined),
+    });
+    this.#copy = copy;
+    return copy;
   }
 
-  replaceWith(dir: string, move: () => void): void {
+  async close(): Promise<void> {
+    await this.#copy?.close();
+    await Promise.all(this.#closing);
+    await this.#environment.root.close();
+  }
+
+  #take(next: Environment): void {
     const old = this.#environment;
-    const next = openEnvironment(dir, this.#options.bytesMax);
-    try {
-      move();
-    } catch (error) {
-      this.#close(next);
-      throw error;
-    }
     this.#environment = next;
     this.#usedEstimate = this.usedBytes();
     old.retired = true;
     if (old.readers === 0) this.#close(old);
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#closing);
-    await this.#environment.root.close();
   }
 
   #readTo(environment: Environment): void {

@@ -2,13 +2,15 @@
  * Gives the disk back what the store no longer needs: LMDB reuses free pages, but its file never
  * shrinks.
  *
- * Within the commit cycle's `exclusive`, so that nothing is written meanwhile and sources wait:
- * the store is copied without its free pages, the copy is synced and read through in a process of
- * its own, then it takes the place of the store (compaction-files.ts: what a crash leaves), and the
- * process goes on with it. Readers notice nothing: both hold the same.
+ * The store is copied without its free pages, the copy is read through in a process of its own,
+ * and what is committed meanwhile is written to it too (store-copy.ts): sources, jobs and commits
+ * go on. Only the end is within the commit cycle's `exclusive`: the last changes and two renames
+ * (compaction-files.ts: what a crash leaves), refused as `compact_busy` when more than
+ * `KEYS_LEFT_MAX` keys would have to be written there. Then the process goes on with the copy;
+ * readers notice nothing: both hold the same.
  *
  * Refused as `compact_no_room` when the disk has no room for the copy. Whatever fails leaves the
- * store as it was.
+ * store as it was, and so does the signal, up to the renames. Compactions run one after another.
  */
 import { mkdirSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,6 +19,7 @@ import { RunnelError } from '@runnel/shared/errors.ts';
 import type { ReplaceableStore } from './checkpoint-store.ts';
 import { type CompactionFiles, compactionFiles, syncPath } from './compaction-files.ts';
 import { findDamage } from './recover-store.ts';
+import type { StoreCopy } from './store-copy.ts';
 
 /** In order; a crash behind each is a row of the table in compaction-files.ts. */
 export const COMPACT_STEPS = [
@@ -24,6 +27,7 @@ export const COMPACT_STEPS = [
   'copied',
   'synced',
   'verified',
+  'caughtUp',
   'aside',
   'renamed',
   'replaced',
@@ -46,14 +50,22 @@ export interface StoreCareOptions {
 export interface Compaction {
   readonly bytesBefore: number;
   readonly bytesAfter: number;
+  /** How long nothing was taken in. */
+  readonly heldMs: number;
 }
 
 /** Left to everything else on the disk. */
 const ROOM_BYTES = 4 * 1024 * 1024;
+/** Written while sources wait: some tens of milliseconds of it. */
+const KEYS_LEFT_MAX = 2000;
+/** Each round writes what came during the one before: they get shorter, or the device is busy. */
+const ROUNDS_MAX = 20;
 
 export class StoreCompaction {
   readonly #options: StoreCareOptions;
   readonly #files: CompactionFiles;
+  /** Settles when the last one has ended. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: StoreCareOptions) {
     this.#options = options;
@@ -64,25 +76,57 @@ export class StoreCompaction {
     return { fileBytes: bytesOf(this.#files.store), usedBytes: this.#options.store.usedBytes() };
   }
 
-  /** Throws `compact_no_room`, `compact_damaged`; the store goes on in any case. */
-  async compact(): Promise<Compaction> {
-    return await this.#options.exclusive(() => this.#compact());
+  /**
+   * Throws `compact_no_room`, `compact_damaged`, `compact_busy`, the reason of the signal; the
+   * store goes on in any case.
+   */
+  async compact(signal: AbortSignal): Promise<Compaction> {
+    signal.throwIfAborted();
+    const compacted = this.#last.then(() => this.#compact(signal));
+    this.#last = Promise.allSettled([compacted]);
+    return await compacted;
   }
 
-  async #compact(): Promise<Compaction> {
-    const { copy, replaced, store } = this.#files;
-    const bytesBefore = bytesOf(store);
+  async #compact(signal: AbortSignal): Promise<Compaction> {
+    signal.throwIfAborted();
+    const { dataDir, copy: dir, store: storeDir } = this.#files;
+    const { clock, exclusive, store } = this.#options;
+    const bytesBefore = bytesOf(storeDir);
     this.#checkRoom();
+    rmSync(dir, { recursive: true, force: true });
+    mkdirSync(dir, { mode: 0o700 });
+    this.#reached('begun');
+    const copy = store.copy(dir);
+    let heldMs = 0;
     try {
-      await this.#copy();
-      this.#options.store.replaceWith(copy, () => this.#move());
+      await copy.write(signal);
+      this.#reached('copied');
+      for (const path of [dir, dataDir]) syncPath(path);
+      this.#reached('synced');
+      await this.#verify(signal);
+      await follow(copy, signal);
+      await exclusive(async () => {
+        const heldFromMs = clock.monotonicMs();
+        await this.#replace(copy, signal);
+        heldMs = clock.monotonicMs() - heldFromMs;
+      });
     } finally {
-      rmSync(copy, { recursive: true, force: true });
+      await copy.close();
+      rmSync(dir, { recursive: true, force: true });
     }
+    return { bytesBefore, bytesAfter: bytesOf(storeDir), heldMs };
+  }
+
+  /** Nothing else is committed meanwhile. */
+  async #replace(copy: StoreCopy, signal: AbortSignal): Promise<void> {
+    const { replaced } = this.#files;
+    await copy.catchUp();
+    this.#reached('caughtUp');
+    signal.throwIfAborted();
+    copy.replace(() => this.#move());
     this.#reached('replaced');
     rmSync(replaced, { recursive: true, force: true });
     this.#reached('removed');
-    return { bytesBefore, bytesAfter: bytesOf(store) };
   }
 
   #checkRoom(): void {
@@ -101,17 +145,10 @@ export class StoreCompaction {
     );
   }
 
-  async #copy(): Promise<void> {
-    const { copy, dataDir } = this.#files;
-    const { clock, store, verifyEntry } = this.#options;
-    rmSync(copy, { recursive: true, force: true });
-    mkdirSync(copy, { mode: 0o700 });
-    this.#reached('begun');
-    await store.copyTo(copy);
-    this.#reached('copied');
-    for (const path of [join(copy, 'data.mdb'), copy, dataDir]) syncPath(path);
-    this.#reached('synced');
-    const damage = await findDamage(verifyEntry, copy, clock);
+  async #verify(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { clock, verifyEntry } = this.#options;
+    const damage = await findDamage(verifyEntry, this.#files.copy, clock, signal);
     if (damage !== undefined) {
       throw new RunnelError('compact_damaged', `the copy of the store cannot be read: ${damage}`, {
         hint: 'The store itself is as it was; look at the disk and its log.',
@@ -140,6 +177,21 @@ export class StoreCompaction {
 
   #reached(step: CompactStep): void {
     this.#options.onStep?.(step);
+  }
+}
+
+/** Until so little is left that sources may wait for it. */
+async function follow(copy: StoreCopy, signal: AbortSignal): Promise<void> {
+  let keys = Infinity;
+  for (let round = 0; keys > KEYS_LEFT_MAX; round += 1) {
+    if (round === ROUNDS_MAX) {
+      throw new RunnelError('compact_busy', `${keys} keys changed within a round of writing them`, {
+        retry: 'backoff',
+        hint: 'Schedule it when less comes in.',
+      });
+    }
+    signal.throwIfAborted();
+    keys = await copy.catchUp();
   }
 }
 

@@ -59,11 +59,15 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenedStore>
   return { store, recovered };
 }
 
-/** Undefined when the child read everything; else what went wrong. */
+/**
+ * Undefined when the child read everything; else what went wrong. Throws the reason of the signal
+ * when the child is gone.
+ */
 export async function findDamage(
   entry: string,
   dir: string,
   clock: Clock,
+  aborted?: AbortSignal,
 ): Promise<string | undefined> {
   if (!existsSync(entry)) {
     throw new RunnelError('verify_missing', `${entry} is not there to check the store with`, {
@@ -75,7 +79,9 @@ export async function findDamage(
   child.stderr.on('data', (chunk: Buffer) => {
     if (stderr.length < 2000) stderr += chunk.toString('utf8');
   });
-  const stopTimer = clock.after(VERIFY_MS_MAX, () => child.kill('SIGKILL'));
+  const kill = (): void => void child.kill('SIGKILL');
+  const stopTimer = clock.after(VERIFY_MS_MAX, kill);
+  aborted?.addEventListener('abort', kill, { once: true });
   const { code, signal } = await new Promise<{ code: number | null; signal: string | null }>(
     (resolve, reject) => {
       child.once('error', reject);
@@ -83,6 +89,8 @@ export async function findDamage(
     },
   );
   stopTimer();
+  aborted?.removeEventListener('abort', kill);
+  aborted?.throwIfAborted();
   if (code === 0) return undefined;
   const text = stderr.trim().split('\n').at(-1) ?? '';
   if (code === EXIT_NEWER) {

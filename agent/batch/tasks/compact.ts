@@ -14,13 +14,17 @@ export const compactTask = defineTaskRunner<CompactTaskConfig>({
       return { output: { compacted: false, bytesBefore: fileBytes, bytesAfter: fileBytes } };
     }
     try {
-      const { bytesBefore, bytesAfter } = await services.store.compact();
+      const { bytesBefore, bytesAfter, heldMs } = await services.store.compact(signal);
       log.info(`the store went from ${bytesBefore} to ${bytesAfter} bytes`);
+      log.info(`sources waited ${Math.ceil(heldMs)} ms`);
       return { output: { compacted: true, bytesBefore, bytesAfter } };
     } catch (error) {
-      if (!(error instanceof RunnelError) || error.code !== 'compact_no_room') throw error;
+      if (!(error instanceof RunnelError) || !LACKS.has(error.code)) throw error;
       const hint = error.hint === undefined ? {} : { hint: error.hint };
       throw new TaskError('resources', error.code, error.message, { ...hint, cause: error });
     }
   },
 });
+
+/** Another time there may be more: of disk, or of time between records. */
+const LACKS: ReadonlySet<string> = new Set(['compact_busy', 'compact_no_room']);

@@ -10,9 +10,13 @@ export const compactTask = defineTask({
   summary: "Copies the agent's store without its free pages and goes on with the copy.",
   guarantees: [
     'The copy is read through in a process of its own before it is used.',
-    'Sources wait while it is made; nothing that was acknowledged is lost, at any crash.',
-    'Refused when the disk has no room for the copy.',
-    'Needs seconds: about one for every 100 MiB in use.',
+    'Sources, jobs and commits go on while it is made; they wait only for its end, the last ' +
+      'changes and two renames: well below a second, and as `compact_busy` it is refused when ' +
+      'that would take longer.',
+    'Nothing that was acknowledged is lost, at any crash; a timeout or a cancel leaves the store ' +
+      'as it was.',
+    'Refused as `compact_no_room` when the disk has no room for the copy.',
+    'Takes some seconds for every 100 MiB in use.',
   ],
   output: '`{ compacted, bytesBefore, bytesAfter }`.',
   fields: {

@@ -1,6 +1,6 @@
 /** Compaction: the same data in a smaller file, whatever happens meanwhile. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '@runnel/shared/clock.ts';
@@ -11,8 +11,10 @@ import {
 import { COMPACT_STEPS, StoreCompaction } from '@runnel/agent/checkpoints/compact-store.ts';
 import { openStore } from '@runnel/agent/checkpoints/recover-store.ts';
 import { tempDir } from '../../support/temp-dir.ts';
+import { waitFor } from '../../support/wait-for.ts';
 import { bundle, verifyEntry } from './verify-entry.ts';
 
+const NEVER = new AbortController().signal;
 const VALUES = 600;
 const KEPT_EVERY = 10;
 
@@ -44,6 +46,38 @@ function compaction(store: ReplaceableStore, dataDir: string, entry: string): St
   return new StoreCompaction({ store, dataDir, clock: systemClock, verifyEntry: entry, exclusive });
 }
 
+/** Verifies nothing, and ends when it is let: `started` gives its pid. */
+function heldVerify(dataDir: string): {
+  readonly entry: string;
+  readonly started: () => number | undefined;
+  readonly release: () => void;
+} {
+  const [entry, told, go] = ['verify.mjs', 'verifying', 'go'].map((name) => join(dataDir, name));
+  writeFileSync(
+    entry!,
+    `import { existsSync, rmSync, writeFileSync } from 'node:fs';
+    writeFileSync(${JSON.stringify(told)}, String(process.pid));
+    const look = setInterval(() => {
+      if (!existsSync(${JSON.stringify(go)})) return;
+      rmSync(${JSON.stringify(go)});
+      clearInterval(look);
+    }, 5);`,
+  );
+  return {
+    entry: entry!,
+    started: () => (existsSync(told!) ? Number(readFileSync(told!, 'utf8')) : undefined),
+    release: () => writeFileSync(go!, ''),
+  };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 const EXPECTED = Array.from({ length: VALUES / KEPT_EVERY }, (_, at) => {
   const n = (at + 1) * KEPT_EVERY;
   return `job,${n}=${n % 251}`;
@@ -59,14 +93,14 @@ describe('compacting a store', () => {
     const { fileBytes, usedBytes } = care.usage();
     expect(usedBytes).toBeLessThan(fileBytes / 4);
 
-    const { bytesBefore, bytesAfter } = await care.compact();
+    const { bytesBefore, bytesAfter } = await care.compact(NEVER);
     expect(bytesBefore).toBe(fileBytes);
     expect(bytesAfter).toBeLessThan(fileBytes / 4);
     expect(statSync(join(dataDir, 'store', 'data.mdb')).size).toBe(bytesAfter);
     expect(contents(store)).toEqual(EXPECTED);
 
     await store.commit((tx) => tx.put('batch', ['job', 9999], Buffer.from([7])));
-    await care.compact();
+    await care.compact(NEVER);
     expect(contents(store)).toEqual([...EXPECTED, 'job,9999=7']);
     expect(readdirSync(dataDir)).toEqual(['store']);
 
@@ -83,7 +117,7 @@ describe('compacting a store', () => {
     const reading = store.range('batch', {})[Symbol.iterator]();
     const abandoned = store.keys('batch', {})[Symbol.iterator]();
     const read = [reading.next(), abandoned.next()];
-    await compaction(store, dataDir, await verifyEntry()).compact();
+    await compaction(store, dataDir, await verifyEntry()).compact(NEVER);
     await store.commit((tx) => tx.remove('batch', ['job', 20]));
     let values = 1;
     while (reading.next().done !== true) values += 1;
@@ -99,7 +133,7 @@ describe('compacting a store', () => {
     await fill(store);
     const refuse = join(dataDir, 'refuse.mjs');
     writeFileSync(refuse, "console.error('block 7 has another checksum'); process.exitCode = 3;\n");
-    const attempt = compaction(store, dataDir, refuse).compact();
+    const attempt = compaction(store, dataDir, refuse).compact(NEVER);
     await expect(attempt).rejects.toMatchObject({
       code: 'compact_damaged',
       message: expect.stringContaining('block 7') as string,
@@ -125,13 +159,101 @@ describe('compacting a store', () => {
         if (step === 'renamed') throw new Error('the directory cannot be synced');
       },
     });
-    await expect(care.compact()).rejects.toThrow('cannot be synced');
+    await expect(care.compact(NEVER)).rejects.toThrow('cannot be synced');
     expect(readdirSync(dataDir)).toEqual(['store']);
     await store.commit((tx) => tx.remove('batch', ['job', 10]));
     await store.close();
     const again = open(dataDir);
     onTestFinished(() => again.close());
     expect(contents(again)).toEqual(EXPECTED.slice(1));
+  }, 30_000);
+});
+
+describe('while a store is compacted', () => {
+  it('commits are made, and are in the copy: what was put, changed and removed', async () => {
+    const dataDir = tempDir('compact');
+    const store = open(dataDir);
+    await fill(store);
+    const { entry, started, release } = heldVerify(dataDir);
+    const compacted = compaction(store, dataDir, entry).compact(NEVER);
+    await waitFor('the copy to be verified', started);
+    const binary = Buffer.from([0, 0xff, 0x80]);
+    for (let n = 1; n <= 2500; n += 1) {
+      await store.commit((tx) => {
+        tx.put('batch', ['job', n * KEPT_EVERY], Buffer.alloc(10, n % 200));
+        if (n <= 50) tx.remove('batch', ['job', (n + 50) * KEPT_EVERY]);
+        tx.put('state', binary, Buffer.from([n % 250]));
+        tx.put('outbox', n, Buffer.from([1]));
+      });
+    }
+    const before = contents(store);
+    release();
+    const { heldMs } = await compacted;
+    expect(heldMs).toBeLessThan(2000);
+    expect(contents(store)).toEqual(before);
+    await store.close();
+    const again = open(dataDir);
+    onTestFinished(() => again.close());
+    expect(contents(again)).toEqual(before);
+    expect(again.get('state', binary)).toEqual(Buffer.from([0]));
+    expect([...again.keys('outbox', {})]).toHaveLength(2500);
+    expect(readdirSync(dataDir).toSorted()).toEqual(['store', 'verify.mjs', 'verifying']);
+  }, 60_000);
+
+  it('more changes than can be followed end it as busy', async () => {
+    const dataDir = tempDir('compact');
+    const store = open(dataDir);
+    onTestFinished(() => store.close());
+    await fill(store);
+    const { entry, started, release } = heldVerify(dataDir);
+    const compacted = compaction(store, dataDir, entry).compact(NEVER);
+    const refused = expect(compacted).rejects.toMatchObject({
+      code: 'compact_busy',
+      hint: 'Schedule it when less comes in.',
+    });
+    await waitFor('the copy to be verified', started);
+    for (let part = 0; part < 3; part += 1) {
+      await store.commit((tx) => {
+        for (let n = 0; n < 70_000; n += 1) tx.put('outbox', part * 70_000 + n, Buffer.from([1]));
+      });
+    }
+    release();
+    await refused;
+    expect(contents(store)).toEqual(EXPECTED);
+    expect(readdirSync(dataDir)).not.toContain('store.compact');
+  }, 60_000);
+
+  it('the signal ends it with its reason, the process that reads the copy too', async () => {
+    const dataDir = tempDir('compact');
+    const store = open(dataDir);
+    await fill(store);
+    const { entry, started } = heldVerify(dataDir);
+    const control = new AbortController();
+    const care = compaction(store, dataDir, entry);
+    const compacted = care.compact(control.signal);
+    const ended = expect(compacted).rejects.toThrow('it took too long');
+    const pid = await waitFor('the copy to be verified', started);
+    control.abort(new Error('it took too long'));
+    await ended;
+    await waitFor('the process to end', () => !isAlive(pid));
+    await waitFor('the copy to go', () => !existsSync(join(dataDir, 'store.compact')));
+    await store.commit((tx) => tx.remove('batch', ['job', 10]));
+    expect(contents(store)).toEqual(EXPECTED.slice(1));
+    await expect(care.compact(control.signal)).rejects.toThrow('it took too long');
+    await compaction(store, dataDir, await verifyEntry()).compact(NEVER);
+    expect(contents(store)).toEqual(EXPECTED.slice(1));
+    await store.close();
+  }, 30_000);
+
+  it('another one waits for its turn', async () => {
+    const dataDir = tempDir('compact');
+    const store = open(dataDir);
+    await fill(store);
+    const care = compaction(store, dataDir, await verifyEntry());
+    const [first, second] = await Promise.all([care.compact(NEVER), care.compact(NEVER)]);
+    expect(second.bytesBefore).toBe(first.bytesAfter);
+    expect(contents(store)).toEqual(EXPECTED);
+    await store.close();
   }, 30_000);
 });
 

@@ -23,4 +23,4 @@ const compaction = new StoreCompaction({
     if (step === killAt) process.kill(process.pid, 'SIGKILL');
   },
 });
-await compaction.compact();
+await compaction.compact(new AbortController().signal);

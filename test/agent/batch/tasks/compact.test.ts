@@ -35,9 +35,12 @@ taskContract({
     // What is there to gain differs between two attempts; that nothing is lost does not.
     const steady = {
       usage: () => store.usage(),
-      compact: async () => ({ ...(await store.compact()), bytesBefore: 0 }),
+      compact: async (signal: AbortSignal) => ({
+        ...(await store.compact(signal)),
+        bytesBefore: 0,
+      }),
     };
-    await store.compact();
+    await store.compact(new AbortController().signal);
     const program = site.program({ tasks: [{ id: 'task', compact: { freeMin: '0B' } }] });
     const effects = () => [...site.store.keys('batch', {})];
     return { program, task: 'task', options: { services: { store: steady } }, effects };
