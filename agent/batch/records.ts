@@ -23,6 +23,8 @@
  * | `['backfill', id]`                               | BackfillRecord: how far it came            |
  * | `['command', id]`                                | AnswerRecord: for when it comes again      |
  *
+ * In `results` the name `:http` stands for what a task sent over HTTP.
+ *
  * Runs go with what they hold (`runs`, `open`, `given`, `task`) as runs/retention.ts says; a job
  * that is taken away takes all that has its name, but for datasets, which others may read.
  *
@@ -133,6 +135,13 @@ export interface PartitionRecord {
   readonly run: string;
   readonly version: number;
   readonly endedAt: number;
+}
+
+/** What was delivered of a partition last: the same again goes nowhere. */
+export interface SentRecord {
+  readonly hash: string;
+  /** From 1: one more whenever it was something else. */
+  readonly revision: number;
 }
 
 export interface DatasetRecord {

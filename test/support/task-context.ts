@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
-import type { DatasetRecord, TableRef } from '@runnel/agent/batch/records.ts';
+import type { DatasetRecord, SentRecord, TableRef } from '@runnel/agent/batch/records.ts';
 import { TaskChildren } from '@runnel/agent/batch/child/children.ts';
 import type { DeclaredSource } from '@runnel/agent/batch/tables/journal-sources.ts';
 import { StoredJournal } from '@runnel/agent/batch/tables/stored-journal.ts';
@@ -62,6 +62,7 @@ export interface ContextOptions {
   readonly cursor?: Json;
   readonly history?: readonly Json[];
   readonly fullRefresh?: boolean;
+  readonly sent?: SentRecord;
   readonly signal?: AbortSignal;
   readonly services?: Partial<TaskServices>;
 }
@@ -205,6 +206,7 @@ export class TaskSite {
       effectKey: createHash('sha256').update(identity.join('\0')).digest('hex'),
       tries: options.tries ?? 1,
       fullRefresh: options.fullRefresh ?? false,
+      sent: options.sent ?? null,
       cursor: options.cursor ?? null,
       history: options.history ?? [],
       table: (id) => options.tables?.[id],

@@ -1,11 +1,14 @@
 /**
  * Rows to an HTTP API in batches, one after the other. The cut into batches depends on the rows
- * alone, so that an attempt that is made again sends the same batches under the same keys.
+ * alone, so that an attempt that is made again sends the same batches under the same keys; where
+ * other rows went out with success before, all of them go out under new ones.
  */
 import type { LoadTaskConfig } from '@runnel/shared/definitions/tasks/load.ts';
 import type { TableRef } from '../records.ts';
 import type { TaskContext } from '../tasks/task.ts';
 import { answerError, isExpected, placeOf } from './http-answer.ts';
+import { contentHash } from './content-hash.ts';
+import { idempotencyKey } from './idempotency-key.ts';
 import { type HttpBody, HttpClient } from './http-client.ts';
 
 type HttpConfig = NonNullable<LoadTaskConfig['http']>;
@@ -13,12 +16,20 @@ type HttpConfig = NonNullable<LoadTaskConfig['http']>;
 /** Of an answer, which nobody reads. */
 const ANSWER_BYTES_MAX = 1024 * 1024;
 
-/** How many requests it took. */
+export interface HttpLoad {
+  readonly requests: number;
+  /** Hash of what went out. */
+  readonly sent: string;
+}
+
 export async function loadOverHttp(
   config: HttpConfig,
   table: TableRef,
   context: TaskContext,
-): Promise<number> {
+): Promise<HttpLoad> {
+  const { batchMax, batchRows, format, wrap = null } = config;
+  const sent = await contentHash(table, context, { batchMax, batchRows, format, wrap });
+  const key = idempotencyKey(context, sent);
   const client = await HttpClient.open(config, context);
   let requests = 0;
   try {
@@ -30,7 +41,7 @@ export async function loadOverHttp(
         body: bodyOf(config, batch),
         bodyMax: ANSWER_BYTES_MAX,
         accept: '*/*',
-        idempotencyKey: `${context.effectKey}-${requests}`,
+        idempotencyKey: `${key}-${requests}`,
       });
       if (!isExpected(answer.status, config.expect)) {
         throw answerError(answer, config.method, context.clock.now());
@@ -42,7 +53,7 @@ export async function loadOverHttp(
   }
   const place = placeOf(client.url);
   context.log.info(`${config.method} ${place}: ${table.rows} rows in ${requests} requests`);
-  return requests;
+  return { requests, sent };
 }
 
 async function* batchesOf(

@@ -13,7 +13,8 @@ import { epochMs } from '@runnel/shared/ids.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import { deadLetterKey, OTHER_DEAD_LETTERS } from '@runnel/shared/protocol/dead-letter-key.ts';
 import { SentRows } from '../data/sent-rows.ts';
-import type { RunRecord, TableRef } from '../records.ts';
+import { sentRevision } from '../io/idempotency-key.ts';
+import type { RunRecord, SentRecord, TableRef } from '../records.ts';
 import type { DatasetWrite, ResultRow, TaskSuccess } from '../tasks/task.ts';
 import type { TableFiles } from '../tables/table-files.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
@@ -37,11 +38,8 @@ export interface HistoryRecord {
   readonly n: number;
 }
 
-/** `['results', job, partition, task, index, dataset]`: what was sent of a partition last. */
-interface SentRecord {
-  readonly hash: string;
-  readonly revision: number;
-}
+/** No name of a dataset: what went over HTTP. */
+const SENT_OVER_HTTP = ':http';
 
 export interface PreparedSuccess {
   readonly success: TaskSuccess;
@@ -79,6 +77,12 @@ export class SuccessEffects {
     this.#files = files;
   }
 
+  /** What an instance last sent over HTTP with success. */
+  sentBy(run: RunRecord, task: string, index: number | null): SentRecord | null {
+    const key = keys.sent(run.job, run.partition.id, task, index, SENT_OVER_HTTP);
+    return this.#store.get<SentRecord>(key) ?? null;
+  }
+
   /** Throws a `TaskError` where there is more than may be sent. */
   async prepare(success: TaskSuccess, { run }: SuccessPlace): Promise<PreparedSuccess> {
     const { partition } = run;
@@ -111,6 +115,7 @@ export class SuccessEffects {
   ): CommittedSuccess {
     const { run, now } = place;
     this.#remember(tx, success, place);
+    if (success.sent !== undefined) this.#newRevision(tx, place, SENT_OVER_HTTP, success.sent);
     const { updates, replaced } = this.#datasets.commit(tx, datasets, {
       job: run.job,
       run: run.id,
@@ -171,17 +176,28 @@ export class SuccessEffects {
     dataset: string,
     { rows, hash }: { readonly rows: readonly ResultRow[]; readonly hash: string },
   ): void {
-    const { run, task, index } = place;
-    const key = keys.sent(run.job, run.partition.id, task, index, dataset);
-    const before = this.#store.get<SentRecord>(key);
-    if (before?.hash === hash) return;
-    const revision = (before?.revision ?? 0) + 1;
-    tx.put(key, { hash, revision } satisfies SentRecord);
-    const { start, end } = run.partition;
+    const revision = this.#newRevision(tx, place, dataset, hash);
+    if (revision === undefined) return;
+    const { start, end } = place.run.partition;
     for (const { key: rowKey, time, value } of rows) {
       const span = { windowStart: start, windowEnd: end, time, revision };
       tx.row('results', rowText(place, { dataset, key: rowKey, value, ...span }));
     }
+  }
+
+  /** Undefined where it is the same as before. */
+  #newRevision(
+    tx: BatchTx,
+    { run, task, index }: SuccessPlace,
+    name: string,
+    hash: string,
+  ): number | undefined {
+    const key = keys.sent(run.job, run.partition.id, task, index, name);
+    const before = this.#store.get<SentRecord>(key) ?? null;
+    if (before?.hash === hash) return undefined;
+    const revision = sentRevision(before, hash);
+    tx.put(key, { hash, revision } satisfies SentRecord);
+    return revision;
   }
 
   async #rowsOf(

@@ -218,6 +218,7 @@ export class TaskStarter {
       fullRefresh,
       cursor: fullRefresh ? null : (cursor?.value ?? null),
       history,
+      sent: effects.sentBy(active.run, definition.id, index),
     };
     const attempt = active.attempt(attempts, plan, this.#mirror(active, definition.id, number));
     const startedMs = clock.monotonicMs();

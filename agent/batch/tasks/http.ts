@@ -4,30 +4,36 @@ import type { Json } from '@runnel/shared/engine/record.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import { answerError, type HttpAnswer, isExpected, placeOf } from '../io/http-answer.ts';
 import { HttpClient, httpBody } from '../io/http-client.ts';
+import { bodyHash, idempotencyKey } from '../io/idempotency-key.ts';
 import { parseBody } from '../io/parse-body.ts';
 import { isRow } from '../io/rows.ts';
 import { tableOutput } from '../tables/table-output.ts';
 import { defineTaskRunner, type TaskContext, type TaskSuccess } from './task.ts';
 import { TaskError } from './task-error.ts';
 
+const CHANGES_NOTHING: ReadonlySet<string> = new Set(['GET', 'HEAD']);
+
 export const httpTask = defineTaskRunner<HttpTaskConfig>({
   kind: 'http',
   async run(config, context) {
     const { method, bodyMax, expect } = config;
     const client = await HttpClient.open(config, context);
+    const sentBody = httpBody(config.body);
+    const sent = bodyHash(sentBody?.type ?? '', sentBody?.bytes ?? Buffer.alloc(0));
     try {
       const answer = await client.send({
         method,
         url: client.url,
-        body: httpBody(config.body),
+        body: sentBody,
         bodyMax,
         accept: config.response === 'json' ? 'application/json, */*;q=0.1' : '*/*',
-        idempotencyKey: context.effectKey,
+        idempotencyKey: idempotencyKey(context, sent),
       });
       const { status, body, url } = answer;
       context.log.info(`${method} ${placeOf(url)}: ${status}, ${body.length} bytes`);
       if (!isExpected(status, expect)) throw answerError(answer, method, context.clock.now());
-      return await successOf(answer, config, context);
+      const success = await successOf(answer, config, context);
+      return CHANGES_NOTHING.has(method) ? success : { ...success, sent };
     } finally {
       client.close();
     }

@@ -6,13 +6,13 @@
  * counts before it is committed together with the state `success` of the task. An effect outside of
  * our store must be safe to do again: an attempt may be made again after it had its effect and
  * before that was committed. So files are written beside and renamed, databases record `effectKey`
- * in the transaction, HTTP sends it as Idempotency-Key.
+ * in the transaction, HTTP sends it as Idempotency-Key (io/idempotency-key.ts).
  */
 import type { BatchProgram, TaskScope } from '@runnel/shared/definitions/batch-program.ts';
 import type { Clock } from '@runnel/shared/clock.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
 import type { Partition } from '@runnel/shared/schedule/partition.ts';
-import type { DatasetRecord, TableRef } from '../records.ts';
+import type { DatasetRecord, SentRecord, TableRef } from '../records.ts';
 import type { TaskServices } from './task-services.ts';
 
 /** One attempt of one instance. */
@@ -24,6 +24,11 @@ export interface TaskContext {
   readonly attempt: number;
   /** The same for every attempt and rerun: SHA-256 hex of job, partition, task and index. */
   readonly effectKey: string;
+  /**
+   * What this instance last sent with success to where a key must tell it from what was before
+   * (io/idempotency-key.ts); null when it has sent nothing.
+   */
+  readonly sent: SentRecord | null;
   /** From 1; a rerun by hand adds one. */
   readonly tries: number;
   readonly fullRefresh: boolean;
@@ -84,6 +89,8 @@ export interface TaskSuccess {
   /** The rest becomes part of the commit that makes the task succeed. */
   readonly cursor?: Json;
   readonly history?: readonly Json[];
+  /** Hash of what was sent; the same again is no new revision. */
+  readonly sent?: string;
   readonly datasets?: readonly DatasetWrite[];
   /** A partition whose rows are no longer those of `hash` stays: nobody judged them. */
   readonly removedDatasets?: readonly Pick<DatasetRecord, 'hash' | 'name' | 'partition'>[];

@@ -26,9 +26,11 @@ export const loadTask = defineTask({
     'File: written beside, on disk, then renamed. Readers see the old or the new one, whole.',
     'SQLite and PostgreSQL: rows and the key of the run, in the table `runnel_runs`, are one ' +
       'transaction. An attempt after a crash finds the key and has nothing to do; a rerun by ' +
-      'hand does not add rows twice either.',
-    'HTTP: each request carries an `Idempotency-Key`, the same for every attempt: a receiver ' +
-      'that keeps keys sees each batch once.',
+      'hand does not add rows twice either. Where the rows have changed since, `upsert` and ' +
+      '`replace` write the new ones, and `append` fails with the class `data`, `already_loaded`.',
+    'HTTP: each request carries an `Idempotency-Key`, the same for every attempt and rerun with ' +
+      'the same rows: a receiver that keeps keys sees each batch once. When other rows were ' +
+      'loaded for the partition before, all batches go out again under new keys.',
     'MQTT: QoS 1, acknowledged by the broker, at least once: an attempt that is made again sends ' +
       'the messages again, with the same `id`.',
   ],
