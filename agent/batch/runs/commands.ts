@@ -15,7 +15,8 @@ import { CLOCK_FLOOR_MS } from '../schedule/batch-clock.ts';
 import type { Backfills } from './backfills.ts';
 import type { BatchJobs } from './batch-jobs.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
-import { keys } from './job-record.ts';
+import { keys, type RunParametersRecord } from './job-record.ts';
+import { assertSame } from './open-run.ts';
 import { readLog } from './read-log.ts';
 import { logPath } from './run-log.ts';
 import type { RunLogs } from './run-logs.ts';
@@ -124,7 +125,13 @@ export class Commands {
       command.partition === null
         ? partitionsAt(facts.partition, at)
         : [partitionNamed(facts.partition, command.partition, at)];
-    const waiting = runs.open(host.name).length;
+    const open = runs.open(host.name).map((each) => runs.runOf(each));
+    for (const run of open) {
+      if (!partitions.some(({ id }) => id === run.partition.id)) continue;
+      const given = store.get<RunParametersRecord>(keys.given(run.id));
+      if (given !== undefined) assertSame(run, given, { values, fullRefresh });
+    }
+    const waiting = open.length;
     if (waiting + partitions.length > limits.batchRunsQueuedMax) {
       throw new RunnelError('queue_full', `${waiting} runs of ${host.name} wait already`, {
         hint: 'cancel some of them, or wait',

@@ -1,6 +1,9 @@
 /**
- * A run that has not ended, and how one is made of what was asked for.
+ * A run that has not ended, how one is made of what was asked for, and when one that is there is
+ * what was asked for.
  */
+import { isDeepStrictEqual } from 'node:util';
+import { RunnelError } from '@runnel/shared/errors.ts';
 import type { RunTrigger } from '@runnel/shared/protocol/runs.ts';
 import type { Partition } from '@runnel/shared/schedule/partition.ts';
 import type { RunRecord } from '../records.ts';
@@ -71,6 +74,34 @@ export function newRun(
     tasks: facts.tasks,
   };
   return { run, given };
+}
+
+/**
+ * Whoever asks for a run of a partition gets the one that is open where that is the same: with the
+ * same effective parameters, and no other `fullRefresh`. Throws `partition_active` where it is not.
+ */
+export function assertSame(
+  { id, state, cancelling, fullRefresh }: RunRecord,
+  { values }: RunParametersRecord,
+  asked: Pick<RunRequest, 'fullRefresh' | 'values'>,
+): void {
+  const isEqual = isDeepStrictEqual(asStored(values), asStored(asked.values ?? {}));
+  const why =
+    cancelling !== null
+      ? 'and is being cancelled'
+      : !isEqual
+        ? 'with other parameters'
+        : fullRefresh !== (asked.fullRefresh ?? false)
+          ? `with${fullRefresh ? '' : 'out'} full refresh`
+          : null;
+  if (why === null) return;
+  throw new RunnelError('partition_active', `run ${id} of the same partition is ${state} ${why}`, {
+    hint: 'wait for it, or cancel it: one run of a partition goes on at a time',
+  });
+}
+
+function asStored(values: Readonly<Record<string, unknown>>): unknown {
+  return JSON.parse(JSON.stringify(values));
 }
 
 function originsOf(

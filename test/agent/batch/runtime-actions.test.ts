@@ -1,0 +1,84 @@
+/** What operators ask of runs where another answer would be the easy one. */
+import { describe, expect, it } from 'vitest';
+import { limits } from '@runnel/shared/limits.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import { ManualClock } from '../streams/manual-clock.ts';
+import { desiredJob, openBatchSite, runnersWith } from './batch-site.ts';
+import { Gate } from './gate.ts';
+
+const NOON = Date.parse('2026-11-22T12:00:00Z');
+const DAY = '2026-11-20';
+const ASK = { action: 'run', job: 'job', partition: DAY, fullRefresh: false } as const;
+const JOB = desiredJob(
+  'job',
+  `
+partition: { every: 1d }
+parameters: { what: { type: string, default: wait } }
+tasks: [{ id: work, value: { value: "{{ params.what }}" } }]
+`,
+);
+
+describe('a run that is asked for while one of its partition is under way', () => {
+  it('is that one when it would be the same, and refused when it would not', async () => {
+    const gate = new Gate();
+    const site = await openBatchSite({ settings: { runners: gate.runners } });
+    await site.runtime.applyJobs([JOB]);
+    const first = await site.command({ ...ASK, parameters: {} });
+    await waitFor('it to run', () => gate.waiting === 1);
+    // What it would be without saying so counts as the same.
+    const same = await site.command({ ...ASK, parameters: { what: 'wait' } });
+    expect(same.runs[0]!.run).toBe(first.runs[0]!.run);
+    const refused = {
+      code: 'partition_active',
+      message: expect.stringMatching(/other parameters.*wait for it, or cancel it/) as string,
+    };
+    const other = { ...ASK, parameters: { what: 'else' } };
+    await expect(site.command(other, 'else')).rejects.toMatchObject(refused);
+    await expect(site.command({ ...ASK, parameters: {}, fullRefresh: true })).rejects.toMatchObject(
+      { code: 'partition_active' },
+    );
+    gate.open();
+    await site.ended(first.runs[0]!.run);
+    expect(await site.runs()).toHaveLength(1);
+    // A command counts once, also when it was refused.
+    await expect(site.command(other, 'else')).rejects.toMatchObject(refused);
+  });
+
+  it('is refused while that one is being cancelled', async () => {
+    let release = (): void => undefined;
+    const runners = runnersWith(() => new Promise<void>((resolve) => (release = resolve)));
+    const site = await openBatchSite({ settings: { runners } });
+    await site.runtime.applyJobs([JOB]);
+    const { runs } = await site.command({ ...ASK, parameters: {} });
+    await waitFor('it to run', async () => (await site.runs())[0]?.state === 'running');
+    await site.command({ action: 'cancel', run: runs[0]!.run });
+    await expect(site.command({ ...ASK, parameters: {} })).rejects.toMatchObject({
+      code: 'partition_active',
+      message: expect.stringMatching(/is being cancelled/) as string,
+    });
+    release();
+    expect(await site.ended(runs[0]!.run)).toMatchObject({ state: 'cancelled' });
+  });
+});
+
+describe('a task that does not listen', () => {
+  it('holds the stop of the agent up no longer than its grace', async () => {
+    const clock = new ManualClock(NOON);
+    let begun = 0;
+    const runners = runnersWith(() => {
+      begun++;
+      return new Promise<void>(() => undefined);
+    });
+    const site = await openBatchSite({ clock, settings: { runners } });
+    await site.runtime.applyJobs([JOB]);
+    await site.command({ ...ASK, parameters: {} });
+    await waitFor('it to run', () => begun === 1);
+    let closed = false;
+    const closing = site.runtime.close().then(() => (closed = true));
+    await waitFor('it to stop', () => {
+      clock.pass(limits.attemptGraceMs);
+      return closed;
+    });
+    await closing;
+  });
+});
