@@ -36,7 +36,7 @@ async function sending(task: (url: string) => string) {
     keys,
     rerun: async (from: string) => {
       tries += 1;
-      await site.command({ action: 'rerun', run, from });
+      await site.command({ action: 'rerun', run, from, fullRefresh: false });
       await expect.poll(async () => (await site.ended(run)).tries).toBe(tries);
       expect((await site.ended(run)).state).toBe('success');
     },
