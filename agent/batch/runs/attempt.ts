@@ -62,6 +62,8 @@ export class Attempt {
     const { definition } = this.#plan.task;
     const { signal } = this.#abort;
     const { timeoutMs } = definition;
+    // It was told to end while the commit of its start was under way: nobody would tell it again.
+    if (signal.aborted) throw taskErrorOf(signal.reason);
     const stopTimer =
       timeoutMs === null ? undefined : clock.after(timeoutMs, () => this.abort(timeout(timeoutMs)));
     try {

@@ -1,10 +1,12 @@
 /** What operators ask of runs where another answer would be the easy one. */
 import { describe, expect, it } from 'vitest';
+import { defineTaskRunner } from '@runnel/agent/batch/tasks/task.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { ManualClock } from '../streams/manual-clock.ts';
 import { desiredJob, openBatchSite, runnersWith } from './batch-site.ts';
 import { Gate } from './gate.ts';
+import { HeldStore } from './held-store.ts';
 
 const NOON = Date.parse('2026-11-22T12:00:00Z');
 const DAY = '2026-11-20';
@@ -58,6 +60,36 @@ describe('a run that is asked for while one of its partition is under way', () =
     });
     release();
     expect(await site.ended(runs[0]!.run)).toMatchObject({ state: 'cancelled' });
+  });
+});
+
+describe('an attempt that is told to end before it began', () => {
+  it('does not begin, and the run ends', async () => {
+    const held = new HeldStore();
+    let begun = 0;
+    const compact = defineTaskRunner<object>({
+      kind: 'compact',
+      run(_config, { signal }) {
+        begun++;
+        return new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+        });
+      },
+    });
+    const site = await openBatchSite({ wrapStore: held.wrap, settings: { runners: [compact] } });
+    await site.runtime.applyJobs([desiredJob('job', 'tasks: [{ id: t, compact: {} }]')]);
+    const { runs } = await site.command({ ...ASK, partition: null, parameters: {} });
+    // The commits of its start are let through up to the one that begins the attempt.
+    held.hold();
+    await waitFor('its attempt to wait', () => {
+      return site.runtime.counters().batch_attempts === 1;
+    });
+    const cancelled = site.command({ action: 'cancel', run: runs[0]!.run });
+    await waitFor('a commit', () => held.waiting > 0);
+    held.release();
+    await cancelled;
+    expect(await site.ended(runs[0]!.run)).toMatchObject({ state: 'cancelled' });
+    expect(begun).toBe(0);
   });
 });
 
