@@ -110,6 +110,23 @@ export const limits = {
   /** Ended runs of one job that a device keeps, with tables and logs; the oldest go first. */
   batchRunsKeptMax: 200,
   batchRunsKeptMsMax: 30 * 86_400_000,
+  /**
+   * What batch jobs may take of the store's budget: beyond it ended runs go, oldest first; while
+   * that does not help no run starts (`batch/store`). They write nothing into the last of it, so
+   * that what comes in has its place, and when the store is full they give way down to `Floor`.
+   */
+  batchStoreShare: 0.25,
+  batchStoreReserveShare: 0.05,
+  batchStoreFloorShare: 0.05,
+  /** One write of batch jobs; a larger one is refused where it is made, `write_too_large`. */
+  batchWriteBytesMax: 32 * MiB,
+  /** What of their writes goes into one commit; more waits for the next. */
+  batchCommitBytesMax: 4 * MiB,
+  /**
+   * Files of batch jobs by default (tables, datasets, logs, scratch): beyond it ended runs go,
+   * oldest first, never datasets; while that does not help no run starts (`batch/files`).
+   */
+  batchFilesBytesMax: 1024 * MiB,
   /** Runs of one job that wait on a device; a time that would add one is counted, `queue_full`. */
   batchRunsQueuedMax: 1000,
   /** Answers to commands that a device remembers, for when one comes again; the oldest go. */

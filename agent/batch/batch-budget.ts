@@ -1,6 +1,8 @@
 /**
  * What the tasks of this device may take together; `batch:` of agent.yaml, bounded by policy.yaml.
  */
+import { limits } from '@runnel/shared/limits.ts';
+
 export interface BatchBudget {
   /** Attempts at the same time. */
   readonly tasksMax: number;
@@ -10,6 +12,8 @@ export interface BatchBudget {
   readonly cpu: number;
   /** Slots by pool. A job that names another than these and `default` is refused. */
   readonly pools: Readonly<Record<string, number>>;
+  /** Files below `<data>/batch`. */
+  readonly filesBytes: number;
 }
 
 export const BATCH_BUDGET: BatchBudget = {
@@ -17,4 +21,5 @@ export const BATCH_BUDGET: BatchBudget = {
   memoryBytes: 256 * 1024 * 1024,
   cpu: 1,
   pools: {},
+  filesBytes: limits.batchFilesBytesMax,
 };

@@ -19,6 +19,7 @@ import type { BatchEngine, BatchRuntimeOptions, RunChange } from './batch-engine
 import { TaskChildren } from './child/children.ts';
 import type { RunRecord, TaskRecord } from './records.ts';
 import { Backfills } from './runs/backfills.ts';
+import { BatchSpace } from './runs/batch-space.ts';
 import { batchJobReports } from './runs/batch-job-report.ts';
 import { type BatchJobHost, BatchJobs } from './runs/batch-jobs.ts';
 import type { BatchTx } from './runs/batch-store.ts';
@@ -54,6 +55,7 @@ export class BatchRuntime implements BatchEngine {
   readonly #backfills: Backfills;
   readonly #commands: Commands;
   readonly #retention: Retention;
+  readonly #space: BatchSpace;
   readonly #upkeep: Upkeep;
   readonly #ends: RunEnd;
   readonly #upstream: UpstreamFailures;
@@ -107,6 +109,7 @@ export class BatchRuntime implements BatchEngine {
       diskShare: options.diskShare,
     });
     this.#retention = new Retention(store, jobs, files);
+    this.#space = this.#batchSpace();
     this.#commands = new Commands({
       store,
       jobs,
@@ -123,6 +126,7 @@ export class BatchRuntime implements BatchEngine {
       files,
       batchDir,
       retention: this.#retention,
+      space: this.#space,
       trimAnswers: (tx, at) => this.#commands.trim(tx, at),
     });
     this.#ends = new RunEnd({ store, jobs, upstream, log, now });
@@ -177,6 +181,9 @@ export class BatchRuntime implements BatchEngine {
       batch_cursors_forgotten: this.#starter.cursorsForgotten,
       batch_log_lines_lost: this.#logs.lostTotal,
       batch_log_lines_dropped: this.#logs.droppedTotal,
+      batch_store_bytes: this.#options.store.usedBytes,
+      batch_files_bytes: this.#space.filesBytes,
+      batch_runs_trimmed: this.#space.runsTrimmed,
     };
   }
 
@@ -220,9 +227,26 @@ export class BatchRuntime implements BatchEngine {
     this.#schedules.stop();
     this.#upkeep.stop();
     await this.#starting;
+    await this.#space.close();
     await this.#starter.stop(this.#runs);
     this.#runs.close();
     await this.#logs.settled();
+  }
+
+  #batchSpace(): BatchSpace {
+    const { budget, clock, conditions, log, store } = this.#options;
+    return new BatchSpace({
+      store,
+      jobs: this.#jobs,
+      runs: this.#runs,
+      retention: this.#retention,
+      files: this.#files,
+      clock,
+      log,
+      conditions,
+      batchDir: this.#batchDir,
+      filesBytesMax: budget.filesBytes,
+    });
   }
 
   #taskStarter(datasets: Datasets): TaskStarter {
@@ -243,6 +267,7 @@ export class BatchRuntime implements BatchEngine {
         runners: new Map((runners ?? taskRunners).map((each) => [each.kind, each])),
         scratchRoot: join(this.#batchDir, 'scratch'),
       },
+      isHeld: () => this.#space.isHeld,
       backfillMaxOf: (id) => this.#backfills.maxOf(id),
       updated: (tx, updates) => this.#datasetsUpdated(tx, updates),
     });
@@ -335,6 +360,7 @@ export class BatchRuntime implements BatchEngine {
       await this.#retention.removeFiles(this.#batchDir, gone);
     }
     await this.#forgetGone(job);
+    this.#space.check();
   }
 
   #committed(run: RunRecord, tasks: readonly TaskRecord[]): void {

@@ -86,6 +86,12 @@ const batch = strict({
     .record(z.string().min(1).max(100), z.number().int().min(0).max(1000))
     .default({})
     .describe('Slots of the pools that tasks name. Example: `{ database: 1 }`.'),
+  files: size
+    .prefault('1GiB')
+    .describe(
+      'Disk space of tables, datasets and logs of batch jobs. Over it the runs that ended first ' +
+        'go, never a dataset; if that does not help no run starts: the condition batch/files.',
+    ),
 });
 
 export const agentConfig = strict({

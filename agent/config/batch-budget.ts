@@ -13,5 +13,6 @@ export function batchBudget(
     memoryBytes: Math.min(batch.memory, budgets.taskMemory ?? batch.memory),
     cpu: Math.min(batch.cpu ?? cores, budgets.taskCpu ?? Infinity),
     pools: batch.pools,
+    filesBytes: batch.files,
   };
 }

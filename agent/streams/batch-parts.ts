@@ -12,6 +12,7 @@ import type { Outbox } from '../outbox/outbox.ts';
 import type { Conditions } from '../resources/conditions.ts';
 import { diskShareOf } from '../resources/disk-share.ts';
 import { BatchSlot } from './batch-slot.ts';
+import { BUDGETS, type Budgets } from './budgets.ts';
 import type { CommitCycle } from './commit-cycle.ts';
 import { declaredSources } from './declared-sources.ts';
 import type { JobSet } from './job-set.ts';
@@ -25,6 +26,7 @@ export interface BatchDevice {
   readonly conditions: Conditions;
   readonly verifyEntry: string;
   readonly batch?: BatchSettings;
+  readonly budgets?: Partial<Budgets>;
   readonly isClockSynchronised?: (nowMs: number) => boolean;
 }
 
@@ -51,6 +53,7 @@ export function batchSlotOf(device: BatchDevice, parts: BatchParts): BatchSlot {
     row: (lane, text) => outbox.add(lane, text),
     deadLetter: (job, version, letter) => deadLetters.add(job, version, letter),
     wake: () => cycle().wake(),
+    bytesMax: device.budgets?.storeBytesMax ?? BUDGETS.storeBytesMax,
   };
   if (batch === undefined) return new BatchSlot(writes);
   return new BatchSlot(writes, {

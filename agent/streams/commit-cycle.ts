@@ -346,10 +346,7 @@ export class CommitCycle {
     log.error({ error: messageOf(error), failures: this.#failures }, 'a commit failed');
     conditions.set(storageCondition(error));
     journal.reload();
-    if (isFull(error)) {
-      journal.relieve();
-      this.#needsRelief = true;
-    }
+    if (isFull(error)) this.#needsRelief = true;
     this.#gather = new Gather(journal.nextBlock, bounds);
     for (const participant of this.#participants) participant.reload();
     const pauseMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (this.#failures - 1));
@@ -372,6 +369,8 @@ export class CommitCycle {
     const { store, journal, jobs, log } = this.#options;
     try {
       await store.commit((tx) => {
+        const gaveWay = this.#participants.some((each) => each.relieve?.(tx) === true);
+        if (!gaveWay) journal.relieve();
         journal.trim(tx, jobs.keepFrom);
         tx.put('meta', ['probe'], encodeVersioned(1, this.#commit));
       });

@@ -23,6 +23,11 @@ export interface Participant {
   committed(commit: number): void;
   /** The commit failed: everything that is not on disk is gone. */
   reload(): void;
+  /**
+   * The store is full: removes what can be done without, before the journal has to. False when
+   * there is nothing of it.
+   */
+  relieve?(tx: StoreTx): boolean;
 }
 
 /** The jobs, as the cycle sees them. */

@@ -8,12 +8,18 @@
  * has an effect, the answer to a command) waits for `commit` to resolve.
  *
  * It stands before the outbox among the participants of the cycle: its rows are in its own commit.
- * A commit takes at most `BYTES_PER_COMMIT` of it, one write at least: a long run of writes does
- * not make one transaction that does not fit. Only what belongs to the rows of a stream job
- * (`joins`) is in the commit that is being gathered in any case, with all that stands before it.
+ * A commit takes at most `limits.batchCommitBytesMax` of it, one write at least, which goes alone
+ * then: a long run of writes does not make one transaction that does not fit. Only what belongs to
+ * the rows of a stream job (`joins`) is in the commit that is being gathered in any case, with all
+ * that stands before it. A write of more than `limits.batchWriteBytesMax` is refused.
+ *
+ * The last of the store is not for batch jobs (`limits.batchStoreReserveShare`): while there is no
+ * other room writes wait here, in their order, and only what is dropped goes past them. When the
+ * store is full it is asked first what can be dropped.
  */
 import { assert, RunnelError } from '@runnel/shared/errors.ts';
 import type { DeadLetter } from '@runnel/shared/engine/stream-job.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import type { Lane } from '@runnel/shared/protocol/results.ts';
 import type { CheckpointStore, StoreTx } from '../../checkpoints/checkpoint-store.ts';
 import { decodeVersioned, encodeVersioned } from '../../checkpoints/store-layout.ts';
@@ -42,6 +48,16 @@ export interface BatchStoreOptions {
   readonly deadLetter: (job: string, version: number, letter: DeadLetter) => void;
   /** Something is pending: a commit should come. */
   readonly wake: () => void;
+  /** Disk budget of the whole store; default: none. */
+  readonly bytesMax?: number;
+}
+
+/** Who decides what batch jobs can do without (batch-space.ts). */
+export interface Space {
+  /** Writes wait for room in the store, or do no longer. */
+  waiting(isWaiting: boolean): void;
+  /** The store is full: keys that can go. */
+  relief(): readonly BatchKey[];
 }
 
 interface Operation {
@@ -53,6 +69,12 @@ interface Letter {
   readonly job: string;
   readonly version: number;
   readonly letter: DeadLetter;
+}
+
+interface Drop {
+  readonly operations: readonly Operation[];
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }
 
 interface Write {
@@ -67,8 +89,6 @@ interface Write {
   readonly reject: (error: unknown) => void;
 }
 
-const BYTES_PER_COMMIT = 4 * 1024 * 1024;
-
 export class BatchStore implements Participant {
   readonly #options: BatchStoreOptions;
   /** In the order of the calls; the first `#staged` of them are in the commit in flight. */
@@ -76,6 +96,12 @@ export class BatchStore implements Participant {
   #staged = 0;
   /** The newest pending operation of each key. */
   readonly #overlay = new Map<string, Operation>();
+  /** What goes past the writes, and how many of these are in the commit in flight. */
+  #drops: Drop[] = [];
+  #dropsStaged = 0;
+  #space: Space | undefined;
+  /** There is no room for the next write. */
+  #isWaiting = false;
   #closed = false;
   #isWriting = false;
 
@@ -84,7 +110,34 @@ export class BatchStore implements Participant {
   }
 
   get isDirty(): boolean {
-    return this.#writes.length > this.#staged;
+    if (this.#drops.length > this.#dropsStaged) return true;
+    return this.#writes.length > this.#staged && !this.#isWaiting;
+  }
+
+  attach(space: Space): void {
+    this.#space = space;
+  }
+
+  /** On disk, of the database of batch jobs alone. */
+  get usedBytes(): number {
+    return this.#options.store.usedBytes('batch');
+  }
+
+  /** Disk budget of the whole store. */
+  get bytesMax(): number {
+    return this.#options.bytesMax ?? Infinity;
+  }
+
+  /** Whether something of it is about to be written. */
+  isPending(key: BatchKey): boolean {
+    return this.#overlay.has(nameOf(key));
+  }
+
+  /** Looks again whether there is room for what waits. */
+  retry(): void {
+    if (!this.#isWaiting) return;
+    this.#setWaiting(false);
+    this.#options.wake();
   }
 
   /** A run does not wait for the pace of slow traffic: its next task does. */
@@ -161,12 +214,27 @@ export class BatchStore implements Participant {
     });
   }
 
+  /**
+   * Removes records of which nothing is pending, past all that waits. Resolves when that is on
+   * disk; rejects with `agent_closing`.
+   */
+  async drop(keys: readonly BatchKey[]): Promise<void> {
+    if (this.#closed) throw closing();
+    await new Promise<void>((resolve, reject) => {
+      const operations = keys.map((key) => ({ key, value: undefined }));
+      for (const operation of operations) this.#overlay.set(nameOf(operation.key), operation);
+      this.#drops.push({ operations, resolve, reject });
+      this.#options.wake();
+    });
+  }
+
   /** One at a time: a write within a write would come before what is put after it. */
   #write(gathered: Write, write: (tx: BatchTx) => void): void {
     assert(!this.#isWriting, 'a write within a write');
     this.#isWriting = true;
     try {
       write(this.#gather(gathered));
+      assertFits(gathered.bytes);
       this.#writes.push(gathered);
     } catch (error) {
       this.#forgetPartial();
@@ -180,33 +248,65 @@ export class BatchStore implements Participant {
   /** Of a write that threw nothing is written, and nothing may be read. */
   #forgetPartial(): void {
     this.#overlay.clear();
-    for (const { operations } of this.#writes) {
+    for (const { operations } of [...this.#drops, ...this.#writes]) {
       for (const operation of operations) this.#overlay.set(nameOf(operation.key), operation);
     }
   }
 
   stage(tx: StoreTx): void {
-    let bytes = 0;
-    const joined = this.#writes.findLastIndex(({ joins }) => joins);
-    for (const write of this.#writes) {
-      if (this.#staged > Math.max(joined, 0) && bytes + write.bytes > BYTES_PER_COMMIT) break;
-      bytes += write.bytes;
-      this.#staged++;
-      for (const { key, value } of write.operations) {
-        if (value === undefined) tx.remove('batch', key);
-        else tx.put('batch', key, value);
-      }
+    for (const { operations } of this.#drops) stageAll(tx, operations);
+    this.#dropsStaged = this.#drops.length;
+    if (this.#writes.length === 0) return;
+    const count = this.#countThatFits();
+    this.#setWaiting(count === 0);
+    for (const write of this.#writes.slice(0, count)) {
+      stageAll(tx, write.operations);
       for (const { lane, text } of write.rows) this.#options.row(lane, text);
       for (const each of write.letters) {
         this.#options.deadLetter(each.job, each.version, each.letter);
       }
     }
+    this.#staged = count;
+  }
+
+  /** How many of the writes go into the next commit. */
+  #countThatFits(): number {
+    const joined = this.#writes.findLastIndex(({ joins }) => joins);
+    const reserveBytes = this.bytesMax * limits.batchStoreReserveShare;
+    const room =
+      this.bytesMax === Infinity
+        ? Infinity
+        : this.bytesMax - reserveBytes - this.#options.store.usedBytes();
+    let bytes = 0;
+    let count = 0;
+    for (const write of this.#writes) {
+      bytes += write.bytes;
+      if (bytes > room) break;
+      if (count > Math.max(joined, 0) && bytes > limits.batchCommitBytesMax) break;
+      count++;
+    }
+    return count;
+  }
+
+  /** The store is full: past everything else, in a commit of its own that may fail too. */
+  relieve(tx: StoreTx): boolean {
+    const gone = this.#space?.relief() ?? [];
+    for (const key of gone) tx.remove('batch', key);
+    return gone.length > 0;
+  }
+
+  #setWaiting(isWaiting: boolean): void {
+    if (isWaiting === this.#isWaiting) return;
+    this.#isWaiting = isWaiting;
+    this.#space?.waiting(isWaiting);
   }
 
   committed(): void {
+    const dropped = this.#drops.splice(0, this.#dropsStaged);
     const done = this.#writes.splice(0, this.#staged);
     this.#staged = 0;
-    for (const { operations, resolve } of done) {
+    this.#dropsStaged = 0;
+    for (const { operations, resolve } of [...dropped, ...done]) {
       for (const operation of operations) {
         const name = nameOf(operation.key);
         if (this.#overlay.get(name) === operation) this.#overlay.delete(name);
@@ -218,13 +318,15 @@ export class BatchStore implements Participant {
   /** The commit failed: all of it is staged again. */
   reload(): void {
     this.#staged = 0;
+    this.#dropsStaged = 0;
   }
 
   /** Nothing is committed any more; whoever waits is told. */
   close(): void {
     this.#closed = true;
-    for (const { reject } of this.#writes) reject(closing());
+    for (const { reject } of [...this.#drops, ...this.#writes]) reject(closing());
     this.#writes = [];
+    this.#drops = [];
   }
 
   #gather(write: Write): BatchTx {
@@ -247,6 +349,22 @@ export class BatchStore implements Participant {
       undo: (back) => write.undos.push(back),
     };
   }
+}
+
+function stageAll(tx: StoreTx, operations: readonly Operation[]): void {
+  for (const { key, value } of operations) {
+    if (value === undefined) tx.remove('batch', key);
+    else tx.put('batch', key, value);
+  }
+}
+
+/** One that can never be committed would keep all behind it from the disk. */
+function assertFits(bytes: number): void {
+  if (bytes <= limits.batchWriteBytesMax) return;
+  const told = `one change takes ${bytes} bytes; at most ${limits.batchWriteBytesMax} go together`;
+  throw new RunnelError('write_too_large', told, {
+    hint: 'let tasks put out less, have shorter lists for forEach, or hand data on as a table',
+  });
 }
 
 function closing(): RunnelError {

@@ -17,7 +17,7 @@ import type { RunRecord } from '../records.ts';
 import { CLOCK_FLOOR_MS } from '../schedule/batch-clock.ts';
 import type { TableFiles } from '../tables/table-files.ts';
 import type { BatchJobHost, BatchJobs } from './batch-jobs.ts';
-import type { BatchStore, BatchTx } from './batch-store.ts';
+import type { BatchKey, BatchStore, BatchTx } from './batch-store.ts';
 import { keys } from './job-record.ts';
 import { logPath } from './run-log.ts';
 import { removeLog } from './run-logs.ts';
@@ -74,13 +74,14 @@ export class Retention {
   }
 
   /** All records of a run. */
-  forget(tx: BatchTx, { id, job, n }: RunRecord): string {
-    tx.remove(keys.run(id));
-    tx.remove(keys.given(id));
-    tx.remove(keys.open(id));
-    tx.remove(keys.numbered(job, n));
-    for (const key of this.#store.keys(['task', id])) tx.remove(key);
-    return id;
+  forget(tx: BatchTx, run: RunRecord): string {
+    for (const key of this.keysOf(run)) tx.remove(key);
+    return run.id;
+  }
+
+  keysOf({ id, job, n }: RunRecord): BatchKey[] {
+    const own = [keys.run(id), keys.given(id), keys.open(id), keys.numbered(job, n)];
+    return [...own, ...this.#store.keys(['task', id])];
   }
 
   /** Completions beyond the bound, oldest names first; what was sent of them is forgotten too. */

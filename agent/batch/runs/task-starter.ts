@@ -44,6 +44,8 @@ export interface TaskStarterOptions {
   readonly log: Logger;
   readonly budget: BatchBudget;
   readonly attempts: AttemptDeps;
+  /** There is no room for what runs leave behind: none starts. */
+  readonly isHeld: () => boolean;
   readonly backfillMaxOf: (backfill: string) => number | undefined;
   /** In the commit that holds the updates. */
   readonly updated: (tx: BatchTx, updates: readonly DatasetUpdate[]) => void;
@@ -102,7 +104,8 @@ export class TaskStarter {
   }
 
   #admitRuns(runs: RunSet, now: number): void {
-    const { jobs, backfillMaxOf } = this.#options;
+    const { jobs, backfillMaxOf, isHeld } = this.#options;
+    if (isHeld()) return;
     const open = runs.open();
     const queued: (QueuedRun & { readonly open: OpenRun })[] = [];
     const active: { job: string; backfill: string | null }[] = [];

@@ -16,6 +16,7 @@ import { pathsIn } from '../tables/join-tables.ts';
 import type { EngineTime } from '../schedule/engine-time.ts';
 import type { TableFiles } from '../tables/table-files.ts';
 import type { BatchJobs } from './batch-jobs.ts';
+import type { BatchSpace } from './batch-space.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
 import { keys } from './job-record.ts';
 import type { Retention } from './retention.ts';
@@ -29,6 +30,7 @@ export interface UpkeepOptions {
   readonly runs: RunSet;
   readonly files: TableFiles;
   readonly retention: Retention;
+  readonly space: BatchSpace;
   readonly clock: Clock;
   readonly time: EngineTime;
   readonly log: Logger;
@@ -64,7 +66,9 @@ export class Upkeep {
 
   /** From now on, every hour. */
   start(): void {
-    const { clock, log } = this.#options;
+    const { clock, log, space } = this.#options;
+    space.measureAgain();
+    space.check();
     this.#cancel = clock.after(TIDY_MS, () => {
       this.#tidy().catch((error: unknown) => {
         if ((error as { code?: unknown }).code === 'agent_closing') return;

@@ -35,6 +35,8 @@ export class TableFiles implements Tables {
   readonly root: string;
   /** Makes names of one attempt differ; attempts differ by their own numbers. */
   #made = 0;
+  /** Of all tables since the start: what was removed is not taken off. */
+  bytesMade = 0;
 
   constructor(dataDir: string) {
     this.root = join(dataDir, 'batch');
@@ -190,6 +192,7 @@ export class TableFiles implements Tables {
     await rename(file, target);
     await syncDirectory(dirname(target));
     const { size } = await stat(target);
+    this.bytesMade += size;
     return { path, bytes: size, ...facts };
   }
 }

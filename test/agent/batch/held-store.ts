@@ -15,7 +15,7 @@ export class HeldStore {
       has: (db, key) => store.has(db, key),
       range: (db, range) => store.range(db, range),
       keys: (db, range) => store.keys(db, range),
-      usedBytes: () => store.usedBytes(),
+      usedBytes: (db) => store.usedBytes(db),
       close: () => store.close(),
       commit: async (write) => {
         this.waiting++;

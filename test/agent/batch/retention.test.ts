@@ -12,11 +12,17 @@ import { limits } from '@runnel/shared/limits.ts';
 import { openTestStore } from '../outbox/open-test-store.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
-function open() {
+function open(bytesMax = Infinity) {
   const dataDir = tempDir('retention');
   const nothing = (): void => undefined;
   const disk = openTestStore(join(dataDir, 'store'));
-  const store = new BatchStore({ store: disk, row: nothing, deadLetter: nothing, wake: nothing });
+  const store = new BatchStore({
+    store: disk,
+    row: nothing,
+    deadLetter: nothing,
+    wake: nothing,
+    bytesMax,
+  });
   const jobs = new BatchJobs({ store, now: () => 0, changed: nothing });
   const batchDir = join(dataDir, 'batch');
   const retention = new Retention(store, jobs, new TableFiles(dataDir));
@@ -99,6 +105,53 @@ describe('more than one commit takes', () => {
     await cycle();
     await behind;
     expect(store.isDirty).toBe(false);
+  });
+});
+
+describe('one write that is larger than a commit takes', () => {
+  it('goes alone; one that is larger than any may be is refused, and those behind it go', async () => {
+    const { store, cycle } = open();
+    const done: string[] = [];
+    const put = (name: string, bytes: number): Promise<unknown> =>
+      store.commit((tx) => tx.put(['job', name], 'x'.repeat(bytes))).then(() => done.push(name));
+    const large = put('large', 2 * limits.batchCommitBytesMax);
+    const endless = expect(put('endless', limits.batchWriteBytesMax)).rejects.toMatchObject({
+      code: 'write_too_large',
+      hint: expect.stringContaining('put out less') as unknown,
+    });
+    const behind = put('behind', 1);
+    await endless;
+    expect(store.has(['job', 'endless'])).toBe(false);
+    await cycle();
+    await large;
+    expect(done).toEqual(['large']);
+    await cycle();
+    await behind;
+    expect(store.isDirty).toBe(false);
+  });
+});
+
+describe('writes for which the store has no room', () => {
+  it('wait and keep nobody from it; what is dropped goes past them and lets them in', async () => {
+    const { store, cycle, write } = open(40 * MiB);
+    const much = 'x'.repeat(12 * MiB);
+    for (const name of ['a', 'b', 'c']) await write((tx) => tx.put(['job', name], much));
+    const told: boolean[] = [];
+    store.attach({ waiting: (isWaiting) => told.push(isWaiting), relief: () => [] });
+    const waits = store.commit((tx) => tx.put(['job', 'd'], much));
+    await cycle();
+    expect(told).toEqual([true]);
+    expect(store.isDirty).toBe(false);
+    const dropped = store.drop([['job', 'a']]);
+    expect(store.has(['job', 'a'])).toBe(false);
+    await cycle();
+    await dropped;
+    store.retry();
+    expect(store.isDirty).toBe(true);
+    await cycle();
+    await waits;
+    expect(store.keys(['job']).map((key) => key[1])).toEqual(['b', 'c', 'd']);
+    expect(told).toEqual([true, false]);
   });
 });
 

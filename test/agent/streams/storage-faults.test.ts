@@ -17,7 +17,7 @@ function faulty(store: CheckpointStore, disk: { failing: boolean }): CheckpointS
     has: (db, key) => store.has(db, key),
     range: (db, range) => store.range(db, range),
     keys: (db, range) => store.keys(db, range),
-    usedBytes: () => store.usedBytes(),
+    usedBytes: (db) => store.usedBytes(db),
     close: () => store.close(),
     commit: async (write) => {
       if (!disk.failing) return await store.commit(write);

@@ -45,7 +45,7 @@ function splitCommits(store: CheckpointStore): CheckpointStore {
     has: (db, key) => store.has(db, key),
     range: (db, range) => store.range(db, range),
     keys: (db, range) => store.keys(db, range),
-    usedBytes: () => store.usedBytes(),
+    usedBytes: (db) => store.usedBytes(db),
     close: () => store.close(),
     async commit(write) {
       const first: ((tx: StoreTx) => void)[] = [];

@@ -26,7 +26,7 @@ function withCommit(
     has: (db, key) => store.has(db, key),
     range: (db, range) => store.range(db, range),
     keys: (db, range) => store.keys(db, range),
-    usedBytes: () => store.usedBytes(),
+    usedBytes: (db) => store.usedBytes(db),
     close: () => store.close(),
     commit,
   };

@@ -7,6 +7,7 @@ import { NOW } from './program-of.ts';
 
 const MiB = 1024 * 1024;
 const budget: BatchBudget = {
+  filesBytes: 0,
   tasksMax: 3,
   memoryBytes: 100 * MiB,
   cpu: 1,

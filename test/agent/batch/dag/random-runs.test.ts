@@ -21,7 +21,7 @@ import {
 import { RunDriver } from './run-driver.ts';
 import { oracle } from './trigger-oracle.ts';
 
-const BUDGET = { tasksMax: 3, memoryBytes: 0, cpu: 0, pools: { default: 2 } };
+const BUDGET = { filesBytes: 0, tasksMax: 3, memoryBytes: 0, cpu: 0, pools: { default: 2 } };
 const STEPS_MAX = 2000;
 /** Fewer than may interrupt one task. */
 const CRASHES_MAX = 6;
