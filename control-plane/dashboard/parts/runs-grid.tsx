@@ -58,6 +58,7 @@ export function RunsGrid({
                   key={`${column.run.agent} ${column.run.run}`}
                   column={column}
                   index={index}
+                  tick={tickAt(index, grid.columns.length)}
                   stop={at.row === 0 && at.column === index}
                   named={new Set(runs.map(({ agent }) => agent)).size > 1}
                   now={now}
@@ -107,9 +108,19 @@ function useNewestInSight(any: boolean): { current: HTMLDivElement | null } {
   return wrap;
 }
 
+const TICK_EVERY = 4;
+
+/** Which columns name their partition, so that names have room: the newest, and each fourth. */
+function tickAt(index: number, columns: number): 'start' | 'end' | null {
+  const fromEnd = columns - 1 - index;
+  if (fromEnd % TICK_EVERY !== 0) return null;
+  return fromEnd === 0 && index >= TICK_EVERY ? 'end' : 'start';
+}
+
 function HeadCell({
   column,
   index,
+  tick,
   stop,
   named,
   now,
@@ -117,6 +128,8 @@ function HeadCell({
 }: {
   column: GridColumn;
   index: number;
+  /** Where the name of its partition stands; null: it is left out. */
+  tick: 'start' | 'end' | null;
   stop: boolean;
   named: boolean;
   now: number;
@@ -147,6 +160,11 @@ function HeadCell({
         <span class="run-bar" style={{ height: `${height}px` }} />
         <Mark shape={shape} tone={tone} />
       </a>
+      {tick === null ? null : (
+        <span class={`run-tick at-${tick}`} aria-hidden="true">
+          {run.partition}
+        </span>
+      )}
     </th>
   );
 }
