@@ -56,8 +56,11 @@ export class Attempt {
     this.#abort.abort(reason);
   }
 
-  /** Throws a `TaskError`; once aborted always the reason of that. */
-  async run(): Promise<TaskSuccess> {
+  /**
+   * `finish` is what follows of the success within the attempt's time; it listens to the signal.
+   * Throws a `TaskError`; once aborted always the reason of that.
+   */
+  async run<T>(finish: (success: TaskSuccess, signal: AbortSignal) => Promise<T>): Promise<T> {
     const { clock } = this.#deps;
     const { definition } = this.#plan.task;
     const { signal } = this.#abort;
@@ -67,9 +70,14 @@ export class Attempt {
     const stopTimer =
       timeoutMs === null ? undefined : clock.after(timeoutMs, () => this.abort(timeout(timeoutMs)));
     try {
-      const success = await this.#orAborted(this.#run());
+      const finished = await this.#orAborted(
+        this.#run().then((success) => {
+          signal.throwIfAborted();
+          return finish(success, signal);
+        }),
+      );
       signal.throwIfAborted();
-      return success;
+      return finished;
     } catch (error) {
       throw taskErrorOf(signal.aborted ? signal.reason : error);
     } finally {
@@ -105,6 +113,7 @@ export class Attempt {
     };
     if (!SCRATCHLESS.has(kind)) await mkdir(scratchDir, { recursive: true });
     try {
+      this.#abort.signal.throwIfAborted();
       return await runner.run(config, context);
     } finally {
       if (!SCRATCHLESS.has(kind)) await rm(scratchDir, { recursive: true, force: true });
@@ -112,7 +121,7 @@ export class Attempt {
   }
 
   /** Rejects when the runner has not ended long after it was told to. */
-  #orAborted(running: Promise<TaskSuccess>): Promise<TaskSuccess> {
+  #orAborted<T>(running: Promise<T>): Promise<T> {
     const { clock } = this.#deps;
     const { signal } = this.#abort;
     return new Promise((resolve, reject) => {
