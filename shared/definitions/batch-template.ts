@@ -97,6 +97,8 @@ export interface Template {
   readonly tasks: readonly string[];
   /** The value is known when a job is submitted, but for its parameters and its partition. */
   readonly isKnown: boolean;
+  /** Else it needs nothing but parameters, of which a sample has the type. */
+  readonly isTyped: boolean;
   /** It is one `{{ }}` alone: the value keeps its type. */
   readonly isAlone: boolean;
   /** Throws `template_value`. */
@@ -115,6 +117,7 @@ export function makeTemplate(
   return {
     tasks: [...new Set(expressions.flatMap((each) => each.tasks))],
     isKnown: expressions.every((each) => each.isKnown),
+    isTyped: expressions.every((each) => each.isTyped),
     isAlone,
     render(scope, budget) {
       if (typeof first === 'object' && isAlone) return valueOf(first, scope, budget);

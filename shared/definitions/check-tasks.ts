@@ -5,7 +5,7 @@
 import type { DefinitionIssue } from '../errors.ts';
 import type { BatchJob, PartitionDefinition, TaskDefinition } from './batch-job.ts';
 import { dependentsOf } from './compile-batch-job.ts';
-import { sampleParameters } from './parameters.ts';
+import { sampleParameters, unsetParameters } from './parameters.ts';
 import { sampleScope } from './sample-scope.ts';
 import { suggestion } from '../expressions/suggest.ts';
 import { issueAt } from './strict.ts';
@@ -26,13 +26,14 @@ interface JobParts {
 export function checkTasks(job: JobParts, issues: DefinitionIssue[]): readonly TaskFacts[] {
   const { tasks, graph } = job;
   const parameters = sampleParameters(job.parameters);
+  const unset = unsetParameters(job.parameters);
   const scope = sampleScope(job.name, job.partition);
   const taskIds = tasks.map(({ id }) => id);
   const dependents = dependentsOf(tasks);
   return tasks.map((task) => {
     const spec = taskSpecs.find(({ kind }) => kind === task.kind);
     const behind = (dependents.get(task.id) ?? []).map((index) => taskIds[index] ?? '');
-    const site = { parameters, graph, taskIds, dependents: behind };
+    const site = { parameters, unset, graph, taskIds, dependents: behind };
     const compiler = new TaskCompiler(task, spec, site, issues);
     compiler.when();
     compiler.branch();

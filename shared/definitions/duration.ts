@@ -7,17 +7,23 @@ import { durationOf } from '../expressions/duration-text.ts';
 import type { DurationMs } from '../ids.ts';
 import { withHint, wordFor } from './strict.ts';
 
-const HINT = 'write a number with a unit: 250ms, 10s, 5m, 1h30m, 1d';
+const HINT =
+  'write a number with a unit (ms, s, m or min, h, d, w, y of 365 days): 250ms, 10s, 1h30m, 1d';
+/** A parameter that is a duration gives milliseconds. */
+const NUMBER_HINT = `${HINT}; of a template {{ … }}ms`;
 
 /** A year and a day: beyond it a typo is likelier than a wish. */
 const LONGEST_MS = 366 * 86_400_000;
+/** Of what is kept: archives outlive people's plans. */
+const OLDEST_MS = 100 * LONGEST_MS;
 
-function durationField(leastMs: number): z.ZodType<DurationMs, unknown> {
+function durationField(leastMs: number, mostMs = LONGEST_MS): z.ZodType<DurationMs, unknown> {
   return z
     .unknown()
     .transform((value, context): DurationMs => {
       const fail = (problem: string): never => {
-        context.issues.push({ code: 'custom', input: value, message: withHint(problem, HINT) });
+        const hint = typeof value === 'number' ? NUMBER_HINT : HINT;
+        context.issues.push({ code: 'custom', input: value, message: withHint(problem, hint) });
         return z.NEVER;
       };
       if (value === undefined) return fail('is missing: a duration is needed');
@@ -30,7 +36,10 @@ function durationField(leastMs: number): z.ZodType<DurationMs, unknown> {
       if (ms < leastMs) {
         return fail(leastMs > 0 ? 'must be longer than nothing' : 'must not be negative');
       }
-      if (ms > LONGEST_MS) return fail(`${wordFor(value)} is longer than a year`);
+      if (ms > mostMs) {
+        const most = mostMs === LONGEST_MS ? 'a year' : 'a hundred years';
+        return fail(`${wordFor(value)} is longer than ${most}`);
+      }
       return ms as DurationMs;
     })
     .meta({ type: 'string', examples: ['10s'] });
@@ -38,5 +47,7 @@ function durationField(leastMs: number): z.ZodType<DurationMs, unknown> {
 
 /** Zero or longer. */
 export const duration = durationField(0);
+/** How old something may become: up to a hundred years. */
+export const age = durationField(0, OLDEST_MS);
 /** Longer than zero: the size of a window, an interval. */
 export const positiveDuration = durationField(1);

@@ -219,6 +219,16 @@ export function sampleParameters(
   );
 }
 
+/** Names of those whose value is not known before a device or a run is. */
+export function unsetParameters(
+  declared: Readonly<Record<string, ParameterDefinition>>,
+): ReadonlySet<string> {
+  const unset = Object.entries(declared).filter(
+    ([, { default: value, values }]) => value === undefined && values === undefined,
+  );
+  return new Set(unset.map(([name]) => name));
+}
+
 function sampleOf(parameter: ParameterDefinition): unknown {
   switch (parameter.type) {
     case undefined:

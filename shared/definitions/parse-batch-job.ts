@@ -12,10 +12,12 @@ import { limits } from '../limits.ts';
 import { batchJobFields } from './batch-fields.ts';
 import type { BatchJob, PartitionDefinition, Schedule, TaskDefinition } from './batch-job.ts';
 import { checkTasks } from './check-tasks.ts';
+import { isTemplate } from './batch-template.ts';
 import { parametersField } from './parameters.ts';
+import { parsePath, type Path } from './path.ts';
 import { checkSourceExpressions, parseSources } from './parse-sources.ts';
 import { pickOptionalKind } from './pick-kind.ts';
-import { issueAt, parseAt, strict } from './strict.ts';
+import { issueAt, parseAt, strict, valueAt } from './strict.ts';
 import { TRIGGER_KEYS } from './schedule-fields.ts';
 import { commonTaskSchema, taskFields } from './task-fields.ts';
 import { taskMemoryBytes } from './task-memory.ts';
@@ -30,7 +32,7 @@ const jobSchema = strict({
 
 /** Undefined when there are issues; they are added to `issues`. */
 export function parseBatchJob(document: unknown, issues: DefinitionIssue[]): BatchJob | undefined {
-  const job = parseAt(jobSchema, document, [], issues);
+  const job = parseFixed(jobSchema, document, [], issues);
   const parts = document as { parameters?: unknown; sources?: unknown; tasks?: unknown };
   const sources = parts.sources === undefined ? {} : parseSources(parts.sources, issues);
   const { tasks, known, complete } = parseTasks(parts.tasks, issues);
@@ -151,7 +153,7 @@ function parseTask(
   const at = { path, what: 'task' };
   const picked = pickOptionalKind(record, taskSpecs, Object.keys(taskFields), at, issues);
   const rest = picked?.rest ?? commonOf(record);
-  const common = parseAt(commonTaskSchema, rest, path, issues);
+  const common = parseFixed(commonTaskSchema, rest, path, issues);
   if (common === undefined || picked === undefined) return undefined;
   const { timeout: _, ...task } = common;
   const { spec, config } = picked;
@@ -166,6 +168,26 @@ function parseTask(
     path,
   };
 }
+
+/** What holds for every run: a template there is told as one. */
+function parseFixed<T>(
+  schema: z.ZodType<T>,
+  input: unknown,
+  path: Path,
+  issues: DefinitionIssue[],
+): T | undefined {
+  const found: DefinitionIssue[] = [];
+  const parsed = parseAt(schema, input, path, found);
+  for (const issue of found) {
+    const value = valueAt(input, parsePath(issue.path).slice(path.length));
+    const isFilled = typeof value === 'string' && isTemplate(value);
+    issues.push(isFilled ? { ...issue, message: NO_TEMPLATE, hint: NO_TEMPLATE_HINT } : issue);
+  }
+  return parsed;
+}
+
+const NO_TEMPLATE = 'takes no template: it is the same for every run';
+const NO_TEMPLATE_HINT = 'write the value itself; {{ }} stands in the settings of a kind of task';
 
 function commonOf(record: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(record).filter(([key]) => key in taskFields));

@@ -153,7 +153,8 @@ export function issueAt(path: Path, message: string, hint?: string): DefinitionI
   return { path: pathText(path), message, ...(hint === undefined ? {} : { hint }) };
 }
 
-function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+/** What stands at a path; undefined where there is nothing. */
+export function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   let at = value;
   for (const key of path) {
     if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) return undefined;

@@ -26,6 +26,7 @@ import type { TaskGraph } from './task-graph.ts';
 
 export interface TaskSite {
   readonly parameters: Readonly<Record<string, unknown>>;
+  readonly unset?: ReadonlySet<string>;
   readonly graph: TaskGraph;
   readonly taskIds: readonly string[];
   /** Ids of the tasks that need it. */
@@ -137,7 +138,7 @@ export class TaskCompiler {
 
   /** An expression of the task's settings. Throws `ExpressionSyntaxError`. */
   compile(source: string, hasItem: boolean, options: Partial<Site> = {}): TaskExpression {
-    const { parameters, graph, taskIds } = this.#site;
+    const { parameters, graph, taskIds, unset } = this.#site;
     const { id } = this.#task;
     const { expects, ownOutput = false } = options;
     const site: ExpressionSite = {
@@ -145,6 +146,7 @@ export class TaskCompiler {
       taskIds,
       hasItem,
       upstream: (other) => graph.isBefore(other, id) || (ownOutput && other === id),
+      ...(unset === undefined ? {} : { unset }),
       ...(expects === undefined ? {} : { expects }),
     };
     return compileTaskExpression(source, site);

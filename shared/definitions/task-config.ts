@@ -2,9 +2,11 @@
  * The settings of one task with their templates compiled: rendered for an instance of the task, and
  * checked at submit with sample values.
  *
- * At submit a template whose value only a run knows (outputs, items) stands for whatever its place
- * wants: several plausible values are tried, and only what is wrong with all of them counts, and
- * nothing at the very place of the template.
+ * At submit a template whose value only a run knows (outputs, items, parameters that nothing has
+ * set yet) stands for whatever its place wants: several plausible values are tried, and only what
+ * is wrong with all of them counts, and nothing at the very place of the template. Of a parameter
+ * that is a number or true or false at least the type is known: a place that takes none of these
+ * is an issue.
  */
 import type { Json } from '../engine/record.ts';
 import { type DefinitionIssue, DefinitionError, RunnelError } from '../errors.ts';
@@ -42,6 +44,9 @@ export const NO_FACTS: TaskFacts = { requires: [], reads: [], journals: [], data
 /** Stands for a text that only a run knows. */
 const LATER = 'known-later';
 const CANDIDATES: readonly Json[] = [LATER, 1, true, [LATER], [1], {}, [{}]];
+/** Of numbers, for places with bounds of their own; not 0, which is a duration too. */
+const NUMBERS: readonly Json[] = [1, 2, 0.5, 50, 1000, 5000, 1_000_000];
+const BOOLEANS: readonly Json[] = [true, false];
 
 /** Any JSON with templates in it: settings of a task, or the list of a `forEach`. */
 export class JsonTemplate {
@@ -203,13 +208,46 @@ export function checkTaskConfig(
       !unknown.some((path) => isAtOrUnder(issue.path, path)) &&
       trials.every((trial) => trial.some((other) => sameIssue(issue, other))),
   );
-  issues.push(...inAll);
-  if (inAll.length > 0) return NO_FACTS;
+  const mistyped = config.templates.flatMap(({ template, path }) =>
+    mistypedIssues(typedValues(template, sample.scope), pathText(path), attempt),
+  );
+  issues.push(...inAll, ...mistyped);
+  if (inAll.length + mistyped.length > 0) return NO_FACTS;
   const fitting = (path: string): Json => {
     const at = trials.findIndex((trial) => !trial.some((issue) => isAtOrUnder(issue.path, path)));
     return CANDIDATES[at] ?? LATER;
   };
   return factsOf(spec, attempt(fitting)[0]);
+}
+
+/** What a parameter without a value may be, where its type says so much. */
+function typedValues(template: Template, scope: TaskScope): readonly Json[] {
+  if (!template.isAlone || !template.isTyped) return [];
+  try {
+    const value = template.render(scope, new RenderBudget());
+    if (typeof value === 'number') return [value, ...NUMBERS];
+    return typeof value === 'boolean' ? BOOLEANS : [];
+  } catch (error) {
+    if (!(error instanceof RunnelError)) throw error;
+    // As below: it may fail on the sample value alone.
+    return [];
+  }
+}
+
+/** What is wrong at the path whichever of the values it has. */
+function mistypedIssues(
+  values: readonly Json[],
+  path: string,
+  attempt: (candidate: (path: string) => Json) => readonly [unknown, DefinitionIssue[]],
+): readonly DefinitionIssue[] {
+  let first: DefinitionIssue | undefined;
+  for (const value of values) {
+    const [, found] = attempt((at) => (at === path ? value : LATER));
+    const issue = found.find((each) => each.path === path);
+    if (issue === undefined) return [];
+    first ??= issue;
+  }
+  return first === undefined ? [] : [first];
 }
 
 /** Values of the templates that are known at submit; one that fails there is an issue. */

@@ -21,8 +21,13 @@ export interface TaskExpression {
   readonly constant?: { readonly value: unknown };
   /** Ids of the tasks that it names. */
   readonly tasks: readonly string[];
-  /** False where it needs what only a run knows: outputs, items, labels of the device. */
+  /**
+   * False where it needs what only a run knows: outputs, items, labels of the device, parameters
+   * that nothing has set yet.
+   */
   readonly isKnown: boolean;
+  /** Whether all that is not known are parameters: a sample of one has the type. */
+  readonly isTyped: boolean;
   /** Throws `ExpressionError`. */
   evaluate(scope: TaskScope): unknown;
 }
@@ -30,6 +35,8 @@ export interface TaskExpression {
 /** What an expression of a task may name. */
 export interface ExpressionSite {
   readonly parameters: Readonly<Record<string, unknown>>;
+  /** Of these `parameters` holds a plausible value alone. */
+  readonly unset?: ReadonlySet<string>;
   /** Tasks that are done before it is evaluated. */
   readonly upstream: (id: string) => boolean;
   readonly taskIds: readonly string[];
@@ -93,7 +100,8 @@ export function compileTaskExpression(source: string, site: ExpressionSite): Tas
     type,
     ...(constant === undefined ? {} : { constant }),
     tasks: [...names.tasks],
-    isKnown: names.isKnown,
+    isKnown: names.isKnown && !names.hasUnset,
+    isTyped: names.isKnown,
     evaluate: (scope) =>
       expression.evaluate({
         payload: scope,
@@ -110,6 +118,7 @@ export function compileTaskExpression(source: string, site: ExpressionSite): Tas
 class NameCheck {
   readonly tasks = new Set<string>();
   isKnown = true;
+  hasUnset = false;
   readonly #site: ExpressionSite;
 
   constructor(site: ExpressionSite) {
@@ -123,6 +132,9 @@ class NameCheck {
       if (field.name === 'tasks') {
         this.#task(node, field.key);
         return;
+      }
+      if (field.name === 'params' && this.#site.unset?.has(field.key) === true) {
+        this.hasUnset = true;
       }
       if (field.name in FIELDS) {
         this.#field(node, field.name as MapName, field.key);

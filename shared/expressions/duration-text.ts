@@ -1,5 +1,6 @@
 /**
- * Durations as text: `10s`, `1h30m`, `1d`, `250ms`, `1w`. Used by job documents and expressions.
+ * Durations as text: `10s`, `1h30m`, `1d`, `250ms`, `1w`, `1y`. Used by job documents and
+ * expressions. A year is 365 days; a month has no length, so it is none.
  */
 
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -10,10 +11,11 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
   d: 86_400_000,
   w: 604_800_000,
+  y: 31_536_000_000,
 };
 
-const PART = /(\d+(?:\.\d+)?)(ms|min|s|m|h|d|w)/g;
-const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|min|s|m|h|d|w))+$/;
+const PART = /(\d+(?:\.\d+)?)(ms|min|s|m|h|d|w|y)/g;
+const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|min|s|m|h|d|w|y))+$/;
 
 /** Milliseconds, or undefined when the text is no duration. No unit may stand twice. */
 export function durationOf(text: string): number | undefined {

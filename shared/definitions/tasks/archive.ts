@@ -3,7 +3,7 @@
  */
 import { z } from 'zod';
 import { templatePieces } from '../batch-template.ts';
-import { duration } from '../duration.ts';
+import { age } from '../duration.ts';
 import { datasetField, exactlyOne, journalField } from '../rows-input.ts';
 import { size } from '../size.ts';
 import type { ConfigOf } from '../source-definition.ts';
@@ -40,7 +40,7 @@ export const archiveTask = defineTask({
     dataset: datasetField
       .optional()
       .describe('Dataset whose partitions are archived, a file each. Example: `hourly-rms`.'),
-    olderThan: duration
+    olderThan: age
       .prefault('0s')
       .describe('A period is archived when it ended so long before. Example: `7d`.'),
     period: z

@@ -2,7 +2,7 @@
  * Deletes what is old enough: partitions of a dataset, files, records of the journal.
  */
 import { z } from 'zod';
-import { duration } from '../duration.ts';
+import { age } from '../duration.ts';
 import { datasetField, exactlyOne, taskField } from '../rows-input.ts';
 import type { ConfigOf } from '../source-definition.ts';
 import { defineTask } from '../task-definition.ts';
@@ -45,7 +45,7 @@ export const purgeTask = defineTask({
       .literal(true)
       .optional()
       .describe('Records of the journal that arrived before. Example: `true`.'),
-    olderThan: duration
+    olderThan: age
       .optional()
       .describe(
         'Age: of a partition since its end, of a file since it was written, of a record since it ' +

@@ -17,6 +17,8 @@ export function windowSizeOf(text: string): WindowSize | undefined {
   if (calendar !== null) {
     return { kind: 'calendar', unit: UNITS[calendar[2]!]!, count: Number(calendar[1]) };
   }
+  // Of the calendar there is none, and 365 days would drift against it.
+  if (text.includes('y')) return undefined;
   const ms = durationOf(text);
   return ms === undefined || ms < 1 ? undefined : { kind: 'fixed', ms };
 }

@@ -2,7 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import type { BatchJob } from '@runnel/shared/definitions/batch-job.ts';
 import { batchFacts } from '@runnel/shared/definitions/check-tasks.ts';
+import { compileBatchJob } from '@runnel/shared/definitions/compile-batch-job.ts';
 import { parseJob, parseJobDocument } from '@runnel/shared/definitions/parse-job.ts';
+import { sampleScope } from '@runnel/shared/definitions/sample-scope.ts';
 import { DefinitionError, type DefinitionIssue } from '@runnel/shared/errors.ts';
 import { datasetsOf } from '@runnel/control-plane/definitions/datasets-of.ts';
 import { checkDefinition } from '@runnel/control-plane/definitions/check-definition.ts';
@@ -320,6 +322,50 @@ describe('the settings of a task', () => {
     const issue = issueOf(http('method: "{{ 1 > 2 }}", url: "http://h/"'));
     expect(issue.path).toBe('tasks[1].http.method');
     expect(issueOf(http('method: GET, url: "{{ params.n }}"')).path).toBe('tasks[1].http.url');
+  });
+
+  test('that hold parameters without a value are judged when there is one', () => {
+    const purge = (olderThan: string): string =>
+      `${HEAD}parameters: { url: { type: string }, n: { type: number }, t: { type: duration } }\n` +
+      `tasks:\n  - { id: b, http: { method: GET, url: "{{ params.url }}/x" } }\n` +
+      `  - { id: p, purge: { files: "{{ params.url }}/*", keep: "{{ params.n * 50 }}", ` +
+      `olderThan: "${olderThan}" } }\n`;
+    expect(issuesOf(purge('{{ params.t }}ms'))).toEqual([]);
+    expect(issuesOf(purge('{{ params.url }}'))).toEqual([]);
+    // Whatever the value will be, it has no unit.
+    expect(issueOf(purge('{{ params.t }}'))).toMatchObject({
+      path: 'tasks[1].purge.olderThan',
+      hint: expect.stringContaining('{{ … }}ms') as string,
+    });
+    const { job } = parseJob(purge('{{ params.t }}ms'));
+    if (job.kind !== 'BatchJob') throw new Error('no batch job');
+    const later = { url: 'ftp://h', n: 1, t: 1000 };
+    const [task] = compileBatchJob(job, later).tasks;
+    expect(() => task?.config(sampleScope('x', null))).toThrow('tasks[0].http.url');
+  });
+
+  test('alone hold templates: elsewhere the error says so', () => {
+    const field = (fields: string): string =>
+      `${HEAD}tasks:\n  - { id: a, value: { value: 1 }, ${fields} }\n`;
+    for (const fields of ['timeout: "{{ params.t }}"', 'cost: { memory: "{{ params.m }}" }']) {
+      expect(issueOf(field(fields))).toMatchObject({
+        message: 'takes no template: it is the same for every run',
+        hint: expect.stringContaining('settings of a kind') as string,
+      });
+    }
+    const job = `${HEAD}timeout: "{{ params.t }}"\ntasks: [{ id: a, value: { value: 1 } }]\n`;
+    expect(issueOf(job)).toMatchObject({ path: 'timeout', line: expect.any(Number) as number });
+  });
+
+  test('take ages of years, and units that there are are named', () => {
+    const purge = (olderThan: string): string =>
+      `${HEAD}tasks:\n  - { id: a, purge: { dataset: d, olderThan: ${olderThan} } }\n`;
+    for (const text of ['1y', '10y', '1w', '18h']) expect(issuesOf(purge(text))).toEqual([]);
+    expect(issueOf(purge('3mo'))).toMatchObject({
+      message: '"3mo" is no duration',
+      hint: expect.stringContaining('(ms, s, m or min, h, d, w, y of 365 days)') as string,
+    });
+    expect(issueOf(purge('101y')).message).toContain('longer than a hundred years');
   });
 
   test('may hold what only a run knows, wherever its type fits', () => {

@@ -109,6 +109,7 @@ test('windows cover time without hole or overlap, in every zone', () => {
 test('sizes are fixed lengths or whole units of the calendar', () => {
   expect(windowSizeOf('24h')).toEqual({ kind: 'fixed', ms: 24 * HOUR });
   expect(windowSizeOf('1d')).toEqual({ kind: 'calendar', unit: 'day', count: 1 });
+  expect(windowSizeOf('1y')).toBeUndefined();
   expect(windowSizeOf('2w')).toEqual({ kind: 'calendar', unit: 'week', count: 2 });
   expect(windowSizeOf('1mo')).toEqual({ kind: 'calendar', unit: 'month', count: 1 });
   for (const text of ['0s', '0d', '10', '1mo2d', ''])
