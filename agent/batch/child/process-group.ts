@@ -1,6 +1,6 @@
 /**
- * Process groups of Linux, as /proc shows them: who belongs to one, what memory they hold, and how
- * to end them all. On other systems there is no /proc: nothing is known of memory.
+ * Process groups of Linux, as /proc shows them: who belongs to one, what memory a process holds, and
+ * how to end them all. On other systems there is no /proc: nothing is known of memory.
  *
  * Memory is what only the process itself holds (anonymous and shared memory): pages of programs
  * and mapped files go by themselves when memory is short, and harm nobody.
@@ -34,11 +34,6 @@ export function groupMembers(pgid: number): number[] {
     const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
     return Number(fields[2]) === pgid && fields[0] !== 'Z' ? [Number(name)] : [];
   });
-}
-
-/** Bytes that all processes of a group hold together. */
-export function groupMemoryBytes(pgid: number): number {
-  return groupMembers(pgid).reduce((sum, pid) => sum + (processMemoryBytes(pid) ?? 0), 0);
 }
 
 /** Sends a signal to a whole group; false when nobody of it is left, or it is now another's. */

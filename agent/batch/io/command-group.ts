@@ -11,17 +11,8 @@ import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { isMissing } from '../../config/durable-file.ts';
-import { groupMembers, signalGroup } from '../child/process-group.ts';
-
-/** Set for the program; what it starts inherits it. */
-export const MARK = 'RUNNEL_ATTEMPT';
-
-export interface CommandGroup {
-  /** Null: only those with the variable are known. */
-  readonly pgid: number | null;
-  /** Value of the variable, of this attempt alone. */
-  readonly mark: string;
-}
+import { signalGroup } from '../child/process-group.ts';
+import { type CommandGroup, searchGroup, statOf } from './group-search.ts';
 
 interface GroupRecord {
   readonly v: 1;
@@ -57,12 +48,12 @@ export async function endGroup(group: CommandGroup, clock: Clock): Promise<boole
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     const until = clock.monotonicMs() + TERM_MS;
     // Again and again: what is starting while the others end must not be missed.
-    while (sendTo(group, signal)) {
+    while (await sendTo(group, signal)) {
       if (clock.monotonicMs() > until) break;
       await clock.sleep(LOOK_MS);
     }
   }
-  return !isAlive(group);
+  return !isAlive(group, await searchGroup(group));
 }
 
 /**
@@ -70,21 +61,17 @@ export async function endGroup(group: CommandGroup, clock: Clock): Promise<boole
  * attempts are removed; returns how many groups there were.
  */
 export async function endOrphans(scratchRoot: string, clock: Clock): Promise<number> {
-  const groups = recordsBelow(scratchRoot, 0).flatMap((record) => groupOf(record));
+  const found = recordsBelow(scratchRoot, 0).map(async (record) => groupOf(record));
+  const groups = (await Promise.all(found)).flat();
   await Promise.all(groups.map((group) => endGroup(group, clock)));
   return groups.length;
 }
 
-/** Pids of the group and of those that left it. */
-export function groupPids({ pgid, mark }: CommandGroup): number[] {
-  const members = pgid === null ? [] : groupMembers(pgid);
-  return [...new Set([...members, ...markedPids(mark)])];
-}
-
-function isAlive(group: CommandGroup): boolean {
-  if (process.platform === 'linux' || group.pgid === null) return groupPids(group).length > 0;
+/** Where there is no /proc, as far as the group itself says. */
+function isAlive({ pgid }: CommandGroup, pids: readonly number[]): boolean {
+  if (process.platform === 'linux' || pgid === null) return pids.length > 0;
   try {
-    return process.kill(-group.pgid, 0);
+    return process.kill(-pgid, 0);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
     throw error;
@@ -92,10 +79,11 @@ function isAlive(group: CommandGroup): boolean {
 }
 
 /** False when nobody is left. */
-function sendTo(group: CommandGroup, signal: NodeJS.Signals): boolean {
-  if (!isAlive(group)) return false;
+async function sendTo(group: CommandGroup, signal: NodeJS.Signals): Promise<boolean> {
+  const pids = await searchGroup(group);
+  if (!isAlive(group, pids)) return false;
   if (group.pgid !== null) signalGroup(group.pgid, signal);
-  for (const pid of markedPids(group.mark)) {
+  for (const pid of pids) {
     try {
       process.kill(pid, signal);
     } catch (error) {
@@ -105,21 +93,13 @@ function sendTo(group: CommandGroup, signal: NodeJS.Signals): boolean {
   return true;
 }
 
-/** Processes with the variable in the environment that they were started with. */
-function markedPids(mark: string): number[] {
-  const wanted = Buffer.from(`${MARK}=${mark}\0`);
-  return pids().filter((pid) => {
-    const environment = readProc(`/proc/${pid}/environ`);
-    return environment?.includes(wanted) === true && !isZombie(pid);
-  });
-}
-
 /** What of it is still there, if anything. */
-function groupOf({ mark, pgid, startTicks: ticks, boot }: GroupRecord): CommandGroup[] {
+async function groupOf(record: GroupRecord): Promise<CommandGroup[]> {
+  const { mark, pgid, startTicks: ticks, boot } = record;
   if (boot !== bootId()) return [];
   const isLeader = pgid !== null && ticks !== null && startTicks(pgid) === ticks;
   const group = { pgid: isLeader ? pgid : null, mark };
-  return groupPids(group).length > 0 ? [group] : [];
+  return (await searchGroup(group)).length > 0 ? [group] : [];
 }
 
 function recordsBelow(folder: string, depth: number): GroupRecord[] {
@@ -157,23 +137,11 @@ function parseRecord(text: string): GroupRecord[] {
 }
 
 function startTicks(pid: number): string | null {
-  const stat = readProc(`/proc/${pid}/stat`)?.toString('latin1');
-  // Field 22; the program's name, field 2, may hold spaces and brackets.
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
-}
-
-function isZombie(pid: number): boolean {
-  const stat = readProc(`/proc/${pid}/stat`)?.toString('latin1') ?? '';
-  return stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z');
+  return statOf(pid)?.startTicks ?? null;
 }
 
 function bootId(): string | null {
   return readProc('/proc/sys/kernel/random/boot_id')?.toString('latin1').trim() ?? null;
-}
-
-function pids(): number[] {
-  if (process.platform !== 'linux') return [];
-  return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
 }
 
 function readProc(path: string): Buffer | undefined {

@@ -8,10 +8,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { StringDecoder } from 'node:string_decoder';
 import { messageOf } from '@runnel/shared/errors.ts';
-import { groupMemoryBytes } from '../child/process-group.ts';
 import type { TaskContext } from '../tasks/task.ts';
 import { TaskError, taskErrorOf } from '../tasks/task-error.ts';
-import { type CommandGroup, endGroup, MARK, recordGroup } from './command-group.ts';
+import { endGroup, recordGroup } from './command-group.ts';
+import { type CommandGroup, GroupFamily, MARK, searchGroup } from './group-search.ts';
 
 export interface Command {
   readonly program: string;
@@ -30,7 +30,11 @@ export interface CommandResult {
   readonly complaint: string;
 }
 
-const WATCH_MS = 100;
+/** Looks at memory: closer together at the start, when a program takes what it needs. */
+const WATCH_MS_MIN = 50;
+const WATCH_MS_MAX = 250;
+/** Between searches for those that nobody's child leads to. */
+const SEARCH_MS = 1000;
 /** For the pipes to close when all that we know of is gone; another may still hold them. */
 const PIPES_MS = 500;
 const COMPLAINT_CHARS_MAX = 2000;
@@ -91,7 +95,7 @@ class Running {
       recordGroup(scratchDir, this.#mark, pid);
       this.#read();
       if (signal.aborted) abort();
-      const stopWatch = this.#watch(pid);
+      const stopWatch = this.#watch(group);
       outcome = await Promise.race([exited, this.#stopped]).finally(stopWatch);
     } finally {
       signal.removeEventListener('abort', abort);
@@ -175,21 +179,44 @@ class Running {
     );
   }
 
-  #watch(pgid: number): () => void {
-    const { memoryBytesMax, program } = this.#command;
+  /** Over all that it started, also what left its group. */
+  #watch(group: CommandGroup): () => void {
     const { clock } = this.#context;
-    let cancel = (): void => {};
+    const family = new GroupFamily();
+    if (group.pgid !== null) family.add([group.pgid]);
+    let isOver = false;
+    let cancelLook = (): void => {};
+    let cancelSearch = (): void => {};
+    let pauseMs = WATCH_MS_MIN;
     const look = (): void => {
-      const bytes = groupMemoryBytes(pgid);
-      if (bytes > memoryBytesMax) {
-        const told = `${program} took ${bytes} bytes of memory, more than ${memoryBytesMax}`;
-        const hint = 'Let it work on less at a time, or raise memory of the task.';
-        this.#stop(new TaskError('resources', 'command_memory', told, { hint }));
-        return;
-      }
-      cancel = clock.after(WATCH_MS, look);
+      if (this.#isTooLarge(family.memoryBytes())) return;
+      cancelLook = clock.after(pauseMs, look);
+      pauseMs = Math.min(pauseMs * 2, WATCH_MS_MAX);
+    };
+    const search = async (): Promise<void> => {
+      const pids = await searchGroup(group);
+      if (isOver) return;
+      family.add(pids);
+      cancelSearch = clock.after(SEARCH_MS, searchAgain);
+    };
+    const searchAgain = (): void => {
+      search().catch((error: unknown) => this.#stop(taskErrorOf(error)));
     };
     look();
-    return () => cancel();
+    searchAgain();
+    return () => {
+      isOver = true;
+      cancelLook();
+      cancelSearch();
+    };
+  }
+
+  #isTooLarge(bytes: number): boolean {
+    const { memoryBytesMax, program } = this.#command;
+    if (bytes <= memoryBytesMax) return false;
+    const told = `${program} took ${bytes} bytes of memory, more than ${memoryBytesMax}`;
+    const hint = 'Let it work on less at a time, or raise memory of the task.';
+    this.#stop(new TaskError('resources', 'command_memory', told, { hint }));
+    return true;
   }
 }

@@ -4,7 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '@runnel/shared/clock.ts';
-import { endOrphans, groupPids } from '@runnel/agent/batch/io/command-group.ts';
+import { endOrphans } from '@runnel/agent/batch/io/command-group.ts';
+import { searchGroup } from '@runnel/agent/batch/io/group-search.ts';
 import { TaskError } from '@runnel/agent/batch/tasks/task-error.ts';
 import { taskContract } from '../../../contracts/task-contract.ts';
 import { bundleTool } from '../../../support/processes.ts';
@@ -191,6 +192,18 @@ describe('what a command may take', () => {
     expect(error).toMatchObject({ class: 'resources', code: 'command_memory' });
   });
 
+  it('is killed beyond its memory also by what left its group and its parent', async () => {
+    const site = siteFor();
+    const eat =
+      'require("fs").writeFileSync("pids", process.pid + " " + process.pid + "\\n"); ' +
+      'const held = []; setInterval(() => held.push(Buffer.alloc(8e6, 1)), 10); ' +
+      'setTimeout(() => process.exit(0), 20000)';
+    const script = `(setsid "${process.execPath}" -e '${eat}' > /dev/null 2>&1 &) ; exec sleep 15`;
+    const command = sh(script, { memory: '100MiB', cwd: site.dataDir });
+    expect(await failure(site, command)).toMatchObject({ code: 'command_memory' });
+    expect(pidsIn(join(site.dataDir, 'pids'))?.map(isGone)).toEqual([true, true]);
+  });
+
   it('is killed beyond its output', async () => {
     const error = await failure(siteFor(), sh('yes', { outputMax: '100KiB' }));
     expect(error).toMatchObject({ class: 'resources', code: 'command_output' });
@@ -249,7 +262,7 @@ describe('the process group of a command', () => {
     const record = { v: 1, pgid, mark: 'none', startTicks: '1', boot };
     writeFileSync(join(site.dataDir, 'command-group.json'), JSON.stringify(record));
     expect(await endOrphans(site.dataDir, systemClock)).toBe(0);
-    expect(groupPids({ pgid, mark: 'none' })).toEqual([pgid]);
+    expect(await searchGroup({ pgid, mark: 'none' })).toEqual([pgid]);
     other.kill('SIGKILL');
   });
 });
