@@ -96,7 +96,9 @@ export function requireRole(
     }
     if (!includesRole(actor.role, role)) {
       failed('role');
-      throw new RunnelError('forbidden', `this needs the role ${role}; yours is ${actor.role}`);
+      throw new RunnelError('forbidden', `this needs the role ${role}; yours is ${actor.role}`, {
+        hint: `an admin makes a token for it: runnel token create --role ${role}`,
+      });
     }
     await next();
   };

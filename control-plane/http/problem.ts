@@ -108,5 +108,14 @@ export function problemResponse(problem: Problem, headers: Record<string, string
   });
 }
 
-export const notFound = (what: string, name: string): RunnelError =>
-  new RunnelError('not_found', `there is no ${what} ${JSON.stringify(name.slice(0, 200))}`);
+const WHERE_TO_LOOK: Readonly<Record<string, string>> = {
+  agent: 'runnel get agents lists them',
+  job: 'runnel get jobs lists them',
+  run: 'runnel runs JOB lists them; one that was just started is known when its device reports it',
+};
+
+export function notFound(what: string, name: string): RunnelError {
+  const hint = WHERE_TO_LOOK[what];
+  const message = `there is no ${what} ${JSON.stringify(name.slice(0, 200))}`;
+  return new RunnelError('not_found', message, hint === undefined ? {} : { hint });
+}

@@ -145,12 +145,20 @@ function answerText({ name, status, reason, runs }: AgentAnswer): string {
 }
 
 function backfillText(answer: AgentAnswer, dryRun: boolean): string {
-  const { name, status, partitions } = answer;
-  if (!dryRun || status !== 'accepted') return answerText(answer);
+  const { name, status, partitions, runs } = answer;
+  if (status !== 'accepted') return answerText(answer);
   const agent = oneLine(name);
   const count = `${partitions.length} partition${partitions.length === 1 ? '' : 's'}`;
-  const lines = partitions.map((partition) => `  ${oneLine(partition)}\n`);
-  return `${agent}: ${count} would run (dry run: nothing was started)\n${lines.join('')}`;
+  if (dryRun) {
+    const lines = partitions.map((partition) => `  ${oneLine(partition)}\n`);
+    return `${agent}: ${count} would run (dry run: nothing was started)\n${lines.join('')}`;
+  }
+  const [first] = partitions;
+  if (first === undefined) return `${agent}: accepted, nothing to run\n`;
+  // The others have no runs yet: the device makes one when there is room for it.
+  const last = partitions.length === 1 ? '' : ` to ${partitions.at(-1)}`;
+  const rest = runs.length < partitions.length ? '; the others follow by themselves' : '';
+  return `${agent}: ${count}, ${oneLine(`${first}${last}`)}${rest}\n${runs.length === 0 ? '' : answerText(answer)}`;
 }
 
 function endText({ terminal }: Context, { run, agentName, partition, state, error }: RunDetail) {

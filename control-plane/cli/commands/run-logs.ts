@@ -68,14 +68,18 @@ async function pageOf(
   }
 }
 
+/** Lines come one by one: room for most names, since the longest is not known. */
+const WHERE_COLUMNS = 16;
+
 const COLOURS = { debug: 'grey', warn: 'yellow', error: 'red' } as const;
 
 function lineText({ terminal, output }: Context, line: LogLine): string {
   if (output !== 'table') return `${JSON.stringify(line)}\n`;
   const { at, level, task, index, attempt, text } = line;
-  const where = task === null ? '-' : `${task}${index === null ? '' : `[${index}]`}#${attempt}`;
+  const instance = `${task}${index === null ? '' : `[${index}]`}`;
+  const where = task === null ? '-' : attempt === 0 ? instance : `${instance}#${attempt}`;
   const colour = level === 'info' ? undefined : COLOURS[level];
   const word = colour === undefined ? level : paint(terminal, colour, level);
   const head = `${instant(at).padEnd(24)}  ${word}${' '.repeat(5 - level.length)}`;
-  return `${head}  ${oneLine(where)}  ${oneLine(text)}\n`;
+  return `${head}  ${oneLine(where).padEnd(WHERE_COLUMNS)}  ${oneLine(text)}\n`;
 }

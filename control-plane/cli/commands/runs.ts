@@ -29,7 +29,11 @@ export async function listRuns(context: Context, job: string, options: RunsOptio
     cursor = page.next ?? undefined;
   } while (cursor !== undefined && items.length < options.limit);
   // A job that has no runs yet is no mistake; a wrong name is one.
-  if (items.length === 0) await context.api.request(`/jobs/${encodeURIComponent(job)}`);
+  if (items.length === 0) {
+    await context.api.request(`/jobs/${encodeURIComponent(job)}`);
+    const { agent } = options;
+    if (agent !== undefined) await context.api.request(`/agents/${encodeURIComponent(agent)}`);
+  }
   print(context, { items }, () => runsText(context, items));
 }
 
@@ -37,16 +41,17 @@ function runsText({ terminal }: Context, items: readonly RunItem[]): string {
   if (items.length === 0) return 'no runs\n';
   const now = terminal.clock.now();
   return table(
-    ['RUN', 'AGENT', 'PARTITION', 'STATE', 'TRIGGER', 'TRIES', 'STARTED', 'TOOK', 'ERROR'],
+    // What is cut in a narrow terminal is what matters least there.
+    ['RUN', 'STATE', 'PARTITION', 'AGENT', 'STARTED', 'TOOK', 'TRIES', 'TRIGGER', 'ERROR'],
     items.map((run) => [
       shortRun(run.run),
-      run.agentName,
-      run.partition,
       stateText(terminal, run.state),
-      run.trigger,
-      `${run.tries}`,
+      run.partition,
+      run.agentName,
       run.startedAt === null ? '-' : ago(run.startedAt, now),
       tookText(run, now),
+      `${run.tries}`,
+      run.trigger,
       run.error?.message ?? '-',
     ]),
     terminal.columns,
@@ -125,7 +130,7 @@ function instanceRow(
     index === null ? id : `${id}[${index}]`,
     kind,
     state,
-    `${attempt}`,
+    attempt === 0 ? '-' : `${attempt}`,
     instant(startedAt),
     tookText(instance, nowMs),
     error === null ? '-' : `${again}${error.message}`,

@@ -76,7 +76,15 @@ describe('the commands about runs', () => {
 
   test('runs of a job without any say so, of an unknown one too', async () => {
     expect(await admin(['runs', 'nightly'])).toMatchObject({ code: 0, out: 'no runs\n' });
-    expect(await admin(['runs', 'nigthly'])).toMatchObject({ code: 1 });
+    expect(await admin(['runs', 'nigthly'])).toMatchObject({
+      code: 1,
+      err: 'error: there is no job "nigthly"\nhint: runnel get jobs lists them\n',
+    });
+    const nobody = await admin(['runs', 'nightly', '--agent', 'pres-1']);
+    expect(nobody).toMatchObject({
+      code: 1,
+      err: 'error: there is no agent "pres-1"\nhint: runnel get agents lists them\n',
+    });
   });
 
   test('run sends typed parameters and tells the run', async () => {
@@ -146,8 +154,13 @@ describe('the commands about runs', () => {
       runRowOf({ run: 'other1', partition: '2026-11-23', state: 'running' }),
     ]);
     const { out } = await admin(['runs', 'nightly', '--agent', 'press-1']);
-    expect(out).toMatch(/^RUN +AGENT +PARTITION +STATE +TRIGGER +TRIES +STARTED +TOOK +ERROR\n/);
-    expect(out).toMatch(/7hq2k0aaaa +press-1 +2026-11-22 +failed +schedule +3 .* 1m +no disk\n/);
+    expect(out).toMatch(/^RUN +STATE +PARTITION +AGENT +STARTED +TOOK +TRIES +TRIGGER +ERROR\n/);
+    expect(out).toMatch(
+      /7hq2k0aaaa +failed +2026-11-22 +press-1 +\S+ ago +1m +3 +schedule +no disk\n/,
+    );
+    const { out: narrow } = await admin(['runs', 'nightly'], { columns: 60 });
+    expect(narrow).toMatch(/^RUN +STATE +PARTITION +AGENT +STARTED/);
+    expect(Math.max(...narrow.split('\n').map((line) => line.length))).toBeLessThanOrEqual(60);
     const failed = await admin(['runs', 'nightly', '--state', 'failed', '-o', 'json']);
     expect(JSON.parse(failed.out)).toMatchObject({ items: [{ run: RUN }] });
     const yaml = await admin(['runs', 'nightly', '--limit', '1', '-o', 'yaml']);
@@ -212,6 +225,15 @@ describe('the commands about runs', () => {
         to: Date.UTC(2026, 10, 3),
       },
     ]);
+    answering(() => ({ ...made(), partitions: ['2026-11-22', '2026-11-23', '2026-11-24'] }));
+    expect(await admin(args.slice(0, -1))).toMatchObject({
+      code: 0,
+      out:
+        'press-1: 3 partitions, 2026-11-22 to 2026-11-24; the others follow by themselves\n' +
+        `press-1: run ${RUN} of 2026-11-22 is queued\n`,
+    });
+    answering(() => ({}));
+    expect((await admin(args.slice(0, -1))).out).toBe('press-1: accepted, nothing to run\n');
     const wrong = await admin([...args.slice(0, 4), '--from', 'soon', '--to', '2026-11-03']);
     expect(wrong.code).toBe(2);
   });
@@ -226,7 +248,9 @@ describe('the commands about runs', () => {
       return asked.length < 4 ? { open: true } : { lines: after < 3 ? [line(3)] : [] };
     });
     const once = await admin(['logs', '7hq']);
-    expect(once.out).toMatch(/^1970-01-01T00:00:01Z +info {3}daily#1 {2}line 1\n.*warn {3}daily#1/);
+    expect(once.out).toMatch(
+      /^1970-01-01T00:00:01Z +info {3}daily#1 {11}line 1\n.*warn {3}daily#1/,
+    );
     asked = [];
     const followed = await admin(['logs', '7hq', '--follow', '--task', 'daily', '-o', 'json']);
     const lines = followed.out.trim().split('\n');
