@@ -42,23 +42,41 @@ export class Datasets implements DatasetsOnDevice {
       .toSorted((a, b) => a.start - b.start || (a.partition < b.partition ? -1 : 1));
   }
 
-  /** Puts the files in place; may be done again. */
+  /**
+   * Puts the files in place, each under a name of its own; the caller commits or discards them.
+   * What it throws, the signal's reason too, leaves none.
+   */
   async prepare(
     success: TaskSuccess,
     own: PreparedDataset['partition'],
+    signal: AbortSignal,
   ): Promise<PreparedDataset[]> {
     const prepared: PreparedDataset[] = [];
-    for (const write of success.datasets ?? []) {
-      const partition = write.partition ?? own;
-      const hash = await this.#files.hash(write.table);
-      const { dataset } = write;
-      const table = await this.#files.toDataset(write.table, dataset, partition.id, hash);
-      prepared.push({ write, partition, table, hash });
+    try {
+      for (const write of success.datasets ?? []) {
+        signal.throwIfAborted();
+        const partition = write.partition ?? own;
+        const hash = await this.#files.hash(write.table, signal);
+        const { dataset } = write;
+        const table = await this.#files.toDataset(write.table, dataset, partition.id, hash, signal);
+        prepared.push({ write, partition, table, hash });
+      }
+      return prepared;
+    } catch (error) {
+      await this.discard(prepared);
+      throw error;
     }
-    return prepared;
   }
 
-  /** Records what changed; returns the updates, and the files that go when this is on disk. */
+  /** Removes the files of what does not count. */
+  async discard(prepared: readonly PreparedDataset[]): Promise<void> {
+    for (const { table } of prepared) await this.#files.remove(table);
+  }
+
+  /**
+   * Records what changed; returns the updates, and the files that go when this is on disk: those of
+   * what was replaced, and of what is the same as before.
+   */
   commit(
     tx: BatchTx,
     prepared: readonly PreparedDataset[],
@@ -69,7 +87,10 @@ export class Datasets implements DatasetsOnDevice {
     for (const { write, partition, table, hash } of prepared) {
       const key = keys.dataset(write.dataset, partition.id);
       const before = this.#store.get<DatasetRecord>(key);
-      if (before?.hash === hash) continue;
+      if (before?.hash === hash) {
+        replaced.push(table);
+        continue;
+      }
       const record: DatasetRecord = {
         name: write.dataset,
         partition: partition.id,
@@ -84,7 +105,7 @@ export class Datasets implements DatasetsOnDevice {
       };
       tx.put(key, record);
       updates.push({ record, write });
-      if (before?.table != null && before.table.path !== table.path) replaced.push(before.table);
+      if (before?.table != null) replaced.push(before.table);
     }
     return { updates, replaced };
   }

@@ -2,8 +2,8 @@
  * What a successful attempt leaves behind, made part of the commit that makes its task succeed:
  * cursor, measurements, partitions of datasets, rows for the control plane, dead letters.
  *
- * Guarantees: everything slow (hashing, linking files, reading rows to deliver) happens before, so
- * that the commit only puts; what is the same as at an earlier run of the partition is no update
+ * Guarantees: everything slow (hashing, linking files, reading rows to deliver) happens before, as
+ * a part of the attempt with its timeout, so that the commit only puts; what is the same as at an earlier run of the partition is no update
  * and goes nowhere again; a cursor is set by the newest run that succeeded, not by one that is made
  * again later, and never by a backfill (cursor-place.ts).
  */
@@ -83,14 +83,40 @@ export class SuccessEffects {
     return this.#store.get<SentRecord>(key) ?? null;
   }
 
-  /** Throws a `TaskError` where there is more than may be sent. */
-  async prepare(success: TaskSuccess, { run }: SuccessPlace): Promise<PreparedSuccess> {
-    const { partition } = run;
-    const datasets = await this.#datasets.prepare(success, partition);
+  /**
+   * Throws a `TaskError` where there is more than may be sent, and the signal's reason; then nothing
+   * of it is left. What it gives back is committed or discarded.
+   */
+  async prepare(
+    success: TaskSuccess,
+    { partition }: RunRecord,
+    signal: AbortSignal,
+  ): Promise<PreparedSuccess> {
+    const datasets = await this.#datasets.prepare(success, partition, signal);
+    try {
+      const prepared = await this.#sendable(success, datasets, signal);
+      signal.throwIfAborted();
+      return prepared;
+    } catch (error) {
+      await this.#datasets.discard(datasets);
+      throw error;
+    }
+  }
+
+  /** Removes what was put in place for a success that does not count. */
+  async discard({ datasets }: PreparedSuccess): Promise<void> {
+    await this.#datasets.discard(datasets);
+  }
+
+  async #sendable(
+    success: TaskSuccess,
+    datasets: readonly PreparedDataset[],
+    signal: AbortSignal,
+  ): Promise<PreparedSuccess> {
     const delivered = new Map<DatasetWrite, readonly Json[]>();
     const sent = new SentRows();
     for (const { write } of datasets) {
-      if (write.deliver) delivered.set(write, await this.#rowsOf(write, sent));
+      if (write.deliver) delivered.set(write, await this.#rowsOf(write, sent, signal));
     }
     const results = new Map<string, { rows: readonly ResultRow[]; hash: string }>();
     const given = success.results ?? [];
@@ -203,11 +229,13 @@ export class SuccessEffects {
   async #rowsOf(
     { dataset, key, table, withheld = [] }: DatasetWrite,
     sent: SentRows,
+    signal: AbortSignal,
   ): Promise<readonly Json[]> {
     sent.expect(table.rows);
     const rows: Json[] = [];
     const isShown = ([name]: readonly [string, Json]): boolean => !withheld.includes(name);
     for await (const chunk of this.#files.read(table)) {
+      signal.throwIfAborted();
       for (const row of chunk) {
         const shown =
           withheld.length === 0 ? row : Object.fromEntries(Object.entries(row).filter(isShown));

@@ -207,7 +207,7 @@ export class TaskStarter {
     id: string,
     started: Promise<void>,
   ): Promise<void> {
-    const { attempts, clock, effects, store, time } = this.#options;
+    const { attempts, clock, effects, store } = this.#options;
     const { definition } = active.program.tasks[task]!;
     const { attempt: number, item } = active.record(task, index);
     const { fullRefresh } = active.run;
@@ -225,25 +225,26 @@ export class TaskStarter {
     };
     const attempt = active.attempt(attempts, plan, this.#mirror(active, definition.id, number));
     const startedMs = clock.monotonicMs();
-    const place = { run: active.run, task: definition.id, index, stored };
     try {
       // It rejects when the agent stops, and then nothing of the attempt is committed.
       if (EFFECTLESS.has(definition.kind)) started.catch(() => undefined);
       else await started;
       if (this.#stopping !== undefined) return;
-      const work = this.#work(id, async () => {
-        const made = await attempt.run();
-        return {
+      const work = this.#work(id, () =>
+        attempt.run(async (made, signal) => ({
           success: made,
-          prepared: await effects.prepare(made, { ...place, now: time.now() }),
-        };
-      });
+          prepared: await effects.prepare(made, active.run, signal),
+        })),
+      );
       // Also what fails has taken its time.
       const { success, prepared } = await work.finally(() =>
         this.#usage.used(job, active.run.id, clock.monotonicMs() - startedMs),
       );
       const tookMs = clock.monotonicMs() - startedMs;
-      if (!active.isCurrent(task, index, number) || this.#stopping !== undefined) return;
+      if (!active.isCurrent(task, index, number) || this.#stopping !== undefined) {
+        await effects.discard(prepared);
+        return;
+      }
       await this.#succeeded(runs, active, { task, index, success, prepared, tookMs, stored });
     } catch (thrown) {
       this.#failed(runs, active, {
@@ -287,12 +288,14 @@ export class TaskStarter {
     const { definition } = active.program.tasks[task]!;
     const { output, table = null } = success;
     const garbage: Parameters<TableFiles['remove']>[0][] = [];
+    let counts = true;
     const event = { kind: 'attemptSucceeded', task, index, output: output ?? null, table } as const;
     const committed = active.dispatch(event, (tx) => {
       const now = time.now();
       const isSuccess = active.record(task, index).state === 'success';
       const kind = isSuccess ? 'succeeded' : 'failed';
       this.#breakers.ended(tx, active.run.job, definition, { kind, tookMs }, now);
+      counts = isSuccess;
       if (!isSuccess) return;
       const place = { run: active.run, task: definition.id, index, now, stored };
       const done = effects.commit(tx, prepared, place);
@@ -304,6 +307,7 @@ export class TaskStarter {
     });
     runs.pump();
     await committed;
+    if (!counts) await effects.discard(prepared);
     for (const table of garbage) await files.remove(table);
   }
 

@@ -2,21 +2,22 @@
  * Rows between tasks and in datasets: files of JSON lines below `<data>/batch`.
  *
  *     tables/<run>/<task>[.<index>].<tries>-<attempt>-<n>.jsonl     rows for the tasks behind
- *     datasets/<name>/<partition>.<first 16 of the hash>.jsonl      a partition of a dataset
+ *     datasets/<name>/<partition>.<first 16 of the hash>-<n>.jsonl  a partition of a dataset
  *     scratch/…                                                     of attempts that run
  *     logs/…                                                        of runs
  *
  * A file gets its name by rename, after its content was flushed to disk, and never changes: what a
  * committed `TableRef` names is whole, and the same rows as long as it is referred to. An attempt
  * that was interrupted leaves files that nobody refers to; `sweep` removes them at the start.
- * Changed rows of a dataset's partition get another name (the hash), so the old ones are there
- * until the commit that refers to the new ones.
+ * Rows that are put into a dataset's partition get a name that no other file has, the same rows
+ * again too: the old ones are there until the commit that refers to the new ones, and whoever then
+ * removes them removes nothing that another run has put there meanwhile.
  *
  * Bounds: `limits.tableBytesMax`, `tableRowBytesMax`, `tableColumnsMax`; beyond them the attempt
  * fails (`resources`).
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { limits } from '@runnel/shared/limits.ts';
@@ -102,35 +103,38 @@ export class TableFiles implements Tables {
   }
 
   /** SHA-256 of the rows, as hex: the same again is no update of a dataset. */
-  async hash(table: TableRef): Promise<string> {
+  async hash(table: TableRef, signal?: AbortSignal): Promise<string> {
     const hash = createHash('sha256');
     for (const path of this.pathsOf(table)) {
-      for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+      for await (const chunk of createReadStream(path)) {
+        signal?.throwIfAborted();
+        hash.update(chunk as Buffer);
+      }
     }
     return hash.digest('hex');
   }
 
   /**
    * The rows as a partition of a dataset: another name for the same file, so it costs nothing; a
-   * copy where they are in several. May be done again. The record of it is the caller's to commit.
+   * copy where they are in several. The record of it is the caller's to commit, or the file is the
+   * caller's to remove.
    */
   async toDataset(
     table: TableRef,
     name: string,
     partition: string,
     hash: string,
+    signal?: AbortSignal,
   ): Promise<TableRef> {
-    const path = join(
-      'datasets',
-      safeName(name),
-      `${safeName(partition)}.${hash.slice(0, 16)}.jsonl`,
+    const path = this.#freePath(
+      join('datasets', safeName(name), `${safeName(partition)}.${hash.slice(0, 16)}`),
     );
     const target = join(this.root, path);
     await mkdir(dirname(target), { recursive: true });
     const { rows, bytes, columns } = table;
     const files = this.pathsOf(table);
     if (files.length === 1) await linkOrCopy(this.pathOf(table), target);
-    else await concatenate(files, target);
+    else await concatenate(files, target, signal);
     await syncDirectory(dirname(target));
     return { path, rows, bytes, columns };
   }
@@ -165,6 +169,14 @@ export class TableFiles implements Tables {
       }
     }
     return removed;
+  }
+
+  /** Of this process nobody else gets the name, and no file of one before has it. */
+  #freePath(start: string): string {
+    for (;;) {
+      const path = `${start}-${++this.#made}.jsonl`;
+      if (!existsSync(join(this.root, path))) return path;
+    }
   }
 
   async #measure(context: TaskContext, file: string): Promise<Pick<TableRef, 'rows' | 'columns'>> {
@@ -228,14 +240,24 @@ export async function linkOrCopy(from: string, to: string): Promise<void> {
 }
 
 /** Whole under its name or not there, as every file of a table. */
-async function concatenate(files: readonly string[], to: string): Promise<void> {
+async function concatenate(
+  files: readonly string[],
+  to: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const beside = `${to}.new`;
   const file = await open(beside, 'w', 0o640);
   try {
     for (const from of files) {
-      for await (const chunk of createReadStream(from)) await file.appendFile(chunk as Buffer);
+      for await (const chunk of createReadStream(from)) {
+        signal?.throwIfAborted();
+        await file.appendFile(chunk as Buffer);
+      }
     }
     await file.sync();
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
   } finally {
     await file.close();
   }
