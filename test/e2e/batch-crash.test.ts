@@ -15,6 +15,7 @@ const seeds = given === undefined ? Array.from({ length: 10 }, (_, n) => n + 1) 
 describeWith(POSTGRES_PROGRAMS, 'a batch job whose agent and children are killed', () => {
   let bench: CrashBench;
   let attemptsAgain = 0;
+  let children = 0;
 
   beforeAll(async () => {
     bench = await CrashBench.start(Date.now());
@@ -23,7 +24,7 @@ describeWith(POSTGRES_PROGRAMS, 'a batch job whose agent and children are killed
 
   it('undisturbed leaves what plain loops over its input give', async () => {
     expect(await bench.undisturbed()).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   it.each(seeds)(
     'with seed %i leaves what the undisturbed one does',
@@ -33,12 +34,14 @@ describeWith(POSTGRES_PROGRAMS, 'a batch job whose agent and children are killed
       expect(wrong, again).toEqual([]);
       expect(kills.agent, again).toBe(2);
       attemptsAgain += cut;
+      children += kills.child;
     },
-    60_000,
+    120_000,
   );
 
   // Each round has a task that is refused once at first; the kills must add to that.
   it('had attempts cut off by the kills', () => {
     expect(attemptsAgain).toBeGreaterThan(2 * seeds.length);
+    expect(children).toBeGreaterThan(0);
   });
 });

@@ -4,8 +4,8 @@ import { POSTGRES_PROGRAMS } from '../support/postgres.ts';
 import { describeWith } from '../support/programs.ts';
 import { CrashBench } from './batch/crash-run.ts';
 
-/** A kill must fall into the gap of the bug: so many rounds are tried. */
-const ROUNDS_MAX = 5;
+/** A kill falls into a gap of the bug, not always into the one that shows. */
+const ROUNDS_MAX = 3;
 
 describeWith(POSTGRES_PROGRAMS, 'the audit of a batch job catches an agent', () => {
   let bench: CrashBench;
@@ -29,12 +29,12 @@ describeWith(POSTGRES_PROGRAMS, 'the audit of a batch job catches an agent', () 
     async (_what, plant, sign) => {
       const found: string[] = [];
       for (let seed = 101; seed < 101 + ROUNDS_MAX; seed++) {
-        const { wrong } = await bench.round({ seed, kills: 2, plant, deadlineMs: 20_000 });
+        const { wrong } = await bench.round({ seed, kills: 1, plant, deadlineMs: 30_000 });
         found.push(...wrong);
         if (found.some((each) => sign.test(each))) break;
       }
       expect(found).toContainEqual(expect.stringMatching(sign));
     },
-    120_000,
+    180_000,
   );
 });

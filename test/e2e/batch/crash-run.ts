@@ -16,6 +16,7 @@ import { childEntry } from '../../support/child-entry.ts';
 import { differences, leftovers, type Outcome, outcomeOf, plainFaults } from './crash-audit.ts';
 import { crashJobs, TABLES } from './crash-job.ts';
 import { CrashDevice } from './crash-site.ts';
+import { GAP } from './plants.ts';
 import { Receiver } from './receiver.ts';
 
 export interface RoundOptions {
@@ -32,9 +33,13 @@ export interface RoundReport {
   readonly again: number;
 }
 
-/** Where the kills of a life of the agent fall. */
-const FIRST_MS = 300;
-const SPREAD_MS = 2200;
+/**
+ * A kill falls into this share of the time that the undisturbed run took, counted from when the
+ * agent has its jobs: so it cuts work off on slow machines and on fast ones.
+ */
+const SPREAD = 0.7;
+/** Between the kill of a child and that of the agent. */
+const CHILD_MS = 300;
 
 /** What the rounds share: PostgreSQL, the receiver, the bundles, and the undisturbed outcome. */
 export class CrashBench {
@@ -45,6 +50,7 @@ export class CrashBench {
   readonly #at: string;
   #rounds = 0;
   #undisturbed: Outcome | undefined;
+  #workMs = 0;
 
   static async start(startMs: number): Promise<CrashBench> {
     const [postgres, receiver, entry] = await Promise.all([
@@ -95,8 +101,11 @@ export class CrashBench {
     const dir = tempDir('batch-crash');
     const device = await CrashDevice.start({ dir, script: this.#script, env, jobs });
     try {
-      await strike(device, options);
+      await device.working();
+      const fromMs = performance.now();
+      await strike(device, options, this.#workMs);
       const wrong = await settled(device, options.deadlineMs ?? 40_000);
+      if (options.kills === 0) this.#workMs = performance.now() - fromMs;
       await device.stop();
       const left = device.processes().map((each) => `process ${each} is left`);
       const { outcome, again } = await outcomeOf({
@@ -118,13 +127,21 @@ export class CrashBench {
   }
 }
 
-async function strike(device: CrashDevice, { seed, kills }: RoundOptions): Promise<void> {
+async function strike(
+  device: CrashDevice,
+  { seed, kills, plant }: RoundOptions,
+  workMs: number,
+): Promise<void> {
   const random = seededRandom(seed);
   for (let struck = 0; struck < kills; struck++) {
-    await pause(FIRST_MS + random.next() * SPREAD_MS);
+    await device.working();
+    if (plant === undefined) await pause(random.next() * SPREAD * workMs);
+    else await waitFor('the gap of the planted bug', () => device.said(GAP), 30_000);
     // A child in between: the agent lives on, and must make the attempt again.
-    device.killChild((count) => Math.floor(random.next() * count));
-    await pause(random.next() * FIRST_MS);
+    if (plant === undefined) {
+      device.killChild((count) => Math.floor(random.next() * count));
+      await pause(random.next() * CHILD_MS);
+    }
     await device.killAgent();
   }
 }

@@ -17,6 +17,7 @@ import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
 import type { JobReport } from '@runnel/shared/protocol/heartbeat.ts';
 import { start, type Started } from '../../support/processes.ts';
 import { SigningAuthority } from '../../support/signing-authority.ts';
+import { waitFor } from '../../support/wait-for.ts';
 import { COMMANDS, readingsCsv } from './crash-job.ts';
 
 export interface DeviceOptions {
@@ -33,6 +34,8 @@ export class CrashDevice {
   readonly dataDir: string;
   readonly #options: DeviceOptions;
   #agent: Started;
+  /** Where the log of the agent that runs now begins. */
+  #startedAt = 0;
   kills = { agent: 0, child: 0 };
 
   static async start(options: DeviceOptions): Promise<CrashDevice> {
@@ -53,7 +56,18 @@ export class CrashDevice {
   async killAgent(): Promise<void> {
     this.kills.agent++;
     await this.#agent.end('SIGKILL');
+    this.#startedAt = this.log().length;
     this.#agent = this.#start();
+  }
+
+  /** Resolves when the agent that runs now has its jobs: on a busy machine its start takes seconds. */
+  async working(): Promise<void> {
+    await waitFor('the agent to have its jobs', () => this.said('desired state applied'), 30_000);
+  }
+
+  /** Whether the agent that runs now has written this. */
+  said(text: string): boolean {
+    return this.log().includes(text, this.#startedAt);
   }
 
   /** SIGKILL of one of its children, if it has any. */

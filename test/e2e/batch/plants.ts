@@ -9,8 +9,15 @@ import type { CheckpointStore, StoreTx } from '@runnel/agent/checkpoints/checkpo
 import type { Json } from '@runnel/shared/engine/record.ts';
 import { pause } from '../../support/pause.ts';
 
-/** Long enough for a kill to fall into it. */
-const GAP_MS = 600;
+/** What the log says when the agent is where a kill shows the bug. */
+export const GAP = 'a planted gap begins';
+/** Long enough for that kill, which comes as soon as the log says so. */
+const GAP_MS = 3000;
+
+async function gap(): Promise<void> {
+  process.stdout.write(`${GAP}\n`);
+  await pause(GAP_MS);
+}
 
 type Run = TaskRunner['run'];
 
@@ -34,7 +41,7 @@ async function placedLater(
   const path = policy.path(file);
   const hidden = join(path, `../.later-${createHash('sha256').update(path).digest('hex')}`);
   renameSync(path, hidden);
-  void pause(GAP_MS).then(() => renameSync(hidden, path));
+  void gap().then(() => renameSync(hidden, path));
   return made;
 }
 
@@ -63,7 +70,7 @@ function splitCommits(store: CheckpointStore): CheckpointStore {
       const all = (list: typeof first) => (tx: StoreTx) => list.forEach((each) => each(tx));
       if (second.length === 0 || !hasResults) return store.commit(all([...first, ...second]));
       await store.commit(all(first));
-      await pause(GAP_MS);
+      await gap();
       return store.commit(all(second));
     },
   };
@@ -84,7 +91,7 @@ export const plants: Readonly<Record<string, RuntimeSeams>> = {
         .digest('hex'),
     });
     // Between the effect and its commit.
-    await pause(GAP_MS);
+    await gap();
     return made;
   }),
   /** The cursor moves as soon as rows were read, and not with them. */
@@ -96,7 +103,7 @@ export const plants: Readonly<Record<string, RuntimeSeams>> = {
     const made = await run(config, { ...context, cursor });
     if (made.cursor === undefined) return made;
     writeFileSync(file, JSON.stringify(made.cursor));
-    await pause(GAP_MS);
+    await gap();
     return made;
   }),
   /** What a run put out is in one commit, that it did so in the next. */
