@@ -127,6 +127,8 @@ export const limits = {
    * oldest first, never datasets; while that does not help no run starts (`batch/files`).
    */
   batchFilesBytesMax: 1024 * MiB,
+  /** Completed partitions that a device remembers of one job; the earliest go first, counted. */
+  batchPartitionsKeptMax: 20_000,
   /** Runs of one job that wait on a device; a time that would add one is counted, `queue_full`. */
   batchRunsQueuedMax: 1000,
   /** Answers to commands that a device remembers, for when one comes again; the oldest go. */

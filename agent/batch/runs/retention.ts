@@ -13,7 +13,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { limits } from '@runnel/shared/limits.ts';
 import { isMissing } from '../../config/durable-file.ts';
-import type { RunRecord } from '../records.ts';
+import type { PartitionRecord, RunRecord } from '../records.ts';
 import { CLOCK_FLOOR_MS } from '../schedule/batch-clock.ts';
 import type { TableFiles } from '../tables/table-files.ts';
 import type { BatchJobHost, BatchJobs } from './batch-jobs.ts';
@@ -23,14 +23,16 @@ import { logPath } from './run-log.ts';
 import { removeLog } from './run-logs.ts';
 
 /** Runs that go in one commit: what is over goes with the next ones. */
-const RUNS_PER_COMMIT_MAX = 10;
-/** Completed partitions that a job remembers. */
-const PARTITIONS_KEPT_MAX = 20_000;
+const RUNS_PER_COMMIT = 10;
 
 export class Retention {
   readonly #store: BatchStore;
   readonly #jobs: BatchJobs;
   readonly #files: TableFiles;
+  /** Since the start of the process. */
+  runsTrimmed = 0;
+  partitionsTrimmed = 0;
+  logsTrimmed = 0;
 
   constructor(store: BatchStore, jobs: BatchJobs, files: TableFiles) {
     this.#store = store;
@@ -38,28 +40,37 @@ export class Retention {
     this.#files = files;
   }
 
-  /** Within a commit; returns the runs whose files go when it is on disk. */
+  /**
+   * Within a commit; returns the runs whose files go when it is on disk. A run that goes on is
+   * passed over: those that ended after it go all the same.
+   */
   trim(tx: BatchTx, host: BatchJobHost, now: number): readonly string[] {
     const { name } = host;
-    const { firstRun, nextRun } = host.record;
-    const gone: string[] = [];
-    let first = firstRun;
-    while (first < nextRun && gone.length < RUNS_PER_COMMIT_MAX) {
-      const id = this.#store.get<string>(keys.numbered(name, first));
-      const run = id === undefined ? undefined : this.#store.get<RunRecord>(keys.run(id));
-      if (run !== undefined) {
-        if (run.endedAt === null || run.state === 'queued' || run.state === 'running') break;
-        const tooMany = nextRun - first > limits.batchRunsKeptMax;
-        const endedMs = this.#endedMs(host, first, run.endedAt) ?? now;
-        if (!tooMany && now - endedMs <= limits.batchRunsKeptMsMax) break;
-        gone.push(this.forget(tx, run));
-      }
-      first++;
+    const kept = this.#store.list<string>(['runs', name]);
+    let over = this.#endedOver(kept.map(({ value }) => value));
+    const gone = new Set<string>();
+    for (const { key, value: id } of kept) {
+      if (gone.size >= RUNS_PER_COMMIT) break;
+      const run = this.#store.get<RunRecord>(keys.run(id));
+      if (run === undefined || run.endedAt === null || this.#store.has(keys.open(id))) continue;
+      const endedMs = this.#endedMs(host, Number(key[2]), run.endedAt) ?? now;
+      if (over <= 0 && now - endedMs <= limits.batchRunsKeptMsMax) break;
+      gone.add(this.forget(tx, run));
+      over--;
     }
-    if (first === firstRun) return gone;
-    host.update(tx, { firstRun: first });
+    if (gone.size === 0) return [];
+    this.runsTrimmed += gone.size;
+    const first = kept.find(({ value }) => !gone.has(value))?.key[2];
+    host.update(tx, { firstRun: Number(first ?? host.record.nextRun) });
     this.#jobs.removeVersions(tx, name, this.#versionsOf(name));
-    return gone;
+    return [...gone];
+  }
+
+  /** How many of the runs that have ended are too many. */
+  #endedOver(runs: readonly string[]): number {
+    if (runs.length <= limits.batchRunsKeptMax) return 0;
+    const ended = runs.filter((id) => !this.#store.has(keys.open(id)));
+    return ended.length - limits.batchRunsKeptMax;
   }
 
   /** When the `n`th run ended at the latest, by a clock that knew the time; null: unknown. */
@@ -84,13 +95,19 @@ export class Retention {
     return [...own, ...this.#store.keys(['task', id])];
   }
 
-  /** Completions beyond the bound, oldest names first; what was sent of them is forgotten too. */
+  /** Completions beyond the bound, earliest periods first; what was sent of them goes too. */
   trimPartitions(tx: BatchTx, job: string): void {
-    const stored = this.#store.keys(['partition', job]);
-    for (const key of stored.slice(0, Math.max(0, stored.length - PARTITIONS_KEPT_MAX))) {
+    const over = this.#store.keys(['partition', job]).length - limits.batchPartitionsKeptMax;
+    if (over <= 0) return;
+    const oldest = this.#store
+      .list<PartitionRecord>(['partition', job])
+      .toSorted((a, b) => a.value.partition.end - b.value.partition.end)
+      .slice(0, over);
+    for (const { key } of oldest) {
       tx.remove(key);
       for (const sent of this.#store.keys(['results', job, String(key[2])])) tx.remove(sent);
     }
+    this.partitionsTrimmed += oldest.length;
   }
 
   async removeFiles(batchDir: string, runs: readonly string[]): Promise<void> {
@@ -123,6 +140,7 @@ export class Retention {
       bytes -= log.bytes;
       removed++;
     }
+    this.logsTrimmed += removed;
     return removed;
   }
 

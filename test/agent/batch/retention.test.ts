@@ -2,9 +2,9 @@
 import { existsSync, mkdirSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { BatchJobs } from '@runnel/agent/batch/runs/batch-jobs.ts';
+import { BatchJobHost, BatchJobs } from '@runnel/agent/batch/runs/batch-jobs.ts';
 import { BatchStore } from '@runnel/agent/batch/runs/batch-store.ts';
-import { keys } from '@runnel/agent/batch/runs/job-record.ts';
+import { type BatchJobRecord, keys } from '@runnel/agent/batch/runs/job-record.ts';
 import { Retention } from '@runnel/agent/batch/runs/retention.ts';
 import { logPath } from '@runnel/agent/batch/runs/run-log.ts';
 import { TableFiles } from '@runnel/agent/batch/tables/table-files.ts';
@@ -37,7 +37,7 @@ function open(bytesMax = Infinity) {
     await committed;
   };
   onTestFinished(() => store.close());
-  return { store, retention, batchDir, cycle, write };
+  return { store, jobs, retention, batchDir, cycle, write };
 }
 
 const MiB = 1024 * 1024;
@@ -65,23 +65,62 @@ describe('logs of runs', () => {
   });
 });
 
-describe('completed partitions', () => {
-  it('beyond the bound of a job go by name, with what was sent of them', async () => {
-    const { store, retention, write } = open();
-    const nameOf = (n: number): string => String(n).padStart(6, '0');
+describe('runs that have ended', () => {
+  it('beyond their number go past one that goes on, which stays', async () => {
+    const { store, jobs, retention, write } = open();
+    const last = limits.batchRunsKeptMax + 5;
+    const record = { name: 'job', firstRun: 1, nextRun: last + 1 } as BatchJobRecord;
+    const host = new BatchJobHost(record, null);
+    jobs.hosts.set('job', host);
+    const now = Date.parse('2026-11-22T12:00:00Z');
     await write((tx) => {
-      for (let n = 0; n < 20_003; n++) tx.put(keys.partition('job', nameOf(n)), {});
-      tx.put(keys.partition('other', nameOf(0)), {});
+      for (let n = 1; n <= last; n++) {
+        const isOpen = n === 2;
+        const endedAt = isOpen ? null : now - 1000;
+        tx.put(keys.run(`r${n}`), { id: `r${n}`, job: 'job', n, version: 1, endedAt });
+        tx.put(keys.numbered('job', n), `r${n}`);
+        if (isOpen) tx.put(keys.open(`r${n}`), {});
+      }
+    });
+    let gone: readonly string[] = [];
+    await write((tx) => {
+      gone = retention.trim(tx, host, now);
+    });
+    // One of all is open: four of the others are too many.
+    expect(gone).toEqual(['r1', 'r3', 'r4', 'r5']);
+    expect(host.record.firstRun).toBe(2);
+    expect(retention.runsTrimmed).toBe(4);
+    expect(store.keys(['runs', 'job'])).toHaveLength(limits.batchRunsKeptMax + 1);
+    await write((tx) => {
+      gone = retention.trim(tx, host, now + limits.batchRunsKeptMsMax);
+    });
+    expect(gone).toEqual(['r6', 'r7', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15']);
+    expect(store.has(keys.run('r2'))).toBe(true);
+  });
+});
+
+describe('completed partitions', () => {
+  it('beyond the bound of a job go by their time, with what was sent of them', async () => {
+    const { store, retention, write } = open();
+    const most = limits.batchPartitionsKeptMax;
+    // Later names are earlier: a key, then the hour.
+    const nameOf = (n: number): string => String(99_999 - n);
+    await write((tx) => {
+      for (let n = 0; n < most + 3; n++) {
+        tx.put(keys.partition('job', nameOf(n)), { partition: { start: n, end: n + 1 } });
+      }
+      tx.put(keys.partition('other', nameOf(0)), { partition: { start: 0, end: 1 } });
       for (const n of [0, 5]) tx.put(keys.sent('job', nameOf(n), 't', null, 'sums'), {});
     });
     await write((tx) => retention.trimPartitions(tx, 'job'));
     const left = store.keys(['partition', 'job']);
-    expect(left).toHaveLength(20_000);
-    expect(left[0]).toEqual(keys.partition('job', nameOf(3)));
+    expect(left).toHaveLength(most);
+    expect(left.at(-1)).toEqual(keys.partition('job', nameOf(3)));
+    expect(retention.partitionsTrimmed).toBe(3);
     expect(store.keys(['partition', 'other'])).toHaveLength(1);
     expect(store.keys(['results'])).toEqual([keys.sent('job', nameOf(5), 't', null, 'sums')]);
     await write((tx) => retention.trimPartitions(tx, 'job'));
-    expect(store.keys(['partition', 'job'])).toHaveLength(20_000);
+    expect(store.keys(['partition', 'job'])).toHaveLength(most);
   }, 30_000);
 });
 
