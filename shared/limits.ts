@@ -107,6 +107,8 @@ export const limits = {
   commandsWaitingMax: 10_000,
   /** Lines of a run's log in one answer; the rest is asked for with the last line's number. */
   logLinesMax: 1000,
+  /** Jobs that the report of a failed run names, nearest first; the others are not told. */
+  affectedJobsMax: 100,
   /** Ended runs of one job that a device keeps, with tables and logs; the oldest go first. */
   batchRunsKeptMax: 200,
   batchRunsKeptMsMax: 30 * 86_400_000,
@@ -136,6 +138,8 @@ export const limits = {
   batchCommandsKeptMsMax: 86_400_000,
   /** Partitions of one backfill; a range with more is refused. */
   backfillPartitionsMax: 10_000,
+  /** Partitions that a backfill passed by and names; the rest is counted. */
+  backfillSkippedNamedMax: 20,
   /** Log of one run, and one text in it; drop-newest, counted in its last line. */
   runLogBytesMax: 1 * MiB,
   runLogTextCharsMax: 16 * KiB,

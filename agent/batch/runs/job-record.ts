@@ -54,6 +54,8 @@ export interface UpstreamRecord {
   readonly job: string;
   readonly run: string;
   readonly at: number;
+  /** The job whose dataset it waits for, where that is another one, which waits itself. */
+  readonly via?: string;
 }
 
 /** `['backfill', id]` */

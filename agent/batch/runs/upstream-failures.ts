@@ -1,6 +1,7 @@
 /**
- * Jobs that wait for a dataset which a failed run should have updated: a condition of each, until
- * the dataset is updated, the job that failed succeeds, or the job that waits is gone.
+ * Jobs that wait for a dataset which a failed run should have updated, and those that wait for
+ * what these would make, however far: a condition of each, until a dataset that it waits for is
+ * updated, the job that failed succeeds, or the job that waits is gone.
  *
  * It is stored, so that a restart tells it again; a later failure takes the place of one before.
  */
@@ -9,6 +10,13 @@ import { runKey } from '../dag/task-scope.ts';
 import type { RunRecord } from '../records.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
 import { keys, type UpstreamRecord } from './job-record.ts';
+
+/** A job that cannot go on without what another makes. */
+export interface Downstream {
+  readonly name: string;
+  /** The job between them, that waits itself; null where there is none. */
+  readonly via: string | null;
+}
 
 export class UpstreamFailures {
   readonly #store: BatchStore;
@@ -26,8 +34,10 @@ export class UpstreamFailures {
     }
   }
 
-  failed(tx: BatchTx, waiting: string, run: RunRecord, now: number): void {
-    const record: UpstreamRecord = { job: run.job, run: runKey(run), at: now };
+  /** `via`: the job between the two, that waits itself. */
+  failed(tx: BatchTx, { name: waiting, via }: Downstream, run: RunRecord, now: number): void {
+    const through = via === null ? {} : { via };
+    const record: UpstreamRecord = { job: run.job, run: runKey(run), at: now, ...through };
     tx.put(keys.upstream(waiting), record);
     this.#tell(waiting, record);
   }
@@ -45,13 +55,14 @@ export class UpstreamFailures {
     this.#conditions.clear(conditionOf(waiting));
   }
 
-  #tell(waiting: string, { run }: UpstreamRecord): void {
+  #tell(waiting: string, { run, via }: UpstreamRecord): void {
+    const behind = via === undefined ? '' : `${via}, which waits for `;
     this.#conditions.set({
       type: conditionOf(waiting),
       axis: 'jobs',
       severity: 'warning',
       reason: 'UpstreamFailed',
-      message: `${waiting} waits for a dataset that run ${run} should have updated: it failed`,
+      message: `${waiting} waits for ${behind}a dataset that run ${run} should have updated: it failed`,
     });
   }
 }
