@@ -193,6 +193,17 @@ export const batchOutcome = z.object({
   open: z.boolean(),
   /** `backfill`: its id, which `cancel` takes in place of a run's. Older agents do not say. */
   backfill: z.string().optional(),
+  /**
+   * `backfill` and its `cancel`: partitions that were to run and were passed by so far, the first
+   * `limits.backfillSkippedNamedMax` by name. `done`: completed meanwhile; `active`: another run is
+   * making it. Older agents do not say.
+   */
+  skipped: z
+    .object({
+      count: z.number().int(),
+      partitions: z.array(z.object({ partition: z.string(), reason: z.enum(['done', 'active']) })),
+    })
+    .optional(),
 });
 export type BatchOutcome = z.infer<typeof batchOutcome>;
 

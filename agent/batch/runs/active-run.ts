@@ -11,7 +11,7 @@ import type { BatchProgram } from '@runnel/shared/definitions/batch-program.ts';
 import { assert, messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import type { Lane } from '@runnel/shared/protocol/results.ts';
 import type { RunReport, RunState } from '@runnel/shared/protocol/runs.ts';
-import { type RunEvent, transition } from '../dag/run-machine.ts';
+import { type RunEvent, type RunStep, transition } from '../dag/run-machine.ts';
 import { redated } from '../dag/redate.ts';
 import { affectedTasks, isDone, type RunSnapshot, slotOf } from '../dag/run-snapshot.ts';
 import { type AgentFacts, runKey, scopeOf } from '../dag/task-scope.ts';
@@ -32,6 +32,15 @@ export interface ActiveRunOptions {
   readonly ended: (run: ActiveRun, tx: BatchTx) => void;
   /** A commit of a change is on disk. */
   readonly committed: (run: RunRecord, tasks: readonly TaskRecord[]) => void;
+}
+
+/** One event of a run on its way: gathered into a commit, told, committed; in this order. */
+export interface RunStepParts {
+  readonly gather: (tx: BatchTx, write?: (tx: BatchTx) => void) => void;
+  /** False: what goes into the commit could not be made, and nothing has changed. */
+  readonly isGathered: () => boolean;
+  readonly gathered: () => void;
+  readonly committed: () => void;
 }
 
 interface Running {
@@ -92,43 +101,58 @@ export class ActiveRun {
    * into the commit could not be made: then nothing has changed.
    */
   async dispatch(event: RunEvent, write?: (tx: BatchTx) => void): Promise<void> {
-    const { agent, store } = this.#options;
+    const step = this.step(event);
+    const committed = this.#options.store.commit((tx) => step.gather(tx, write));
+    if (!step.isGathered()) await this.#notGathered(committed);
+    step.gathered();
+    await committed;
+    step.committed();
+  }
+
+  /** The same in parts, for events of several runs in one commit. Throws what `transition` throws. */
+  step(event: RunEvent): RunStepParts {
     if (this.#isRetired) throw new RunnelError('run_reloaded', `run ${this.run.id} was reloaded`);
     const now = this.#options.now();
     const before = this.#snapshot;
-    const result = transition(this.program, before, event, now, agent);
-    const { run } = result.state;
+    const result = transition(this.program, before, event, now, this.#options.agent);
     const ended = result.effects.some(({ kind }) => kind === 'ended');
     let isGathered = false;
-    const committed = store.commit((tx) => {
-      tx.undo(() => {
-        this.#snapshot = before;
-        isGathered = false;
-      });
-      this.#snapshot = result.state;
-      for (const { task, index } of result.removed) tx.remove(keys.task(run.id, task, index));
-      for (const record of result.changed) {
-        tx.put(keys.task(run.id, record.task, record.index), record);
-        if (isReported(record)) tx.row(LANE, taskRow(run, record, now));
-      }
-      write?.(tx);
-      if (result.runChanged) tx.put(keys.run(run.id), run);
-      if (ended) this.#options.ended(this, tx);
-      else if (run.state !== before.run.state || run.tries !== before.run.tries) {
-        tx.row(LANE, runRow(run, this.given, NOBODY, now));
-      }
-      isGathered = true;
-    });
-    if (!isGathered) await this.#notGathered(committed);
-    this.#tell(before, result.state, result.changed);
-    if (ended) this.log.close();
-    for (const effect of result.effects) {
-      if (effect.kind !== 'abort') continue;
-      const key = instanceKey(effect.task, effect.index);
-      this.#running.get(key)?.attempt.abort(stopReason(run));
+    return {
+      gather: (tx, write) => {
+        tx.undo(() => {
+          this.#snapshot = before;
+          isGathered = false;
+        });
+        this.#gather(tx, before, result, write);
+        isGathered = true;
+      },
+      isGathered: () => isGathered,
+      gathered: () => {
+        this.#tell(before, result.state, result.changed);
+        if (ended) this.log.close();
+        for (const effect of result.effects) {
+          if (effect.kind !== 'abort') continue;
+          const key = instanceKey(effect.task, effect.index);
+          this.#running.get(key)?.attempt.abort(stopReason(result.state.run));
+        }
+      },
+      committed: () => this.#options.committed(result.state.run, result.changed),
+    };
+  }
+
+  #gather(tx: BatchTx, before: RunSnapshot, result: RunStep, write?: (tx: BatchTx) => void): void {
+    const now = this.#options.now();
+    const { run } = result.state;
+    this.#snapshot = result.state;
+    for (const { task, index } of result.removed) tx.remove(keys.task(run.id, task, index));
+    for (const record of result.changed) {
+      tx.put(keys.task(run.id, record.task, record.index), record);
+      if (isReported(record)) tx.row(LANE, taskRow(run, record, now));
     }
-    await committed;
-    this.#options.committed(run, result.changed);
+    write?.(tx);
+    if (result.runChanged) tx.put(keys.run(run.id), run);
+    if (result.effects.some(({ kind }) => kind === 'ended')) this.#options.ended(this, tx);
+    else if (isNews(before.run, run)) tx.row(LANE, runRow(run, this.given, NOBODY, now));
   }
 
   /** Its times are by another clock than that of now (dag/redate.ts). */
@@ -245,6 +269,12 @@ const NOBODY: RunReport['affected'] = { tasks: [], jobs: [] };
 
 function isEnded(state: RunState): boolean {
   return state !== 'queued' && state !== 'running';
+}
+
+/** What the control plane is told of at once. */
+function isNews(before: RunRecord, run: RunRecord): boolean {
+  if (run.state !== before.state || run.tries !== before.tries) return true;
+  return (run.cancelling === null) !== (before.cancelling === null);
 }
 
 /** Final states and retries: the control plane need not hear of every wait. */

@@ -166,28 +166,23 @@ export class Commands {
     let outcome = NOTHING;
     await store.commit((tx) => {
       const request = { ...asked, id, maxActive, parameters, values };
-      const made = backfills.begin(tx, request, partitions.length);
-      outcome = { ...NOTHING, runs: made.map(shown), partitions, backfill: id };
+      const { runs, skipped } = backfills.begin(tx, request, partitions.length);
+      outcome = { ...NOTHING, runs: runs.map(shown), partitions, backfill: id, skipped };
       this.#answer(tx, id, outcome);
     });
     return outcome;
   }
 
   async #cancel(command: Of<'cancel'>): Promise<BatchOutcome> {
-    const { backfills, runs, store } = this.#options;
+    const { backfills, runs } = this.#options;
     const reason = 'cancelled by hand';
     if (!backfills.has(command.run)) return this.#event(command, { kind: 'cancel', reason });
-    let open: string[] = [];
-    await store.commit((tx) => {
-      open = backfills.cancel(tx, command.run);
+    let outcome = NOTHING;
+    await runs.cancelAll(backfills.openOf(command.run), reason, (tx, cancel) => {
+      const skipped = backfills.cancel(tx, command.run, reason);
+      outcome = { ...NOTHING, runs: cancel().map(shown), backfill: command.run, skipped };
+      this.#answer(tx, command.id, outcome);
     });
-    const ended = await Promise.allSettled(
-      open.map((run) => runs.command(run, { kind: 'cancel', reason })),
-    );
-    // One that has ended by itself meanwhile is no reason to refuse.
-    const cancelled = ended.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
-    const outcome = { ...NOTHING, runs: cancelled.map(shown), backfill: command.run };
-    await store.commit((tx) => this.#answer(tx, command.id, outcome));
     return outcome;
   }
 

@@ -2,7 +2,8 @@
  * What is stored of a batch job beside its runs (`['job', name]` and what goes with it), and the
  * keys of everything in the database `batch` (records.ts).
  */
-import type { RunReport, RunState } from '@runnel/shared/protocol/runs.ts';
+import type { BatchOutcome, RunReport, RunState } from '@runnel/shared/protocol/runs.ts';
+import type { Partition } from '@runnel/shared/schedule/partition.ts';
 import type { BatchKey } from './batch-store.ts';
 
 export interface BatchJobRecord {
@@ -70,11 +71,14 @@ export interface BackfillRecord {
   readonly maxActive: number;
   readonly parameters: Readonly<Record<string, unknown>>;
   readonly madeAt: number;
-  /** Partitions, in order, that were looked at. */
-  readonly next: number;
+  /** The last, in order, that was looked at: a list that is another one goes on behind it. */
+  readonly reached: Pick<Partition, 'end' | 'id' | 'start'> | null;
   readonly total: number;
   readonly started: number;
-  readonly cancelled: boolean;
+  /** What was to run and was passed by; the first of them by name. */
+  readonly skipped: NonNullable<BatchOutcome['skipped']>;
+  /** Why it makes no further runs; null while it does. */
+  readonly stopped: string | null;
 }
 
 export const keys = {

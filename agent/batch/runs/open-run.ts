@@ -94,10 +94,42 @@ export function assertSame(
         : fullRefresh !== (asked.fullRefresh ?? false)
           ? `with${fullRefresh ? '' : 'out'} full refresh`
           : null;
-  if (why === null) return;
-  throw new RunnelError('partition_active', `run ${id} of the same partition is ${state} ${why}`, {
+  if (why !== null) throw partitionActive({ id, state }, ` ${why}`);
+}
+
+export function partitionActive(
+  { id, state }: Pick<RunRecord, 'id' | 'state'>,
+  why = '',
+): RunnelError {
+  const told = `run ${id} of the same partition is ${state}${why}`;
+  return new RunnelError('partition_active', told, {
     hint: 'wait for it, or cancel it: one run of a partition goes on at a time',
   });
+}
+
+export function notReadable(id: string): RunnelError {
+  return new RunnelError('run_unreadable', `run ${id} cannot be read from the store now`, {
+    hint: 'the log of the agent says why; try again',
+  });
+}
+
+export type FatalCode = 'definition_invalid' | 'run_write_failed';
+
+/** A run that cannot go on, and so has ended. */
+export function failedRun(
+  run: RunRecord,
+  code: FatalCode,
+  message: string,
+  now: number,
+): RunRecord {
+  const errorClass = code === 'definition_invalid' ? 'definition' : 'other';
+  return {
+    ...run,
+    state: 'failed',
+    startedAt: run.startedAt ?? now,
+    endedAt: now,
+    error: { code, class: errorClass, message: message.slice(0, 2000) },
+  };
 }
 
 function asStored(values: Readonly<Record<string, unknown>>): unknown {

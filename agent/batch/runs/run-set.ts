@@ -22,7 +22,16 @@ import type { BatchJobHost, BatchJobs, JobFacts } from './batch-jobs.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
 import { TaskError } from '../tasks/task-error.ts';
 import { keys, type RunParametersRecord } from './job-record.ts';
-import { newRun, type OpenRun, opened, type RunRequest } from './open-run.ts';
+import {
+  type FatalCode,
+  failedRun,
+  newRun,
+  notReadable,
+  type OpenRun,
+  opened,
+  partitionActive,
+  type RunRequest,
+} from './open-run.ts';
 import type { RunLogs } from './run-logs.ts';
 import { runRow } from './run-reports.ts';
 
@@ -156,6 +165,32 @@ export class RunSet {
     if (isNew && !isOpen(active.run)) this.#letGo(active);
     this.pump();
     return active.run;
+  }
+
+  /**
+   * Cancels those of the runs that have not ended, in one commit with what `write` adds before and
+   * after. One that cannot be read is left to itself.
+   */
+  async cancelAll(
+    ids: readonly string[],
+    reason: string,
+    write: (tx: BatchTx, cancel: () => readonly RunRecord[]) => void,
+  ): Promise<void> {
+    const actives = ids.flatMap((id) => {
+      const open = this.#open.get(id);
+      return (open === undefined ? undefined : (open.active ?? this.#activate(open))) ?? [];
+    });
+    const steps = actives.map((active) => active.step({ kind: 'cancel', reason }));
+    const committed = this.#options.store.commit((tx) =>
+      write(tx, () => {
+        for (const step of steps) step.gather(tx);
+        return actives.map(({ run }) => run);
+      }),
+    );
+    for (const step of steps) if (step.isGathered()) step.gathered();
+    await committed;
+    for (const step of steps) step.committed();
+    this.pump();
   }
 
   /** The event of a timer or of an attempt: what goes wrong with it is logged. */
@@ -312,21 +347,11 @@ export class RunSet {
   }
 
   /** Ends a run that cannot go on. */
-  #end(run: RunRecord, code: 'definition_invalid' | 'run_write_failed', message: string): void {
+  #end(run: RunRecord, code: FatalCode, message: string): void {
     const { store, time, log, ended } = this.#options;
     const now = time.now();
     log.error({ job: run.job, run: run.id, error: message }, 'the run cannot go on');
-    const failed: RunRecord = {
-      ...run,
-      state: 'failed',
-      startedAt: run.startedAt ?? now,
-      endedAt: now,
-      error: {
-        code,
-        class: code === 'definition_invalid' ? 'definition' : 'other',
-        message: message.slice(0, 2000),
-      },
-    };
+    const failed = failedRun(run, code, message, now);
     this.#open.delete(run.id);
     const done = store.commit((tx) => {
       tx.put(keys.run(run.id), failed);
@@ -345,11 +370,7 @@ export class RunSet {
     const other = this.open(job)
       .map((open) => this.runOf(open))
       .find((run) => run.id !== id && run.partition.id === partition.id);
-    if (other === undefined) return;
-    const told = `run ${other.id} of the same partition is ${other.state}`;
-    throw new RunnelError('partition_active', told, {
-      hint: 'wait for it, or cancel it: one run of a partition goes on at a time',
-    });
+    if (other !== undefined) throw partitionActive(other);
   }
 
   #reopened(id: string): OpenRun {
@@ -372,12 +393,6 @@ const RELOADS_MAX = 3;
 /** Events that bring an ended run back. */
 const AGAIN: ReadonlySet<RunEvent['kind']> = new Set(['rerun', 'clear']);
 const NOTHING_GIVEN: RunParametersRecord = { values: {}, origins: {}, tasks: [] };
-
-function notReadable(id: string): RunnelError {
-  return new RunnelError('run_unreadable', `run ${id} cannot be read from the store now`, {
-    hint: 'the log of the agent says why; try again',
-  });
-}
 
 function isOpen({ state }: RunRecord): boolean {
   return state === 'queued' || state === 'running';
