@@ -9,6 +9,7 @@ import { type CreateTableBuilder, Kysely, SqliteDialect } from 'kysely';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { up as first } from './migrations/0001-first.ts';
 import { up as runs } from './migrations/0002-runs.ts';
+import { up as runQueries } from './migrations/0003-run-queries.ts';
 import type { Schema } from './schema.ts';
 
 type Column = 'id';
@@ -33,7 +34,7 @@ export const postgres: Dialect = {
 };
 
 /** In order, never edited once released; the index is the schema version. */
-const MIGRATIONS = [first, runs];
+const MIGRATIONS = [first, runs, runQueries];
 
 export interface Store {
   readonly db: Kysely<Schema>;

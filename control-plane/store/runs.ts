@@ -49,15 +49,37 @@ export interface RunPage {
   readonly limit: number;
 }
 
-/** Newest first. */
+type Filter = 'agent' | 'job' | 'state' | 'partition' | 'trigger';
+const FILTERS: readonly Filter[] = ['agent', 'job', 'state', 'partition', 'trigger'];
+
+/**
+ * Newest first. SQLite keeps no statistics here and would as soon look up every run that succeeded
+ * as those of one agent, so the filters that an index is chosen by are chosen by us; the others are
+ * compared in a way that no index answers.
+ */
 export async function pageRuns(db: Kysely<Schema>, page: RunPage): Promise<RunRecord[]> {
   let query = db.selectFrom('runs').selectAll().orderBy('id', 'desc').limit(page.limit);
   if (page.before !== undefined) query = query.where('id', '<', page.before);
-  for (const column of ['job', 'agent', 'state', 'partition', 'trigger'] as const) {
+  const leading = leadingFilters(page);
+  for (const column of FILTERS) {
     const value = page[column];
-    if (value !== undefined) query = query.where(column, '=', value);
+    if (value === undefined) continue;
+    query = leading.includes(column)
+      ? query.where(column, '=', value)
+      : query.where((e) => e(e.fn.coalesce(column, e.val('')), '=', value));
   }
   return (await query.execute()).map(fromRow);
+}
+
+/** The columns of one index each, those that leave the fewest runs first. */
+function leadingFilters(page: RunPage): readonly Filter[] {
+  const has = (column: Filter): boolean => page[column] !== undefined;
+  if (has('agent')) return ['agent', 'job', 'state'];
+  if (has('partition')) return ['partition'];
+  if (has('job')) return ['job', 'state'];
+  // Most runs succeed and most are of a schedule; what else is asked for is rare.
+  const rareTrigger = has('trigger') && page.trigger !== 'schedule';
+  return has('state') && !(page.state === 'success' && rareTrigger) ? ['state'] : ['trigger'];
 }
 
 /**
@@ -74,10 +96,11 @@ export async function findRuns(
   if (agent !== undefined) runs = runs.where('agent', '=', agent);
   const exact = await runs.where('run', '=', idOrPrefix).execute();
   if (exact.length > 0) return exact.map(fromRow);
-  const { length } = idOrPrefix;
   const beginning = await runs
-    // `like` would fold case in one database and not in the other.
-    .where((e) => e(e.fn<string>('substr', ['run', e.val(1), e.val(length)]), '=', idOrPrefix))
+    // `like` would fold case in one database and not in the other. No id has a `~`, and what ids
+    // are made of comes before it.
+    .where('run', '>=', idOrPrefix)
+    .where('run', '<', `${idOrPrefix}~`)
     .execute();
   return beginning.map(fromRow);
 }

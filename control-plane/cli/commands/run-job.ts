@@ -158,7 +158,8 @@ function backfillText(answer: AgentAnswer, dryRun: boolean): string {
   // The others have no runs yet: the device makes one when there is room for it.
   const last = partitions.length === 1 ? '' : ` to ${partitions.at(-1)}`;
   const rest = runs.length < partitions.length ? '; the others follow by themselves' : '';
-  return `${agent}: ${count}, ${oneLine(`${first}${last}`)}${rest}\n${runs.length === 0 ? '' : answerText(answer)}`;
+  const started = runs.length === 0 ? '' : answerText(answer);
+  return `${agent}: ${count}, ${oneLine(`${first}${last}`)}${rest}\n${started}`;
 }
 
 function endText({ terminal }: Context, { run, agentName, partition, state, error }: RunDetail) {
