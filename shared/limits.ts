@@ -107,6 +107,8 @@ export const limits = {
   commandsWaitingMax: 10_000,
   /** Lines of a run's log in one answer; the rest is asked for with the last line's number. */
   logLinesMax: 1000,
+  /** The same in characters: an answer travels as one message. */
+  logPageCharsMax: 512 * KiB,
   /** Jobs that the report of a failed run names, nearest first; the others are not told. */
   affectedJobsMax: 100,
   /** Ended runs of one job that a device keeps, with tables and logs; the oldest go first. */
@@ -131,6 +133,24 @@ export const limits = {
   batchFilesBytesMax: 1024 * MiB,
   /** Completed partitions that a device remembers of one job; the earliest go first, counted. */
   batchPartitionsKeptMax: 20_000,
+  /**
+   * Versions of one job that a device keeps for reruns beside the desired one and those of open
+   * runs; the oldest go, and runs of them cannot be run again, `version_gone`.
+   */
+  batchVersionsKeptMax: 10,
+  /** How often a run that cannot be written is read again in one process; then it fails. */
+  runReloadsMax: 3,
+  /** Output of a task in its report; a larger one is `{ "truncated": true, "bytes" }` there. */
+  taskOutputReportedBytesMax: 4 * KiB,
+  /** Names of files and partitions in the output of `archive` and `purge`; more are not shown. */
+  outputNamesMax: 100,
+  /** Last of stderr in the error of a program that failed, and one line of it in the log; cut. */
+  commandComplaintCharsMax: 2000,
+  commandLogLineCharsMax: 1000,
+  /** Until a server of a task answers; then the attempt fails (`network`). */
+  taskConnectTimeoutMs: 10_000,
+  /** Body of an answer to `load: http`, which nobody reads; a larger one fails the attempt. */
+  loadAnswerBytesMax: 1 * MiB,
   /** Runs of one job that wait on a device; a time that would add one is counted, `queue_full`. */
   batchRunsQueuedMax: 1000,
   /** Answers to commands that a device remembers, for when one comes again; the oldest go. */
@@ -205,10 +225,16 @@ export const limits = {
   purgeItemsMax: 10_000,
   /** Rows that a transform sorts in memory; more are sorted in parts on disk, and merged. */
   sortRowsMax: 10_000,
+  sortCharsMax: 8 * MiB,
   /** Resident memory of the process in which SQLite works; beyond it the attempt fails. */
   sqliteMemoryBytesMax: 192 * MiB,
   /** Memory of the process of a check in SQL (`quality`); beyond it the attempt fails. */
   sqlCheckMemoryBytesMax: 256 * MiB,
+  /** What it may spill to disk; more fails the attempt. */
+  sqlCheckTempBytesMax: 512 * MiB,
+  /** Rows that a failed check shows, and one of them as JSON; more are not shown, a long one cut. */
+  qualityExamplesMax: 5,
+  qualityExampleCharsMax: 200,
   /** Files that one pattern of an extract task may name; more fail the attempt (`files_max`). */
   extractFilesMax: 10_000,
   /** A file of one JSON value, which is read whole; a larger one fails, `file_too_large`. */

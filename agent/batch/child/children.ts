@@ -9,6 +9,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { messageOf } from '@runnel/shared/errors.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import type { TaskContext } from '../tasks/task.ts';
 import { TaskError } from '../tasks/task-error.ts';
 import type { ChildRequest, Children } from '../tasks/task-services.ts';
@@ -19,7 +20,6 @@ import { processMemoryBytes, signalGroup } from './process-group.ts';
 const WATCH_MS = 100;
 /** After its last word it has this long to end. */
 const LINGER_MS = 2000;
-const STDERR_CHARS_MAX = 4096;
 const MIB = 1024 * 1024;
 /** Of the child's memory, what its JavaScript may take. */
 const HEAP_SHARE = 0.6;
@@ -95,7 +95,9 @@ class Child {
   #listen(): Promise<string> {
     const child = this.#process;
     child.stderr?.on('data', (chunk: Buffer) => {
-      this.#stderr = (this.#stderr + chunk.toString('utf8')).slice(-STDERR_CHARS_MAX);
+      this.#stderr = (this.#stderr + chunk.toString('utf8')).slice(
+        -limits.commandComplaintCharsMax,
+      );
     });
     child.on('message', (message: FromChild) => this.#message(message));
     return new Promise((resolve) => {

@@ -26,8 +26,6 @@ export interface SortOptions {
 }
 
 const FAN_IN = 8;
-/** Characters of JSON in memory, as far as samples tell. */
-const RUN_CHARS_MAX = 8 * 1024 * 1024;
 const SAMPLE_EVERY = 16;
 const CHUNK = 512;
 
@@ -47,7 +45,7 @@ export async function* sortRecords(
         chars += JSON.stringify(record.payload ?? null).length * SAMPLE_EVERY;
       }
       gathered.push(record);
-      if (gathered.length < recordsMax && chars < RUN_CHARS_MAX) continue;
+      if (gathered.length < recordsMax && chars < limits.sortCharsMax) continue;
       await runs.add(inOrder(gathered));
       gathered = [];
       chars = 0;

@@ -20,8 +20,6 @@ import { brokerLink, type BrokerLink, clientIdOf, embeddedReady } from './broker
 type MqttConfig = NonNullable<ExtractTaskConfig['mqtt']>;
 type External = Extract<BrokerLink, { kind: 'external' }>;
 
-const CONNECT_TIMEOUT_MS = 10_000;
-
 export async function* retainedMessages(
   config: MqttConfig,
   context: TaskContext,
@@ -114,7 +112,7 @@ async function connect(
     clientId: clientIdOf(context, 'read'),
     clean: true,
     reconnectPeriod: 0,
-    connectTimeout: CONNECT_TIMEOUT_MS,
+    connectTimeout: limits.taskConnectTimeoutMs,
     ...(login.username !== undefined && { username: login.username }),
     ...(login.password !== undefined && { password: login.password }),
   });

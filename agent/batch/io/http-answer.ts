@@ -2,6 +2,7 @@
  * What an HTTP answer means for an attempt: which class of error, and when to come again.
  */
 import type { IncomingHttpHeaders } from 'node:http';
+import { limits } from '@runnel/shared/limits.ts';
 import { TaskError } from '../tasks/task-error.ts';
 
 export interface HttpAnswer {
@@ -16,7 +17,6 @@ export interface HttpAnswer {
 const UNAVAILABLE = new Set([408, 425, 429]);
 /** An answer's text in an error: enough to see what it says. */
 const SHOWN_CHARS = 200;
-const RETRY_AFTER_MS_MAX = 24 * 3_600_000;
 
 export function isExpected(status: number, expect: readonly number[] | undefined): boolean {
   return expect === undefined ? status >= 200 && status < 300 : expect.includes(status);
@@ -46,7 +46,7 @@ export function retryAfter(header: string | undefined, nowMs: number): number | 
   if (header === undefined) return undefined;
   const text = header.trim();
   const waitMs = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs;
-  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(waitMs, 0), RETRY_AFTER_MS_MAX);
+  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(waitMs, 0), limits.retryAfterMsMax);
 }
 
 function shown(body: Buffer): string {

@@ -4,6 +4,7 @@
  * other rows went out with success before, all of them go out under new ones.
  */
 import type { LoadTaskConfig } from '@runnel/shared/definitions/tasks/load.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import type { TableRef } from '../records.ts';
 import type { TaskContext } from '../tasks/task.ts';
 import { answerError, isExpected, placeOf } from './http-answer.ts';
@@ -12,9 +13,6 @@ import { idempotencyKey } from './idempotency-key.ts';
 import { type HttpBody, HttpClient } from './http-client.ts';
 
 type HttpConfig = NonNullable<LoadTaskConfig['http']>;
-
-/** Of an answer, which nobody reads. */
-const ANSWER_BYTES_MAX = 1024 * 1024;
 
 export interface HttpLoad {
   readonly requests: number;
@@ -39,7 +37,7 @@ export async function loadOverHttp(
         method: config.method,
         url: client.url,
         body: bodyOf(config, batch),
-        bodyMax: ANSWER_BYTES_MAX,
+        bodyMax: limits.loadAnswerBytesMax,
         accept: '*/*',
         idempotencyKey: `${key}-${requests}`,
       });

@@ -8,6 +8,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { StringDecoder } from 'node:string_decoder';
 import { messageOf } from '@runnel/shared/errors.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import type { TaskContext } from '../tasks/task.ts';
 import { TaskError, taskErrorOf } from '../tasks/task-error.ts';
 import { endGroup, recordGroup } from './command-group.ts';
@@ -37,8 +38,6 @@ const WATCH_MS_MAX = 250;
 const SEARCH_MS = 1000;
 /** For the pipes to close when all that we know of is gone; another may still hold them. */
 const PIPES_MS = 500;
-const COMPLAINT_CHARS_MAX = 2000;
-const LOGGED_LINE_CHARS_MAX = 1000;
 
 /** Throws `TaskError`: `process`, `resources`, or the reason of the signal. */
 export async function runCommand(command: Command, context: TaskContext): Promise<CommandResult> {
@@ -152,13 +151,13 @@ class Running {
     const decoder = new StringDecoder('utf8');
     let rest = '';
     const say = (line: string): void => {
-      if (line.trim() !== '') log.warn(`stderr: ${line.slice(0, LOGGED_LINE_CHARS_MAX)}`);
+      if (line.trim() !== '') log.warn(`stderr: ${line.slice(0, limits.commandLogLineCharsMax)}`);
     };
     stderr?.on('data', (chunk: Buffer) => {
       const text = decoder.write(chunk);
-      this.#complaint = (this.#complaint + text).slice(-COMPLAINT_CHARS_MAX);
+      this.#complaint = (this.#complaint + text).slice(-limits.commandComplaintCharsMax);
       const lines = (rest + text).split('\n');
-      rest = (lines.pop() ?? '').slice(-LOGGED_LINE_CHARS_MAX);
+      rest = (lines.pop() ?? '').slice(-limits.commandLogLineCharsMax);
       for (const line of lines) say(line);
     });
     stderr?.once('end', () => say(rest));

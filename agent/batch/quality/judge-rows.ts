@@ -8,6 +8,7 @@ import {
   type Severity,
 } from '@runnel/shared/definitions/quality-checks.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import { DeadRows } from '../data/dead-rows.ts';
 import type { Slices } from '../data/slices.ts';
 import type { TaskContext } from '../tasks/task.ts';
@@ -23,13 +24,9 @@ export interface CheckResult {
   /** Rows, for a check of rows; else 1 or 0. */
   readonly violations: number;
   readonly measured: Json;
-  /** At most `EXAMPLES_MAX`: the number of a row, from 1, and what is wrong in it. */
+  /** At most `limits.qualityExamplesMax`: the number of a row, from 1, and what is wrong in it. */
   readonly examples: readonly Json[];
 }
-
-export const EXAMPLES_MAX = 5;
-/** An example as JSON; a larger one is cut. */
-const EXAMPLE_CHARS_MAX = 200;
 
 interface Running {
   readonly check: QualityCheck;
@@ -102,7 +99,7 @@ export class RowsJudge {
       const found = judge(row);
       if (found === undefined) continue;
       running.violations += 1;
-      if (running.examples.length < EXAMPLES_MAX) {
+      if (running.examples.length < limits.qualityExamplesMax) {
         running.examples.push({ row: this.rows, value: shortened(found) });
       }
       if (leavesOut(check) && out?.check.severity !== 'quarantine') out = running;
@@ -151,5 +148,7 @@ export function rowsProblem(violations: number, examples: readonly Json[]): stri
 
 export function shortened(value: Json): Json {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return text.length <= EXAMPLE_CHARS_MAX ? value : `${text.slice(0, EXAMPLE_CHARS_MAX)}…`;
+  return text.length <= limits.qualityExampleCharsMax
+    ? value
+    : `${text.slice(0, limits.qualityExampleCharsMax)}…`;
 }

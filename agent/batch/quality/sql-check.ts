@@ -4,9 +4,7 @@ import { limits } from '@runnel/shared/limits.ts';
 import type { TableRef } from '../records.ts';
 import { runQuery } from '../tables/run-query.ts';
 import type { TaskContext } from '../tasks/task.ts';
-import { EXAMPLES_MAX, shortened } from './judge-rows.ts';
-
-const TEMP_BYTES = 512 * 1024 * 1024;
+import { shortened } from './judge-rows.ts';
 
 /** `input` is the task that the rows are of. */
 export async function sqlViolations(
@@ -24,12 +22,12 @@ export async function sqlViolations(
     text: `WITH rows AS (SELECT * FROM task('${input}')) SELECT * FROM (\n${text}\n)`,
     values,
     memoryBytesMax: limits.sqlCheckMemoryBytesMax,
-    tempBytesMax: TEMP_BYTES,
+    tempBytesMax: limits.sqlCheckTempBytesMax,
   });
   const examples: Json[] = [];
   for await (const chunk of services.tables.read(table)) {
     for (const row of chunk) examples.push({ value: shortened(row) });
-    if (examples.length >= EXAMPLES_MAX) break;
+    if (examples.length >= limits.qualityExamplesMax) break;
   }
-  return { violations: table.rows, examples: examples.slice(0, EXAMPLES_MAX) };
+  return { violations: table.rows, examples: examples.slice(0, limits.qualityExamplesMax) };
 }

@@ -4,8 +4,8 @@
  *
  * A job at rest holds its schedule and its limits in memory, nothing of its tasks: a program is
  * compiled for a run and let go with it. A document stays stored as long as a run that is kept was
- * made from it, at most `VERSIONS_KEPT_MAX` per job. Whatever is wrong with a version is contained:
- * it is reported as attempted, and the one before goes on (I10).
+ * made from it, at most `limits.batchVersionsKeptMax` per job. Whatever is wrong with a version is
+ * contained: it is reported as attempted, and the one before goes on (I10).
  */
 import { canonicalJson } from '@runnel/shared/definitions/canonical-json.ts';
 import type { BatchJob, TaskDefinition } from '@runnel/shared/definitions/batch-job.ts';
@@ -14,6 +14,7 @@ import { compileBatchJob } from '@runnel/shared/definitions/compile-batch-job.ts
 import { parseJobDocument } from '@runnel/shared/definitions/parse-job.ts';
 import { tasks as taskSpecs } from '@runnel/shared/definitions/tasks/registry.ts';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
 import type { RunReport } from '@runnel/shared/protocol/runs.ts';
 import type { RefusedJob } from '../../streams/job-plan.ts';
@@ -23,8 +24,6 @@ import type { BatchVersionRecord, RunRecord } from '../records.ts';
 import type { DeclaredSource } from '../tables/journal-sources.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
 import { type BatchJobRecord, keys } from './job-record.ts';
-
-const VERSIONS_KEPT_MAX = 10;
 
 /** What is needed of a job between its runs. */
 export interface JobFacts extends Pick<
@@ -203,7 +202,7 @@ export class BatchJobs {
     { needed, open }: { readonly needed: ReadonlySet<number>; readonly open: ReadonlySet<number> },
   ): void {
     const versions = this.#options.store.list<BatchVersionRecord>(['version', name]);
-    const kept = versions.map(({ value }) => value.version).slice(-VERSIONS_KEPT_MAX);
+    const kept = versions.map(({ value }) => value.version).slice(-limits.batchVersionsKeptMax);
     for (const { key, value } of versions) {
       const isCurrent = value.version === this.hosts.get(name)?.record.version;
       if (isCurrent || open.has(value.version)) continue;

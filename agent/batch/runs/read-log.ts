@@ -4,6 +4,7 @@
  * parsed. What is no line of a log is passed over: half a line of a crash.
  */
 import { type FileHandle, open } from 'node:fs/promises';
+import { limits } from '@runnel/shared/limits.ts';
 import { type LogLine, logLine } from '@runnel/shared/protocol/runs.ts';
 import { isMissing } from '../../config/durable-file.ts';
 
@@ -13,8 +14,6 @@ export interface LogQuestion {
   readonly linesMax: number;
 }
 
-/** What one answer holds: it travels as one message. */
-const PAGE_CHARS_MAX = 512 * 1024;
 const CHUNK_BYTES = 64 * 1024;
 const NEWLINE = 10;
 
@@ -60,7 +59,7 @@ function page(text: string, { task, after, linesMax }: LogQuestion): LogLine[] {
     if (line === undefined || (task !== null && line.task !== task)) continue;
     chars += line.text.length + 200;
     // One line is at most `runLogTextCharsMax`, so there is always one.
-    if (chars > PAGE_CHARS_MAX) break;
+    if (chars > limits.logPageCharsMax) break;
     found.push(line);
   }
   return found;

@@ -1,13 +1,11 @@
 /** Runs and tasks as outbox rows (protocol/runs.ts): each holds the whole of what is known. */
 import type { Json } from '@runnel/shared/engine/record.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import type { Row } from '@runnel/shared/protocol/results.ts';
 import type { RunReport, TaskReport } from '@runnel/shared/protocol/runs.ts';
 import { runKey } from '../dag/task-scope.ts';
 import type { RunRecord, TaskRecord } from '../records.ts';
 import type { RunParametersRecord } from './job-record.ts';
-
-/** Output in a report; larger ones are told by their size alone. */
-const OUTPUT_BYTES_MAX = 4096;
 
 export type RowText = Omit<Row, 'seq'>;
 
@@ -58,7 +56,7 @@ export function taskRow(run: RunRecord, task: TaskRecord, at: number): string {
 
 function boundedOutput(output: Json): Json {
   const bytes = Buffer.byteLength(JSON.stringify(output));
-  return bytes <= OUTPUT_BYTES_MAX ? output : { truncated: true, bytes };
+  return bytes <= limits.taskOutputReportedBytesMax ? output : { truncated: true, bytes };
 }
 
 function row(

@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { randomId } from '@runnel/shared/ids.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import type { Random } from '@runnel/shared/random.ts';
 import { clockErrorMs, redated, redatedRun } from '../dag/redate.ts';
 import type { RunEvent } from '../dag/run-machine.ts';
@@ -219,7 +220,8 @@ export class RunSet {
     open.queued = this.#options.store.get<RunRecord>(keys.run(run)) ?? open.queued;
     open.reloads++;
     open.notBeforeMs = clock.monotonicMs() + RELOAD_PAUSE_MS;
-    if (open.reloads > RELOADS_MAX) this.#end(open.queued, 'run_write_failed', messageOf(error));
+    if (open.reloads > limits.runReloadsMax)
+      this.#end(open.queued, 'run_write_failed', messageOf(error));
     this.pump();
   }
 
@@ -387,9 +389,8 @@ export class RunSet {
 }
 
 const LOOK_MS = 30_000;
-/** Before a run is read again from the store, and how often that is tried in one process. */
+/** Before a run is read again from the store. */
 const RELOAD_PAUSE_MS = 1000;
-const RELOADS_MAX = 3;
 /** Events that bring an ended run back. */
 const AGAIN: ReadonlySet<RunEvent['kind']> = new Set(['rerun', 'clear']);
 const NOTHING_GIVEN: RunParametersRecord = { values: {}, origins: {}, tasks: [] };

@@ -4,13 +4,11 @@
  */
 import type { ArchiveTaskConfig } from '@runnel/shared/definitions/tasks/archive.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import type { ArchivedFile } from '../tables/archive-files.ts';
 import { archiveDataset } from './archive-dataset.ts';
 import { archiveJournal } from './archive-journal.ts';
 import { defineTaskRunner } from './task.ts';
-
-/** Names in the output; the table has all. */
-const SHOWN_MAX = 100;
 
 export const archiveTask = defineTaskRunner<ArchiveTaskConfig>({
   kind: 'archive',
@@ -53,7 +51,7 @@ function shown(files: readonly ArchivedFile[]): Readonly<Record<string, Json>> {
   const sum = (of: (file: ArchivedFile) => number): number =>
     files.reduce((total, file) => total + of(file), 0);
   return {
-    files: files.slice(0, SHOWN_MAX).map((file) => ({ ...file })),
+    files: files.slice(0, limits.outputNamesMax).map((file) => ({ ...file })),
     fileCount: files.length,
     rowCount: sum(({ rows }) => rows),
     bytes: sum(({ bytes }) => bytes),

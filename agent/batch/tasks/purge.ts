@@ -13,9 +13,6 @@ import type { DatasetRecord } from '../records.ts';
 import { defineTaskRunner, type TaskContext, type TaskSuccess } from './task.ts';
 import { TaskError } from './task-error.ts';
 
-/** Names in the output. */
-const SHOWN_MAX = 100;
-
 /** Something that may go, with the time from which its age counts. */
 interface Item {
   readonly name: string;
@@ -53,7 +50,7 @@ function outputOf(config: PurgeTaskConfig, all: number, gone: readonly Item[]): 
     removed: gone.length,
     bytes: gone.reduce((sum, { bytes }) => sum + bytes, 0),
     kept: all - gone.length,
-    items: gone.slice(0, SHOWN_MAX).map(({ name }) => name),
+    items: gone.slice(0, limits.outputNamesMax).map(({ name }) => name),
   };
 }
 
