@@ -20,18 +20,24 @@ export interface TaskSetup {
   readonly program: BatchProgram;
   readonly task: string;
   readonly options?: ContextOptions;
-  /** What the world outside of our store holds of it; the same after one attempt and after two. */
-  readonly effects?: () => unknown;
+  /**
+   * What the world outside of our store holds of it, asked before the first attempt too: another
+   * after one, the same after two. Null: all that it does is what it gives back.
+   */
+  readonly effects: (() => unknown) | null;
   /** Of an endless one: whether it is in the middle of its work. */
   readonly started?: () => unknown;
 }
+
+/** An endless one has no effect to look at. */
+type EndlessSetup = Omit<TaskSetup, 'effects'>;
 
 export interface TaskCase {
   readonly kind: string;
   readonly programs?: readonly string[];
   readonly setup: (site: TaskSite) => Promise<TaskSetup>;
   /** An attempt that goes on until it is told to end; absent where none can. */
-  readonly endless?: (site: TaskSite) => Promise<TaskSetup>;
+  readonly endless?: (site: TaskSite) => Promise<EndlessSetup>;
   /** Whether it works in a child process. */
   readonly child?: boolean;
 }
@@ -67,25 +73,12 @@ export function taskContract({ kind, programs = [], setup, endless, child }: Tas
 
     it('gives the same when it is made twice, and has its effect once', async () => {
       const site = taskSite();
-      const { program, task, options, effects } = await setup(site);
-      const first = await site.attempt(program, task, options);
-      const rows = await site.rows(first.success.table);
-      const after = await effects?.();
-      const second = await site.attempt(program, task, { ...options, attempt: 2 });
-      expect(withoutPaths(second.success)).toEqual(withoutPaths(first.success));
-      expect(await site.rows(second.success.table)).toEqual(rows);
-      expect(await effects?.()).toEqual(after);
+      await expectOneEffect(site, await setup(site));
     });
 
     it('begins nothing when it was told to end before', async () => {
       const site = taskSite();
-      const { program, task, options } = await setup(site);
-      const reason = new TaskError('interrupted', 'interrupted', 'the agent stops');
-      const signal = AbortSignal.abort(reason);
-      const outcome = await site.attempt(program, task, { ...options, signal }).catch(String);
-      // A task that only computes may just be quick.
-      if (typeof outcome === 'string') expect(outcome).toContain('the agent stops');
-      expect(left(site)).toEqual([]);
+      await expectNothingBegun(site, await setup(site));
     });
 
     if (endless !== undefined) {
@@ -125,6 +118,34 @@ export function taskContract({ kind, programs = [], setup, endless, child }: Tas
       });
     }
   });
+}
+
+/** Two attempts, as after a crash between an effect and its commit. */
+export async function expectOneEffect(site: TaskSite, setup: TaskSetup): Promise<void> {
+  const { program, task, options, effects } = setup;
+  const before = await effects?.();
+  const first = await site.attempt(program, task, options);
+  const rows = await site.rows(first.success.table);
+  const after = await effects?.();
+  if (effects !== null) expect(after, 'it has an effect').not.toEqual(before);
+  const second = await site.attempt(program, task, { ...options, attempt: 2 });
+  expect(withoutPaths(second.success)).toEqual(withoutPaths(first.success));
+  expect(await site.rows(second.success.table)).toEqual(rows);
+  expect(await effects?.()).toEqual(after);
+}
+
+/** An attempt that was told to end before it began. */
+export async function expectNothingBegun(site: TaskSite, setup: TaskSetup): Promise<void> {
+  const { program, task, options, effects } = setup;
+  const before = await effects?.();
+  const reason = new TaskError('interrupted', 'interrupted', 'the agent stops');
+  const signal = AbortSignal.abort(reason);
+  const outcome = await site.attempt(program, task, { ...options, signal }).catch(String);
+  // What only computes may just be quick: nothing of it counts before it is committed.
+  if (typeof outcome === 'string') expect(outcome).toContain('the agent stops');
+  else expect(effects, 'what has effects fails').toBeNull();
+  expect(await effects?.()).toEqual(before);
+  expect(left(site)).toEqual([]);
 }
 
 /** Directories of attempts that are still there. */

@@ -15,7 +15,12 @@ import type { DeclaredSource } from '@runnel/agent/batch/tables/journal-sources.
 import { StoredJournal } from '@runnel/agent/batch/tables/stored-journal.ts';
 import { TableFiles } from '@runnel/agent/batch/tables/table-files.ts';
 import { taskRunners } from '@runnel/agent/batch/tasks/registry.ts';
-import type { DatasetWrite, TaskContext, TaskSuccess } from '@runnel/agent/batch/tasks/task.ts';
+import type {
+  DatasetWrite,
+  TaskContext,
+  TaskRunner,
+  TaskSuccess,
+} from '@runnel/agent/batch/tasks/task.ts';
 import { TaskError } from '@runnel/agent/batch/tasks/task-error.ts';
 import type { Row, TaskServices } from '@runnel/agent/batch/tasks/task-services.ts';
 import type { CheckpointStore } from '@runnel/agent/checkpoints/checkpoint-store.ts';
@@ -89,6 +94,8 @@ export class TaskSite {
   readonly datasets: DatasetRecord[] = [];
   readonly sources: DeclaredSource[] = [];
   readonly purged: number[] = [];
+  /** What runs the tasks; a test may plant another. */
+  runners: readonly TaskRunner[] = taskRunners;
   /** What the history of the device's jobs reaches back to. */
   historyFromMs = Infinity;
   /** Of policy.yaml; set before the first context. */
@@ -230,7 +237,7 @@ export class TaskSite {
     options: ContextOptions = {},
   ): Promise<Attempted> {
     const compiled = program.tasks.find(({ definition }) => definition.id === task);
-    const runner = taskRunners.find(({ kind }) => kind === compiled?.definition.kind);
+    const runner = this.runners.find(({ kind }) => kind === compiled?.definition.kind);
     if (compiled === undefined || runner === undefined) throw new Error(`no task ${task} to run`);
     const context = this.context(program, task, options);
     try {

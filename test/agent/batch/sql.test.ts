@@ -7,6 +7,7 @@ import { sqlAvailable } from '@runnel/agent/batch/child/sql-available.ts';
 import type { TaskSuccess } from '@runnel/agent/batch/tasks/task.ts';
 import type { Row } from '@runnel/agent/batch/tasks/task-services.ts';
 import { taskContract } from '../../contracts/task-contract.ts';
+import { ifThere } from '../../support/if-there.ts';
 import { DAY_MS, DAY_START, taskSite, type TaskSite } from '../../support/task-context.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
@@ -44,7 +45,7 @@ taskContract({
     const program = job(site, query, { output: { parquet: 'out/{{ partition.date }}.parquet' } });
     await hours(site, 0, 5);
     const target = join(site.dataDir, 'out/2026-11-22.parquet');
-    return { program, task: 'q', effects: () => readFileSync(target).length };
+    return { program, task: 'q', effects: () => ifThere(target)?.length };
   },
   endless: async (site) => {
     const query = 'SELECT count(*) FROM range(1000000000) a, range(1000000000) b';

@@ -63,7 +63,7 @@ taskContract({
   async setup(site) {
     site.policy = { commands: [SH] };
     const command = sh('echo "{\\"key\\": \\"$RUNNEL_EFFECT_KEY\\"}"', { output: 'jsonl' });
-    return { program: site.program({ tasks: [{ id: 't', command }] }), task: 't' };
+    return { program: site.program({ tasks: [{ id: 't', command }] }), task: 't', effects: null };
   },
   async endless(site) {
     site.policy = { commands: [SH] };

@@ -29,7 +29,7 @@ taskContract({
   async setup(site) {
     const server = await httpServer(() => ({ body: { items: [{ id: 1 }, { id: 2 }] } }));
     const extract = { http: { url: server.url }, cursor: { value: 'row.id', param: 'since' } };
-    return { program: program(site, extract), task: 't' };
+    return { program: program(site, extract), task: 't', effects: null };
   },
   async endless(site) {
     const server = await httpServer(() => ({ hang: true }));

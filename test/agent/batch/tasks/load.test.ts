@@ -10,6 +10,7 @@ import type { Row } from '@runnel/agent/batch/tasks/task-services.ts';
 import { EmbeddedBroker } from '@runnel/agent/sources/embedded-broker.ts';
 import { taskContract } from '../../../contracts/task-contract.ts';
 import { httpServer } from '../../../support/http-server.ts';
+import { ifThere } from '../../../support/if-there.ts';
 import { Mosquitto } from '../../../support/mosquitto.ts';
 import { describeWith } from '../../../support/programs.ts';
 import { type ContextOptions, taskSite, type TaskSite } from '../../../support/task-context.ts';
@@ -41,7 +42,7 @@ taskContract({
   kind: 'load',
   async setup(site) {
     const program = job(site, { load: { input: 'daily', file: { path: 'out/x.csv' } } });
-    const effects = () => readFileSync(join(site.dataDir, 'out/x.csv'), 'utf8');
+    const effects = () => ifThere(join(site.dataDir, 'out/x.csv'))?.toString();
     return { program, task: 't', options: await withTable(site), effects };
   },
   async endless(site) {
@@ -56,7 +57,7 @@ taskContract({
   kind: 'publish',
   async setup(site) {
     const program = job(site, { publish: { from: 'daily', dataset: 'd', deliver: true } });
-    return { program, task: 't', options: await withTable(site) };
+    return { program, task: 't', options: await withTable(site), effects: null };
   },
 });
 

@@ -37,7 +37,11 @@ taskContract({
   kind: 'purge',
   setup: async (site) => {
     await days(site, 4);
-    return { program: site.program(job({ dataset: 'daily', olderThan: '2d' })), task: 'task' };
+    return {
+      program: site.program(job({ dataset: 'daily', olderThan: '2d' })),
+      task: 'task',
+      effects: null,
+    };
   },
 });
 

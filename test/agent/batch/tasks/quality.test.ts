@@ -51,7 +51,7 @@ taskContract({
         { anomaly: { measure: 'rowCount' }, severity: 'warn' },
       ]),
     );
-    return { program, task: 'check', options: { tables: { made } } };
+    return { program, task: 'check', options: { tables: { made } }, effects: null };
   },
 });
 

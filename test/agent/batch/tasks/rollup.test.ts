@@ -85,7 +85,12 @@ taskContract({
       aggregate: AGGREGATE,
       dataset: 'd',
     };
-    return { program: site.program(job(rollup)), task: 'task', options: { tables: { made } } };
+    return {
+      program: site.program(job(rollup)),
+      task: 'task',
+      options: { tables: { made } },
+      effects: null,
+    };
   },
 });
 

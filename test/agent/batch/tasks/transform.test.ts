@@ -34,7 +34,7 @@ taskContract({
         { id: 'task', needs: ['made'], transform: { input: 'made', steps: windows } },
       ],
     });
-    return { program, task: 'task', options: { tables: { made } } };
+    return { program, task: 'task', options: { tables: { made } }, effects: null };
   },
 });
 
