@@ -55,6 +55,12 @@ export interface CommitReceipt {
 export interface CheckpointStore {
   /** Reads what is committed; a copy that the caller may keep. */
   get(db: DbName, key: StoreKey): Buffer | undefined;
+  /**
+   * What `use` makes of the value, undefined where there is none. The bytes are those of a buffer
+   * that the next reading fills again: `use` keeps none of them and reads nothing else. Of a long
+   * scan `get` would leave its copies to the garbage collector, some 60 MiB of them at a time.
+   */
+  read<T>(db: DbName, key: StoreKey, use: (bytes: Buffer) => T): T | undefined;
   has(db: DbName, key: StoreKey): boolean;
   range(db: DbName, range: StoreRange): Iterable<StoreEntry>;
   keys(db: DbName, range: StoreRange): Iterable<StoreKey>;
@@ -122,6 +128,15 @@ class LmdbCheckpointStore implements ReplaceableStore {
 
   get(db: DbName, key: StoreKey): Buffer | undefined {
     return this.#dbs[db].getBinary(key as string);
+  }
+
+  read<T>(db: DbName, key: StoreKey, use: (bytes: Buffer) => T): T | undefined {
+    const from = this.#dbs[db];
+    const bytes = from.getBinaryFast(key as string);
+    if (bytes === undefined) return undefined;
+    // It may be longer than the value, whose size the database tells (lmdb/read.js).
+    const { lastSize } = from as unknown as { readonly lastSize: number };
+    return use(Buffer.from(bytes.buffer, bytes.byteOffset, lastSize));
   }
 
   has(db: DbName, key: StoreKey): boolean {

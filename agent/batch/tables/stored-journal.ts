@@ -30,7 +30,7 @@ import { type DeclaredSource, findSource, type SourcesOfDevice } from './journal
 import { LineWriter } from './line-file.ts';
 
 export interface StoredJournalOptions {
-  readonly store: Pick<CheckpointStore, 'get' | 'keys' | 'range'>;
+  readonly store: Pick<CheckpointStore, 'get' | 'keys' | 'range' | 'read'>;
   /** Sources of all jobs of the device. */
   readonly sources: SourcesOfDevice;
   /** Drops what arrived before, as far as jobs have read it; returns records. */
@@ -149,11 +149,11 @@ export class StoredJournal implements JournalRows {
       // Reading from LMDB is synchronous: this is where the event loop gets its turn.
       await new Promise((resolve) => setImmediate(resolve));
       context.signal.throwIfAborted();
-      const bytes = this.#options.store.get('journal', block);
-      // A block that retention dropped meanwhile.
-      if (bytes === undefined) continue;
-      const found = reading.read(new BlockReader(block, bytes));
-      if (found.length > 0) yield found;
+      const found = this.#options.store.read('journal', block, (bytes) =>
+        reading.read(new BlockReader(block, bytes)),
+      );
+      // Undefined: a block that retention dropped meanwhile.
+      if (found !== undefined && found.length > 0) yield found;
     }
     this.lastReading = stats;
     report(context, range, stats);

@@ -14,6 +14,7 @@ import { openSite } from './site.ts';
 function faulty(store: CheckpointStore, disk: { failing: boolean }): CheckpointStore {
   return {
     get: (db, key) => store.get(db, key),
+    read: (db, key, use) => store.read(db, key, use),
     has: (db, key) => store.has(db, key),
     range: (db, range) => store.range(db, range),
     keys: (db, range) => store.keys(db, range),

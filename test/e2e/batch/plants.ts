@@ -49,6 +49,7 @@ async function placedLater(
 function splitCommits(store: CheckpointStore): CheckpointStore {
   return {
     get: (db, key) => store.get(db, key),
+    read: (db, key, use) => store.read(db, key, use),
     has: (db, key) => store.has(db, key),
     range: (db, range) => store.range(db, range),
     keys: (db, range) => store.keys(db, range),

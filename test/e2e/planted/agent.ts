@@ -23,6 +23,7 @@ function withCommit(
 ): CheckpointStore {
   return {
     get: (db, key) => store.get(db, key),
+    read: (db, key, use) => store.read(db, key, use),
     has: (db, key) => store.has(db, key),
     range: (db, range) => store.range(db, range),
     keys: (db, range) => store.keys(db, range),
