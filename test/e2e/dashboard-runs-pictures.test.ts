@@ -1,6 +1,7 @@
 /**
  * Takes pictures of the pages of runs: light, dark, wide, narrow, empty, busy, broken, away. Only
- * when asked: `PICTURES=deploy/screenshots npx vitest run test/e2e/dashboard-runs-pictures`.
+ * when asked, into a folder of which `runs.png` goes to the README's, deploy/screenshots:
+ * `PICTURES=FOLDER npx vitest run test/e2e/dashboard-runs-pictures`.
  */
 import { join } from 'node:path';
 import { test } from 'vitest';
@@ -77,6 +78,10 @@ test.skipIf(FOLDER === undefined)(
       await page.locator('.panel, .fleet-row').first().waitFor();
       if (name.startsWith('run-')) await page.locator('.log').waitFor();
       await save(`${name}-wide`);
+      if (name === 'runs') {
+        const panel = { x: 0, y: 0, width: WIDE.width, height: 610 };
+        await page.screenshot({ path: join(FOLDER ?? '', 'runs.png'), clip: panel });
+      }
       await page.emulateMedia({ colorScheme: 'dark' });
       await save(`${name}-dark`);
       await page.emulateMedia({ colorScheme: 'light' });
