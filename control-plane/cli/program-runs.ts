@@ -104,6 +104,7 @@ function addStarts(program: Command, context: MakeContext, exit: (code: number) 
 
 interface RerunOptions extends OfAgent {
   readonly from?: string;
+  readonly all: boolean;
   readonly fullRefresh: boolean;
 }
 
@@ -114,12 +115,15 @@ function addActions(program: Command, context: MakeContext): void {
     .addOption(ofAgent())
     .description('run again what did not succeed')
     .option('--from <task>', 'this task and everything that depends on it, whatever became of it')
+    .addOption(
+      new Option('--all', 'every task, also what succeeded').default(false).conflicts('from'),
+    )
     .option('--full-refresh', 'read everything again, whatever was read before', false)
     .addOption(output('table', 'json'))
     .addHelpText('after', examples('runnel rerun 7hq2k0 --from daily'))
     .action((run: string, options: RerunOptions, command: Command) => {
-      const { from = null, fullRefresh } = options;
-      return actOnRun(context(command), run, 'rerun', options, { from, fullRefresh });
+      const { from = null, all, fullRefresh } = options;
+      return actOnRun(context(command), run, 'rerun', options, { from, all, fullRefresh });
     });
   program
     .command('cancel')

@@ -158,9 +158,12 @@ const ACTIONS = {
     schema: z.strictObject({}),
   },
   rerun: {
-    summary: 'Run again what did not succeed, or everything from a task on',
+    summary: 'Run again what did not succeed, everything from a task on, or all',
     schema: z.strictObject({
       from: task.nullable().default(null),
+      all: z.boolean().default(false).openapi({
+        description: 'Every task, also what succeeded; not together with `from`.',
+      }),
       fullRefresh: z.boolean().default(false),
     }),
   },
@@ -182,7 +185,12 @@ const REQUESTS: {
   readonly [K in keyof ActionBody]: (run: string, body: ActionBody[K]) => BatchRequest;
 } = {
   cancel: (run) => ({ action: 'cancel', run }),
-  rerun: (run, { from, fullRefresh }) => ({ action: 'rerun', run, from, fullRefresh }),
+  rerun: (run, { from, all, fullRefresh }) => {
+    if (all && from !== null) {
+      throw new RunnelError('request_invalid', 'say `from` or `all`, and not both');
+    }
+    return { action: 'rerun', run, from, all, fullRefresh };
+  },
   clear: (run, given) => ({ action: 'clear', run, task: given.task }),
   'mark-success': (run, given) => ({ action: 'markSuccess', run, task: given.task }),
 };

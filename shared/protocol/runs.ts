@@ -147,6 +147,8 @@ export const batchCommand = z.discriminatedUnion('action', [
     run: z.string(),
     /** Task from which on everything runs again; null: all that did not succeed. */
     from: z.string().nullable(),
+    /** Every task, whatever became of it; `from` is null. Absent: false. */
+    all: z.boolean().optional(),
     fullRefresh: z.boolean().default(false),
   }),
   z.object({

@@ -2,7 +2,8 @@
  * Running again what has run (DESIGN.md §8): the tasks go back to `waiting`, the run to `queued`,
  * and it starts like a new one when admission lets it, as one more try of the same run.
  *
- * From a task: it and everything behind it, whatever they were. From nothing: what failed, did not
+ * All: every task, as if the run were new. From a task: it and everything behind it, whatever they
+ * were. From nothing: what failed, did not
  * run because of that or was cancelled, and what was skipped behind it; of a `forEach` whose list
  * stays, only the items that did not succeed. A task that runs between a setup and its teardown
  * takes both with it, because what it needs was torn down; tasks beside it that succeeded do not
@@ -15,10 +16,15 @@ import { downstreamOf, isTeardown, upstreamOf } from './run-plan.ts';
 import { headOf, waitingTask } from './run-snapshot.ts';
 
 /** Throws `task_unknown`, `nothing_to_rerun`. */
-export function rerun(draft: RunDraft, from: string | null, fullRefresh: boolean): void {
-  const first = from === null ? unsuccessful(draft) : fromTask(draft, from);
+export function rerun(
+  draft: RunDraft,
+  what: 'all' | { readonly from: string | null },
+  fullRefresh: boolean,
+): void {
+  const isRest = what !== 'all' && what.from === null;
+  const first = what === 'all' ? new Set(draft.tasks.keys()) : tasksFrom(draft, what.from);
   for (const task of withTeardowns(draft, first)) {
-    if (from === null && first.has(task) && keepsItems(draft, task, first)) resetItems(draft, task);
+    if (isRest && first.has(task) && keepsItems(draft, task, first)) resetItems(draft, task);
     else resetTask(draft, task);
   }
   requeue(draft);
@@ -76,7 +82,8 @@ export function requeue(draft: RunDraft): void {
   };
 }
 
-function fromTask(draft: RunDraft, from: string): Set<number> {
+function tasksFrom(draft: RunDraft, from: string | null): Set<number> {
+  if (from === null) return unsuccessful(draft);
   return downstreamOf(draft.facts.program, [taskNamed(draft, from)]);
 }
 
@@ -87,7 +94,7 @@ function unsuccessful(draft: RunDraft): Set<number> {
   );
   if (broken.length === 0) {
     throw new RunnelError('nothing_to_rerun', `nothing failed in run ${draft.run.id}`, {
-      hint: 'name the task from which on everything runs again',
+      hint: 'ask for all of it, or name the task from which on everything runs again',
     });
   }
   const behind = downstreamOf(draft.facts.program, broken);

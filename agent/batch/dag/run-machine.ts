@@ -54,8 +54,13 @@ export type RunEvent =
   | { readonly kind: 'cancel'; readonly reason: string }
   /** The run took longer than the job's `timeout`. */
   | { readonly kind: 'timedOut' }
-  /** From this task on, or (null) whatever did not succeed; `clear` is `rerun` from a task. */
-  | { readonly kind: 'rerun'; readonly from: string | null; readonly fullRefresh?: boolean }
+  /** From this task on, or (null) whatever did not succeed, or all; `clear` is one from a task. */
+  | {
+      readonly kind: 'rerun';
+      readonly from: string | null;
+      readonly all?: boolean;
+      readonly fullRefresh?: boolean;
+    }
   | { readonly kind: 'clear'; readonly task: string }
   /** Null: the run with all its tasks. */
   | { readonly kind: 'markSuccess'; readonly task: string | null };
@@ -245,8 +250,9 @@ const ENDED: Row = {
   timedOut: stay,
   resumed: stay,
   cancel: alreadyEnded,
-  rerun: (draft, { from, fullRefresh }) => rerun(draft, from, fullRefresh === true),
-  clear: (draft, { task }) => rerun(draft, task, false),
+  rerun: (draft, { from, all, fullRefresh }) =>
+    rerun(draft, all === true ? 'all' : { from }, fullRefresh === true),
+  clear: (draft, { task }) => rerun(draft, { from: task }, false),
   markSuccess,
 };
 

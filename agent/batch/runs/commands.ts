@@ -105,8 +105,8 @@ export class Commands {
       case 'cancel':
         return this.#cancel(command);
       case 'rerun': {
-        const { from, fullRefresh } = command;
-        return this.#event(command, { kind: 'rerun', from, fullRefresh });
+        const { from, all = false, fullRefresh } = command;
+        return this.#event(command, { kind: 'rerun', from, all, fullRefresh });
       }
       case 'clear':
         return this.#event(command, { kind: 'clear', task: command.task });

@@ -96,6 +96,10 @@ export class RunsApi {
     return this.#act(run, 'rerun', { from });
   }
 
+  rerunAll(run: RunKey): Promise<unknown> {
+    return this.#act(run, 'rerun', { all: true });
+  }
+
   /** Task null: the whole run. */
   markSuccess(run: RunKey, task: string | null): Promise<unknown> {
     return this.#act(run, 'mark-success', { task });

@@ -5,11 +5,9 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { RunDetail } from '../../http/run-messages.ts';
-import type { RunsApi } from '../api/runs-api.ts';
 import { plural } from '../format/amount.ts';
 import { useApp, useMayOperate } from '../hooks.ts';
 import { actionText, actionsOf, type RunAction } from '../runs/run-actions.ts';
-import { rootsOf } from '../runs/task-order.ts';
 import { ConfirmDialog } from './confirm-dialog.tsx';
 
 export function RunActions({
@@ -33,7 +31,7 @@ export function RunActions({
       case 'rerunFailed':
         return runs.rerun(run, null);
       case 'rerunAll':
-        return rerunAll(runs, run);
+        return runs.rerunAll(run);
       case 'rerunFrom':
         return runs.rerun(run, action.task);
       case 'markTask':
@@ -74,15 +72,4 @@ export function RunActions({
       )}
     </div>
   );
-}
-
-/** From the one task that needs none; with several there is no such place, so a new run starts. */
-async function rerunAll(runs: RunsApi, run: RunDetail): Promise<unknown> {
-  const [first, ...others] = rootsOf(run.tasks);
-  if (first !== undefined && others.length === 0) return runs.rerun(run, first);
-  const { job, agent, partition } = run;
-  const targets = { job, agents: [agent], parameters: {} };
-  const [answer] = await runs.start({ ...targets, partition, fullRefresh: false });
-  if (answer?.status === 'accepted') return answer;
-  throw new Error(`The device did not start it: ${answer?.reason ?? 'no reason given'}.`);
 }

@@ -1,6 +1,6 @@
 /** Which actions a run allows as far as the page knows, and what is said before each. Pure. */
 import type { RunDetail } from '../../http/run-messages.ts';
-import { behind, rootsOf } from './task-order.ts';
+import { behind } from './task-order.ts';
 
 export type RunAction =
   | { readonly kind: 'cancel' | 'rerunFailed' | 'rerunAll' | 'markRun' }
@@ -100,15 +100,16 @@ export function actionText(action: RunAction, run: RunDetail): ActionText {
 }
 
 function rerunAllText(run: RunDetail, where: string): ActionText {
-  const text = { button: 'Rerun all…', title: `Run ${run.partition} again?`, confirm: 'Rerun all' };
-  const tasks = run.tasks.map(({ id }) => id);
-  const again =
-    rootsOf(run.tasks).length === 1
-      ? `The same run goes back to the queue ${where}, as try ${run.tries + 1}, ` +
-        'and every task runs again.'
-      : `A new run of the same partition starts ${where}, with the version ` +
-        'and the parameters that the job has now. This run stays as it is.';
-  return { ...text, consequence: `${again} Its output replaces what the partition had.`, tasks };
+  return {
+    button: 'Rerun all…',
+    title: `Run ${run.partition} again?`,
+    confirm: 'Rerun all',
+    consequence:
+      `The same run goes back to the queue ${where}, as try ${run.tries + 1}, with the version ` +
+      'and the parameters that it had, and every task runs again. Its output replaces what the ' +
+      'partition had.',
+    tasks: run.tasks.map(({ id }) => id),
+  };
 }
 
 function brokenTasks({ tasks }: RunDetail): string[] {

@@ -37,11 +37,6 @@ export function depthsOf(tasks: readonly TaskNeeds[]): ReadonlyMap<string, numbe
   return depths;
 }
 
-/** Tasks that need none: where a run begins. */
-export function rootsOf(tasks: readonly TaskNeeds[]): string[] {
-  return tasks.filter(({ needs }) => needs.length === 0).map(({ id }) => id);
-}
-
 /** The task and everything behind it. */
 export function behind(tasks: readonly TaskNeeds[], first: string): ReadonlySet<string> {
   const found = new Set([first]);

@@ -191,6 +191,7 @@ describe('the commands about runs', () => {
     [['cancel', '7hq'], { action: 'cancel' }],
     [['rerun', '7hq', '--from', 'daily'], { action: 'rerun', from: 'daily', fullRefresh: false }],
     [['rerun', '7hq', '--full-refresh'], { action: 'rerun', from: null, fullRefresh: true }],
+    [['rerun', '7hq', '--all'], { action: 'rerun', from: null, all: true }],
     [['clear', '7hq', 'daily'], { action: 'clear', task: 'daily' }],
     [['mark-success', '7hq'], { action: 'markSuccess', task: null }],
     [['mark-success', '7hq', 'share'], { action: 'markSuccess', task: 'share' }],

@@ -312,6 +312,7 @@ describe('what is asked of a run', () => {
     ['cancel', undefined, { action: 'cancel' }],
     ['rerun', undefined, { action: 'rerun', from: null, fullRefresh: false }],
     ['rerun', { from: 'daily', fullRefresh: true }, { from: 'daily', fullRefresh: true }],
+    ['rerun', { all: true }, { action: 'rerun', from: null, all: true }],
     ['clear', { task: 'daily' }, { action: 'clear', task: 'daily' }],
     ['mark-success', undefined, { action: 'markSuccess', task: null }],
     ['mark-success', { task: 'share' }, { action: 'markSuccess', task: 'share' }],

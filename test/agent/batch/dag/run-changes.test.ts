@@ -197,6 +197,20 @@ describe('a rerun', () => {
     },
   );
 
+  it('of all takes every task, of a run that succeeded with several roots too', () => {
+    const run = RunDriver.started(
+      programOf({ a: {}, b: {}, skip: { when: () => false }, c: { needs: ['a', 'b'] } }),
+    );
+    run.run('a').run('b').run('c');
+    expect(run.ended).toEqual(['success']);
+    run.send({ kind: 'rerun', from: null, all: true });
+    expect(new Set(Object.values(run.states))).toEqual(new Set(['waiting']));
+    expect(run.state.run).toMatchObject({ state: 'queued', tries: 2 });
+    run.send({ kind: 'start' });
+    run.run('a').run('b').run('c');
+    expect(run.ended).toEqual(['success', 'success']);
+  });
+
   it('takes what was skipped behind a failure too', () => {
     const run = RunDriver.started(
       programOf({
