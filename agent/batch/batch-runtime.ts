@@ -20,6 +20,7 @@ import { TaskChildren } from './child/children.ts';
 import type { RunRecord, TaskRecord } from './records.ts';
 import { Backfills } from './runs/backfills.ts';
 import { BatchSpace } from './runs/batch-space.ts';
+import { batchCounters } from './runs/batch-counters.ts';
 import { batchJobReports } from './runs/batch-job-report.ts';
 import { type BatchJobHost, BatchJobs } from './runs/batch-jobs.ts';
 import type { BatchTx } from './runs/batch-store.ts';
@@ -171,20 +172,16 @@ export class BatchRuntime implements BatchEngine {
   }
 
   counters(): Record<string, number> {
-    const open = this.#runs.open().map((each) => this.#runs.runOf(each));
-    return {
-      batch_runs_queued: open.filter(({ state }) => state === 'queued').length,
-      batch_runs_running: open.filter(({ state }) => state === 'running').length,
-      batch_attempts_running: this.#starter.running,
-      batch_attempts: this.#starter.attemptsTotal,
-      batch_attempts_failed: this.#starter.failedAttemptsTotal,
-      batch_cursors_forgotten: this.#starter.cursorsForgotten,
-      batch_log_lines_lost: this.#logs.lostTotal,
-      batch_log_lines_dropped: this.#logs.droppedTotal,
-      batch_store_bytes: this.#options.store.usedBytes,
-      batch_files_bytes: this.#space.filesBytes,
-      batch_runs_trimmed: this.#space.runsTrimmed,
-    };
+    return batchCounters({
+      store: this.#options.store,
+      runs: this.#runs,
+      starter: this.#starter,
+      logs: this.#logs,
+      space: this.#space,
+      retention: this.#retention,
+      upkeep: this.#upkeep,
+      commands: this.#commands,
+    });
   }
 
   onRunChange(listener: (change: RunChange) => void): () => void {

@@ -47,6 +47,9 @@ export class Commands {
   readonly #options: CommandsOptions;
   readonly #answering = new Map<string, Promise<BatchOutcome>>();
 
+  /** Answers that were let go: such a command would count again. */
+  answersForgotten = 0;
+
   constructor(options: CommandsOptions) {
     this.#options = options;
   }
@@ -74,7 +77,9 @@ export class Commands {
       // Of one that came before the device knew the time nobody knows how old it is.
       const isDated = value.at >= CLOCK_FLOOR_MS;
       const isOld = isDated && now - value.at > limits.batchCommandsKeptMsMax;
-      if (index >= limits.batchCommandsKeptMax || isOld) tx.remove(key);
+      if (index < limits.batchCommandsKeptMax && !isOld) continue;
+      tx.remove(key);
+      this.answersForgotten++;
     }
   }
 

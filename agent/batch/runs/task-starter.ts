@@ -70,6 +70,8 @@ export class TaskStarter {
   #stopping: TaskError | undefined;
   attemptsTotal = 0;
   failedAttemptsTotal = 0;
+  /** Attempts that an open circuit breaker did not let begin. */
+  breakerRefusals = 0;
 
   constructor(options: TaskStarterOptions) {
     this.#options = options;
@@ -184,6 +186,7 @@ export class TaskStarter {
     const started = active.dispatch({ kind: 'attemptStarted', task, index }, refusal.write);
     started.catch((error: unknown) => runs.failed(active, error));
     if (refusal.refusedForMs !== null) {
+      this.breakerRefusals++;
       started.catch((error: unknown) => this.#complain(active, error));
       const message = `the circuit breaker of "${definition.id}" is open`;
       const error = { code: 'circuit_open', class: 'circuit_open', message };

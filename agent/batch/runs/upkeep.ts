@@ -41,6 +41,8 @@ export interface UpkeepOptions {
 export class Upkeep {
   readonly #options: UpkeepOptions;
   #cancel: (() => void) | undefined;
+  /** Programs that an earlier agent left behind. */
+  orphansEnded = 0;
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
@@ -52,6 +54,7 @@ export class Upkeep {
     const scratch = join(batchDir, 'scratch');
     // Programs of an agent that was killed live on without it.
     const ended = await endOrphans(scratch, clock);
+    this.orphansEnded += ended;
     if (ended > 0) log.warn({ ended }, 'ended programs that an earlier agent left behind');
     await rm(scratch, { recursive: true, force: true });
     const kept = this.#kept();

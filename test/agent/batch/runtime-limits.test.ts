@@ -146,6 +146,10 @@ describe('a circuit breaker', () => {
       state: 'failed',
       error: { code: 'circuit_open', class: 'circuit_open' },
     });
+    expect(second.runtime.counters()).toMatchObject({
+      batch_breaker_refusals: 1,
+      batch_attempts: 0,
+    });
     expect(calls.count).toBe(2);
     calls.broken = false;
     clock.pass(HOUR_MS);
