@@ -129,6 +129,7 @@ export function parseProcStat(text: string): CpuTimes | null {
 }
 
 async function readDisk(path: string): Promise<{ used: number; total: number } | null> {
+  // A platform without statfs, or a directory that is gone: there is no reading.
   const stat = await statfs(path).catch(() => null);
   if (stat === null || stat.blocks <= 0) return null;
   // `bavail` leaves out what is reserved for root: to an unprivileged agent that is not free.
@@ -140,6 +141,7 @@ const PROCESSOR_ZONE = /cpu|soc|pkg|core/i;
 
 /** The zone of the processor when one says so, else the first; null without any. */
 async function findThermalZone(): Promise<string | null> {
+  // Containers and other platforms have none.
   const names = await readdir(THERMAL_DIR).catch(() => []);
   const zones = names.filter((name) => name.startsWith('thermal_zone')).toSorted();
   let first: string | null = null;

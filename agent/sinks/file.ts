@@ -110,6 +110,7 @@ export class FileSink implements Sink {
   async #current(): Promise<Open> {
     const path = this.#target;
     const file = this.#file;
+    // Whatever is wrong with the name, opening it says so.
     const named = await stat(path, { bigint: true }).catch(() => null);
     if (file !== null && named !== null) {
       if (String(named.dev) === file.device && String(named.ino) === file.inode) return file;
@@ -124,6 +125,7 @@ export class FileSink implements Sink {
 }
 
 async function openFile(path: string): Promise<Open> {
+  // What is there and cannot be looked at cannot be made anew either: 'wx+' fails.
   const existed = await stat(path).catch(() => null);
   // Not 'a': on Linux an append handle ignores the position, and the length is ours to choose.
   const handle = await open(path, existed === null ? 'wx+' : 'r+', 0o640);

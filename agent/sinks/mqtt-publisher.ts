@@ -113,6 +113,7 @@ export class MqttPublisher {
     } finally {
       cancel();
       client.off('close', closed);
+      // The race may have been lost to what is thrown already.
       sent.catch(() => undefined);
     }
   }

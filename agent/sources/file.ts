@@ -179,6 +179,7 @@ export class FileSource implements Source {
     const offset = this.#held.at(-1) ?? this.#committed;
     const file = await TailFile.open(path);
     if (offset !== null && !(file !== null && (await file.is(offset)))) {
+      // A folder that cannot be listed hides where the file went: as if it were deleted.
       const renamed = await TailFile.openRenamed(path, offset).catch(() => null);
       if (renamed !== null) {
         await file?.close();

@@ -58,6 +58,7 @@ export class TailFile {
       if (looked > SEARCH_MAX) break;
       if (!entry.isFile()) continue;
       const other = join(folder, entry.name);
+      // Gone since it was listed, or not ours to look at: it is another file then.
       const found = await stat(other, { bigint: true }).catch(() => null);
       if (found === null || String(found.ino) !== offset.inode) continue;
       const file = await TailFile.open(other);

@@ -125,6 +125,7 @@ class NatsLink implements Link {
   async close(): Promise<void> {
     if (this.#connection.isClosed()) return;
     const deadline = new AbortController();
+    // A connection that breaks has nothing left to drain; the sleep rejects when that was in time.
     const drained = this.#connection.drain().catch(() => undefined);
     const timeUp = this.#clock.sleep(DRAIN_MS_MAX, deadline.signal).catch(() => undefined);
     await Promise.race([drained, timeUp]);

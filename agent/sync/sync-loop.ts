@@ -97,6 +97,7 @@ export class SyncLoop {
     this.#abort.abort(new RunnelError('stopped', 'the agent stops'));
     const deadline = new AbortController();
     const all = Promise.all([...this.#tasks, this.#traffic, this.#applying]);
+    // It rejects when everything ended in time.
     const timeUp = this.#options.clock.sleep(STOP_MS_MAX, deadline.signal).catch(() => undefined);
     await Promise.race([all, timeUp]);
     deadline.abort();

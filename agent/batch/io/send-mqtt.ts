@@ -39,7 +39,11 @@ export async function sendRows(
 ): Promise<number> {
   const topicOf = topics(config, context);
   const outlet = await openOutlet(config, context);
-  const abort = (): void => void outlet.close().catch(() => undefined);
+  const abort = (): void => {
+    outlet.close().catch((error: unknown) => {
+      context.log.warn(`the connection to the broker did not close: ${messageOf(error)}`);
+    });
+  };
   context.signal.addEventListener('abort', abort, { once: true });
   let sent = 0;
   try {

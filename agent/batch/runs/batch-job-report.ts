@@ -27,13 +27,16 @@ export function batchJobReports(jobs: BatchJobs, runs: RunSet, schedules: Schedu
 }
 
 function hostReport(host: BatchJobHost, runs: RunSet, schedules: Schedules): JobReport {
-  const { name, record, facts } = host;
+  const { name, record, facts, unreadable } = host;
   const { paused, version, attempted, deadLetters, deadLettersBy } = record;
   return {
     name,
     version,
     phase: facts === null ? 'failed' : paused ? 'paused' : 'running',
-    attempted: attempted === null ? null : shown(attempted),
+    attempted:
+      unreadable === null
+        ? attempted && shown(attempted)
+        : { version, phase: 'failed', reason: unreadable, at: record.lastRun?.endedAt ?? 0 },
     ...NO_RECORDS,
     deadLetters,
     deadLettersBy: { ...deadLettersBy },

@@ -49,10 +49,13 @@ export class BatchJobHost {
   record: BatchJobRecord;
   /** Null when this release cannot read what is stored. */
   facts: JobFacts | null;
+  /** Why it cannot; else null. */
+  unreadable: string | null;
 
-  constructor(record: BatchJobRecord, facts: JobFacts | null) {
+  constructor(record: BatchJobRecord, facts: JobFacts | null, unreadable: string | null = null) {
     this.record = record;
     this.facts = facts;
+    this.unreadable = unreadable;
   }
 
   get name(): string {
@@ -103,7 +106,7 @@ export class BatchJobs {
   constructor(options: BatchJobsOptions) {
     this.#options = options;
     for (const { value } of options.store.list<BatchJobRecord>(['job'])) {
-      this.hosts.set(value.name, new BatchJobHost(value, this.#storedFacts(value)));
+      this.hosts.set(value.name, this.#stored(value));
     }
   }
 
@@ -133,7 +136,10 @@ export class BatchJobs {
     }
     const { facts } = host;
     if (facts !== null) return { host, facts };
-    throw new RunnelError('job_unreadable', `this release cannot read the stored job ${name}`);
+    const why = host.unreadable ?? 'it is not stored';
+    throw new RunnelError('job_unreadable', `this release cannot read the job ${name}: ${why}`, {
+      hint: 'submit it anew: a version that this release reads takes its place',
+    });
   }
 
   /** Effective values of a run that is given some of its own. Throws `DefinitionError`. */
@@ -235,6 +241,7 @@ export class BatchJobs {
     const stored: BatchVersionRecord = { job: name, version, hash, document, parameters };
     const taken = host ?? new BatchJobHost(newRecord(name), facts);
     taken.facts = facts;
+    taken.unreadable = null;
     this.hosts.set(name, taken);
     const committed = store.commit((tx) => {
       tx.put(keys.version(name, version), stored);
@@ -259,14 +266,18 @@ export class BatchJobs {
     this.#options.changed(name, host);
   }
 
-  #storedFacts({ name, version }: BatchJobRecord): JobFacts | null {
+  /** What another release wrote may be unreadable: the job is reported so, with the reason. */
+  #stored(record: BatchJobRecord): BatchJobHost {
+    const { name, version } = record;
     const stored = this.#options.store.get<BatchVersionRecord>(keys.version(name, version));
-    if (stored === undefined) return null;
+    if (stored === undefined) {
+      return new BatchJobHost(record, null, `version ${version} is not stored`);
+    }
     try {
-      return factsOf(batchJobOf(stored.document), stored.parameters, false);
-    } catch {
-      // Written by another release: the job is reported as one that this one cannot read.
-      return null;
+      const facts = factsOf(batchJobOf(stored.document), stored.parameters, false);
+      return new BatchJobHost(record, facts);
+    } catch (error) {
+      return new BatchJobHost(record, null, messageOf(error));
     }
   }
 }
@@ -308,8 +319,10 @@ function datasetsOf({ kind, config }: TaskDefinition): readonly string[] {
   const spec = taskSpecs.find((each) => each.kind === kind);
   try {
     return spec?.datasets?.(config as never) ?? [];
-  } catch {
-    // What it reads may be a template here; this only serves to tell who is affected.
+  } catch (error) {
+    // What it reads may be a template here, a text where it looks for fields: such a name is known
+    // to the run alone, and this only serves to tell who is affected.
+    if (!(error instanceof TypeError)) throw error;
     return [];
   }
 }

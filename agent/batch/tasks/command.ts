@@ -3,7 +3,9 @@ import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CommandTaskConfig } from '@runnel/shared/definitions/tasks/command.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
+import { messageOf } from '@runnel/shared/errors.ts';
 import { limits } from '@runnel/shared/limits.ts';
+import { isMissing } from '../../config/durable-file.ts';
 import { parseBody } from '../io/parse-body.ts';
 import { rowOf } from '../io/rows.ts';
 import { type CommandResult, runCommand } from '../io/run-command.ts';
@@ -85,7 +87,10 @@ async function workingDirectory(cwd: string | undefined, context: TaskContext): 
     return own;
   }
   const path = context.services.policy.path(cwd);
-  const facts = await stat(path).catch(() => null);
+  const facts = await stat(path).catch((error: unknown) => {
+    if (isMissing(error)) return null;
+    throw new TaskError('policy', 'command_cwd', `cwd: ${messageOf(error)}`, { cause: error });
+  });
   if (facts?.isDirectory() === true) return path;
   throw new TaskError('definition', 'command_cwd', `cwd: there is no directory ${path}`);
 }

@@ -46,6 +46,7 @@ export async function results(
     await printer.rows(page.items);
     if (page.items.length > 0) continue;
     if (!options.follow) break;
+    // Ctrl-C ends the pause early; the loop looks.
     await terminal.clock.sleep(POLL_MS, terminal.interrupted).catch(() => undefined);
   }
   if (!options.follow && printer.isEmpty) await refuseUnknown(context, dataset);
