@@ -23,7 +23,7 @@
  * | `['backfill', id]`                               | BackfillRecord: how far it came            |
  * | `['command', id]`                                | AnswerRecord: for when it comes again      |
  *
- * In `results` the name `:http` stands for what a task sent over HTTP.
+ * In `results` the name `:http` stands for what a task sent over HTTP, with success or not.
  *
  * Runs go with what they hold (`runs`, `open`, `given`, `task`) as runs/retention.ts says; a job
  * that is taken away takes all that has its name, but for datasets, which others may read.

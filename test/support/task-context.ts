@@ -214,6 +214,7 @@ export class TaskSite {
       tries: options.tries ?? 1,
       fullRefresh: options.fullRefresh ?? false,
       sent: options.sent ?? null,
+      sending: () => undefined,
       cursor: options.cursor ?? null,
       history: options.history ?? [],
       table: (id) => options.tables?.[id],

@@ -1,7 +1,7 @@
 /**
  * Rows to an HTTP API in batches, one after the other. The cut into batches depends on the rows
  * alone, so that an attempt that is made again sends the same batches under the same keys; where
- * other rows went out with success before, all of them go out under new ones.
+ * other rows went out before, all of them go out under new ones.
  */
 import type { LoadTaskConfig } from '@runnel/shared/definitions/tasks/load.ts';
 import { limits } from '@runnel/shared/limits.ts';
@@ -14,17 +14,12 @@ import { type HttpBody, HttpClient } from './http-client.ts';
 
 type HttpConfig = NonNullable<LoadTaskConfig['http']>;
 
-export interface HttpLoad {
-  readonly requests: number;
-  /** Hash of what went out. */
-  readonly sent: string;
-}
-
+/** How many requests it took. */
 export async function loadOverHttp(
   config: HttpConfig,
   table: TableRef,
   context: TaskContext,
-): Promise<HttpLoad> {
+): Promise<number> {
   const { batchMax, batchRows, format, wrap = null } = config;
   const sent = await contentHash(table, context, { batchMax, batchRows, format, wrap });
   const key = idempotencyKey(context, sent);
@@ -51,7 +46,7 @@ export async function loadOverHttp(
   }
   const place = placeOf(client.url);
   context.log.info(`${config.method} ${place}: ${table.rows} rows in ${requests} requests`);
-  return { requests, sent };
+  return requests;
 }
 
 async function* batchesOf(

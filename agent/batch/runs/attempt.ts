@@ -30,7 +30,7 @@ export interface AttemptDeps {
 
 export interface AttemptPlan extends Pick<
   TaskContext,
-  'attempt' | 'cursor' | 'effectKey' | 'fullRefresh' | 'history' | 'sent' | 'tries'
+  'attempt' | 'cursor' | 'effectKey' | 'fullRefresh' | 'history' | 'sending' | 'sent' | 'tries'
 > {
   /** Unique on this device: names its scratch directory. */
   readonly id: string;

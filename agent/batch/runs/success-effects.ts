@@ -77,7 +77,16 @@ export class SuccessEffects {
     this.#files = files;
   }
 
-  /** What an instance last sent over HTTP with success. */
+  /** An attempt that ended, with success or not, has sent this over HTTP. */
+  rememberSent(
+    tx: BatchTx,
+    place: Pick<SuccessPlace, 'index' | 'run' | 'task'>,
+    hash: string,
+  ): void {
+    this.#newRevision(tx, place, SENT_OVER_HTTP, hash);
+  }
+
+  /** What an instance last sent over HTTP. */
   sentBy(run: RunRecord, task: string, index: number | null): SentRecord | null {
     const key = keys.sent(run.job, run.partition.id, task, index, SENT_OVER_HTTP);
     return this.#store.get<SentRecord>(key) ?? null;
@@ -141,7 +150,6 @@ export class SuccessEffects {
   ): CommittedSuccess {
     const { run, now } = place;
     this.#remember(tx, success, place);
-    if (success.sent !== undefined) this.#newRevision(tx, place, SENT_OVER_HTTP, success.sent);
     const { updates, replaced } = this.#datasets.commit(tx, datasets, {
       job: run.job,
       run: run.id,
@@ -214,7 +222,7 @@ export class SuccessEffects {
   /** Undefined where it is the same as before. */
   #newRevision(
     tx: BatchTx,
-    { run, task, index }: SuccessPlace,
+    { run, task, index }: Pick<SuccessPlace, 'index' | 'run' | 'task'>,
     name: string,
     hash: string,
   ): number | undefined {

@@ -217,6 +217,7 @@ export class TaskStarter {
     const stored = cursorPlace(active.run, definition.id, { index, item });
     const cursor = stored.cursor === null ? undefined : store.get<CursorRecord>(stored.cursor);
     const history = store.get<HistoryRecord>(stored.history)?.values ?? [];
+    let sent: string | undefined;
     const plan = {
       id,
       task,
@@ -225,6 +226,7 @@ export class TaskStarter {
       cursor: fullRefresh ? null : (cursor?.value ?? null),
       history,
       sent: effects.sentBy(active.run, definition.id, index),
+      sending: (hash: string) => void (sent = hash),
     };
     const attempt = active.attempt(attempts, plan, this.#mirror(active, definition.id, number));
     const startedMs = clock.monotonicMs();
@@ -248,7 +250,8 @@ export class TaskStarter {
         await effects.discard(prepared);
         return;
       }
-      await this.#succeeded(runs, active, { task, index, success, prepared, tookMs, stored });
+      const made = { task, index, success, prepared, tookMs, stored, sent };
+      await this.#succeeded(runs, active, made);
     } catch (thrown) {
       this.#failed(runs, active, {
         task,
@@ -256,6 +259,7 @@ export class TaskStarter {
         number,
         error: taskErrorOf(thrown),
         tookMs: clock.monotonicMs() - startedMs,
+        sent,
       });
     } finally {
       active.attemptEnded(task, index);
@@ -284,10 +288,11 @@ export class TaskStarter {
       readonly prepared: Awaited<ReturnType<SuccessEffects['prepare']>>;
       readonly tookMs: number;
       readonly stored: CursorPlace;
+      readonly sent: string | undefined;
     },
   ): Promise<void> {
     const { effects, files, jobs, time, updated } = this.#options;
-    const { task, index, success, prepared, tookMs, stored } = made;
+    const { task, index, success, prepared, tookMs, stored, sent } = made;
     const { definition } = active.program.tasks[task]!;
     const { output, table = null } = success;
     const garbage: Parameters<TableFiles['remove']>[0][] = [];
@@ -299,8 +304,9 @@ export class TaskStarter {
       const kind = isSuccess ? 'succeeded' : 'failed';
       this.#breakers.ended(tx, active.run.job, definition, { kind, tookMs }, now);
       counts = isSuccess;
-      if (!isSuccess) return;
       const place = { run: active.run, task: definition.id, index, now, stored };
+      if (sent !== undefined) effects.rememberSent(tx, place, sent);
+      if (!isSuccess) return;
       const done = effects.commit(tx, prepared, place);
       garbage.push(...done.garbage);
       if (Object.keys(done.letters).length > 0) {
@@ -323,10 +329,11 @@ export class TaskStarter {
       readonly number: number;
       readonly error: TaskError;
       readonly tookMs: number;
+      readonly sent: string | undefined;
     },
   ): void {
-    const { task, index, number, error, tookMs } = failed;
-    const { log, time } = this.#options;
+    const { task, index, number, error, tookMs, sent } = failed;
+    const { effects, log, time } = this.#options;
     // What the agent's stop has ended is made again after the next start.
     if (this.#stopping !== undefined || error.code === 'agent_closing') return;
     if (!active.isCurrent(task, index, number)) {
@@ -344,6 +351,8 @@ export class TaskStarter {
     runs.send(active, { kind: 'attemptFailed', task, index, error: told, retryAfterMs }, (tx) => {
       const kind = cancelling === null ? 'failed' : 'abandoned';
       this.#breakers.ended(tx, job, definition, { kind, tookMs }, time.now());
+      if (sent === undefined) return;
+      effects.rememberSent(tx, { run: active.run, task: definition.id, index }, sent);
     });
   }
 

@@ -12,31 +12,22 @@ export const loadTask = defineTaskRunner<LoadTaskConfig>({
   kind: 'load',
   async run(config, context) {
     const table = await loadInput(config, context);
-    const { sent, ...facts } = await load(config, table, context);
-    const output = { rowCount: table.rows, ...facts };
-    return sent === undefined ? { output } : { output, sent };
+    return { output: { rowCount: table.rows, ...(await load(config, table, context)) } };
   },
 });
-
-interface Loaded {
-  readonly [fact: string]: string | number | boolean;
-  readonly loaded: boolean;
-  /** Of what a key at the other side tells apart. */
-  readonly sent?: string;
-}
 
 async function load(
   { file, http, sqlite, postgres, mqtt }: LoadTaskConfig,
   table: TableRef,
   context: TaskContext,
-): Promise<Loaded> {
+): Promise<Readonly<Record<string, string | number | boolean>>> {
   if (file !== undefined) {
     const { loadIntoFile } = await import('../io/load-file.ts');
     return { loaded: true, ...(await loadIntoFile(file, table, context)) };
   }
   if (http !== undefined) {
     const { loadOverHttp } = await import('../io/load-http.ts');
-    return { loaded: true, ...(await loadOverHttp(http, table, context)) };
+    return { loaded: true, requests: await loadOverHttp(http, table, context) };
   }
   if (mqtt !== undefined) {
     const { sendRows } = await import('../io/send-mqtt.ts');

@@ -25,10 +25,12 @@ export interface TaskContext {
   /** The same for every attempt and rerun: SHA-256 hex of job, partition, task and index. */
   readonly effectKey: string;
   /**
-   * What this instance last sent with success to where a key must tell it from what was before
-   * (io/idempotency-key.ts); null when it has sent nothing.
+   * What this instance sent last to where a key must tell it from what was before
+   * (io/idempotency-key.ts), in an attempt that ended, with success or not; null: nothing yet.
    */
   readonly sent: SentRecord | null;
+  /** Before it is sent: the hash of it, for attempts after this one. */
+  sending(hash: string): void;
   /** From 1; a rerun by hand adds one. */
   readonly tries: number;
   readonly fullRefresh: boolean;
@@ -89,8 +91,6 @@ export interface TaskSuccess {
   /** The rest becomes part of the commit that makes the task succeed. */
   readonly cursor?: Json;
   readonly history?: readonly Json[];
-  /** Hash of what was sent; the same again is no new revision. */
-  readonly sent?: string;
   readonly datasets?: readonly DatasetWrite[];
   /** A partition whose rows are no longer those of `hash` stays: nobody judged them. */
   readonly removedDatasets?: readonly Pick<DatasetRecord, 'hash' | 'name' | 'partition'>[];

@@ -14,7 +14,7 @@ export const httpTask = defineTask({
     'A request that may change something (any method but GET and HEAD) carries an ' +
       '`Idempotency-Key` that is the same for every attempt and rerun of the partition: a ' +
       'receiver that keeps keys sees the effect once. When another body than this one was sent ' +
-      'with success before, the key is a new one.',
+      'before, the key is a new one.',
     'Answers 408, 425, 429 and 5xx fail with the class `unavailable`, after `Retry-After` where ' +
       'given; other answers that are not expected with `rejected`; connections with `network`.',
     'Redirects are followed only to hosts that policy.yaml allows; `auth` goes to no other host.',

@@ -29,8 +29,8 @@ export const loadTask = defineTask({
       'hand does not add rows twice either. Where the rows have changed since, `upsert` and ' +
       '`replace` write the new ones, and `append` fails with the class `data`, `already_loaded`.',
     'HTTP: each request carries an `Idempotency-Key`, the same for every attempt and rerun with ' +
-      'the same rows: a receiver that keeps keys sees each batch once. When other rows were ' +
-      'loaded for the partition before, all batches go out again under new keys.',
+      'the same rows: a receiver that keeps keys sees each batch once. When other rows went ' +
+      'out for the partition before, all batches go out under new keys.',
     'MQTT: QoS 1, acknowledged by the broker, at least once: an attempt that is made again sends ' +
       'the messages again, with the same `id`.',
   ],

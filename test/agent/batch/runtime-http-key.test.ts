@@ -7,13 +7,13 @@ const ASK = { action: 'run', job: 'job', partition: null, parameters: {} } as co
 
 /** A job that reads rows and sends them on, whatever `task` is. */
 async function sending(task: (url: string) => string) {
-  const state = { rows: [{ n: 1 }], cutNext: false };
+  const state = { rows: [{ n: 1 }], cut: 0 };
   const keys: unknown[] = [];
   const server = await httpServer(({ method, headers }) => {
     if (method === 'GET') return { body: state.rows };
     keys.push(headers['idempotency-key']);
-    if (!state.cutNext) return { body: [] };
-    state.cutNext = false;
+    if (state.cut === 0) return { body: [] };
+    state.cut -= 1;
     return { cut: true };
   });
   const site = await openBatchSite();
@@ -34,11 +34,11 @@ async function sending(task: (url: string) => string) {
     site,
     state,
     keys,
-    rerun: async (from: string) => {
+    rerun: async (from: string, ends = 'success') => {
       tries += 1;
       await site.command({ action: 'rerun', run, from, fullRefresh: false });
       await expect.poll(async () => (await site.ended(run)).tries).toBe(tries);
-      expect((await site.ended(run)).state).toBe('success');
+      expect((await site.ended(run)).state).toBe(ends);
     },
   };
 }
@@ -66,10 +66,22 @@ describe.each([
     expect(new Set(keys).size).toBe(3);
   });
 
+  it('is a new one when what failed was mended: the receiver may have taken some of it', async () => {
+    const { keys, rerun, state } = await sending(task);
+    state.rows = [{ n: 2 }];
+    state.cut = 2;
+    await rerun('rows', 'failed');
+    state.rows = [{ n: 3 }];
+    await rerun('rows');
+    expect(keys).toHaveLength(4);
+    expect(keys[2]).toBe(keys[1]);
+    expect(new Set(keys).size).toBe(3);
+  });
+
   it('is repeated by an attempt after one whose answer was lost', async () => {
     const { keys, rerun, state } = await sending(task);
     state.rows = [{ n: 2 }];
-    state.cutNext = true;
+    state.cut = 1;
     await rerun('rows');
     expect(keys).toHaveLength(3);
     expect(keys[1]).not.toBe(keys[0]);
