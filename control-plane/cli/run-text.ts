@@ -20,6 +20,14 @@ export function tookText({ startedAt, endedAt }: Timed, nowMs: number): string {
 
 const COLOURS = { success: 'green', failed: 'red', upstream_failed: 'red' } as const;
 
+/** Of a run that was told to end and has not ended, that. */
+export function runStateText(
+  terminal: Terminal,
+  { state, cancelling }: { readonly state: string; readonly cancelling: boolean },
+): string {
+  return stateText(terminal, cancelling ? 'cancelling' : state);
+}
+
 export function stateText(terminal: Terminal, state: string): string {
   const colour = COLOURS[state as keyof typeof COLOURS];
   return colour === undefined ? state : paint(terminal, colour, state);

@@ -32,6 +32,8 @@ export interface RunItem {
   readonly partitionEnd: number;
   readonly trigger: RunTrigger;
   readonly state: RunState;
+  /** It was told to end and has not ended yet. */
+  readonly cancelling: boolean;
   /** The time that the run stands for. */
   readonly at: number;
   readonly queuedAt: number;

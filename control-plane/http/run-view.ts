@@ -65,6 +65,7 @@ function runFields({ fleet }: RunViewParts, record: RunRecord): Omit<RunItem, 't
     ...{ run, agent, agentName: fleet.find(agent)?.name ?? agent, job, version, key },
     ...{ partition, partitionStart, partitionEnd, trigger, state, at },
     ...{ queuedAt, startedAt, endedAt, tries, error, affected, receivedAt: record.receivedAt },
+    cancelling: record.cancelling === true,
   };
 }
 

@@ -203,6 +203,7 @@ function runValues(report: RunReport) {
     tasks: JSON.stringify(tasks),
     error: JSON.stringify(error),
     affected: JSON.stringify(affected),
+    cancelling: report.cancelling === true ? 1 : 0,
   };
 }
 

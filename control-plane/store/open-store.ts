@@ -10,6 +10,7 @@ import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { up as first } from './migrations/0001-first.ts';
 import { up as runs } from './migrations/0002-runs.ts';
 import { up as runQueries } from './migrations/0003-run-queries.ts';
+import { up as runCancelling } from './migrations/0004-run-cancelling.ts';
 import type { Schema } from './schema.ts';
 
 type Column = 'id';
@@ -34,7 +35,7 @@ export const postgres: Dialect = {
 };
 
 /** In order, never edited once released; the index is the schema version. */
-const MIGRATIONS = [first, runs, runQueries];
+const MIGRATIONS = [first, runs, runQueries, runCancelling];
 
 export interface Store {
   readonly db: Kysely<Schema>;

@@ -213,6 +213,7 @@ function fromRow(row: Selectable<RunsTable>): RunRecord {
     tasks: JSON.parse(row.tasks) as RunReport['tasks'],
     error: JSON.parse(row.error) as RunError | null,
     affected: JSON.parse(row.affected) as RunReport['affected'],
+    ...(row.cancelling === 1 && { cancelling: true }),
     receivedAt: row.received_at,
   };
 }

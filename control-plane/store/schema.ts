@@ -174,6 +174,8 @@ export interface RunsTable {
   tasks: string;
   error: string;
   affected: string;
+  /** 1: it was told to end and has not ended yet. */
+  cancelling: Generated<number>;
   /** When the newest report of it was stored. */
   received_at: number;
 }

@@ -70,6 +70,8 @@ export const runReport = z.object({
   /** Ids of the tasks in the order of the document. */
   tasks: z.array(z.object({ id: z.string(), kind: z.string(), needs: z.array(z.string()) })),
   error: runError.nullable(),
+  /** It was told to end, by a person, its timeout or another run, and has not ended yet. */
+  cancelling: z.literal(true).optional(),
   /**
    * Tasks that did not run because something before them failed; jobs that wait for its datasets.
    */

@@ -33,9 +33,14 @@ export function runRow(
     origins: given.origins,
     tasks: [...given.tasks],
     error: run.error,
+    ...(isBeingCancelled(run) && { cancelling: true }),
     affected,
   };
   return row(run, 'run', report, at);
+}
+
+function isBeingCancelled({ cancelling, state }: RunRecord): boolean {
+  return cancelling !== null && (state === 'queued' || state === 'running');
 }
 
 export function taskRow(run: RunRecord, task: TaskRecord, at: number): string {

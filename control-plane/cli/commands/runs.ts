@@ -1,7 +1,7 @@
 /** `runnel runs JOB` and `runnel describe run RUN`. */
 import type { RunDetail, RunItem, TaskInstanceItem } from '../../http/run-messages.ts';
 import { type Context, print } from '../context.ts';
-import { shortRun, stateText, tookText } from '../run-text.ts';
+import { runStateText, shortRun, tookText } from '../run-text.ts';
 import { ago, instant, properties, table } from '../table.ts';
 import type { OfAgent } from './run-actions.ts';
 
@@ -45,7 +45,7 @@ function runsText({ terminal }: Context, items: readonly RunItem[]): string {
     ['RUN', 'STATE', 'PARTITION', 'AGENT', 'STARTED', 'TOOK', 'TRIES', 'TRIGGER', 'ERROR'],
     items.map((run) => [
       shortRun(run.run),
-      stateText(terminal, run.state),
+      runStateText(terminal, run),
       run.partition,
       run.agentName,
       run.startedAt === null ? '-' : ago(run.startedAt, now),
@@ -78,7 +78,7 @@ function runText({ terminal }: Context, run: RunDetail): string {
       ['Job', `${run.job}, version ${run.version}`],
       ['Agent', `${run.agentName} (${run.agent})`],
       ['Partition', partitionText(run)],
-      ['State', stateText(terminal, run.state)],
+      ['State', runStateText(terminal, run)],
       ['Trigger', `${run.trigger}, for ${instant(run.at)}`],
       ['Queued', instant(run.queuedAt)],
       ['Started', instant(run.startedAt)],

@@ -16,7 +16,7 @@ import { RunTasks } from '../parts/run-tasks.tsx';
 import { Mark, Worded } from '../parts/state-mark.tsx';
 import { paths } from '../router.ts';
 import { runDurationMs } from '../runs/run-grid.ts';
-import { runLook, triggerWords } from '../runs/run-look.ts';
+import { lookOfRun, triggerWords } from '../runs/run-look.ts';
 
 /** A run that was just asked for is not known here until its device has reported it. */
 const AGAIN_MS = 2000;
@@ -84,7 +84,7 @@ function Run({ run }: { run: RunDetail }): JSX.Element {
         <div>
           <h1>{run.partition}</h1>
           <p class="lede">
-            <Worded look={runLook(run.state)} />
+            <Worded look={lookOfRun(run)} />
             <span>
               <a href={paths.job(run.job)}>{run.job}</a> version {run.version} on{' '}
               <a href={paths.device(run.agent)}>{run.agentName}</a>
@@ -144,7 +144,7 @@ function Failure({ run }: { run: RunDetail }): JSX.Element | null {
     <div class={calm ? 'failure calm' : 'failure'} role={calm ? undefined : 'alert'}>
       {error === null ? null : (
         <p>
-          <Mark {...runLook(run.state)} />
+          <Mark {...lookOfRun(run)} />
           <span>
             {error.message} <span class="quiet mono">{error.class}</span>
           </span>

@@ -9,7 +9,7 @@ import { formatAgo, formatDuration, formatTimestamp } from '../format/time.ts';
 import { useNow } from '../hooks.ts';
 import { paths } from '../router.ts';
 import { type GridColumn, gridOf, type GridRow, instanceWords } from '../runs/run-grid.ts';
-import { runLook, taskLook, triggerWords } from '../runs/run-look.ts';
+import { lookOfRun, taskLook, triggerWords } from '../runs/run-look.ts';
 import type { TaskNeeds } from '../runs/task-order.ts';
 import { plural } from '../format/amount.ts';
 import { Mark } from './state-mark.tsx';
@@ -136,7 +136,7 @@ function HeadCell({
   onFocus: () => void;
 }): JSX.Element {
   const { run, durationMs, share } = column;
-  const { word, tone, shape } = runLook(run.state);
+  const { word, tone, shape } = lookOfRun(run);
   const height = Math.max(BAR_PX_MIN, Math.round(share * BAR_PX_MAX));
   const label = [
     `${run.partition}: ${word.toLowerCase()}`,

@@ -1,5 +1,6 @@
 /** How states of runs and tasks look: each a shape of its own, a tone and a word. Pure. */
 import type { RunState, RunTrigger, TaskState } from '@runnel/shared/protocol/runs.ts';
+import type { RunItem } from '../../http/run-messages.ts';
 import type { Look } from '../parts/look.ts';
 
 const RUN_LOOKS: Readonly<Record<RunState, Look>> = {
@@ -34,8 +35,15 @@ const TRIGGER_WORDS: Readonly<Record<RunTrigger, string>> = {
   backfill: 'by a backfill',
 };
 
+const CANCELLING: Look = { shape: 'half', tone: 'warning', word: 'Cancelling' };
+
 export function runLook(state: RunState): Look {
   return RUN_LOOKS[state];
+}
+
+/** Of one run: whether it was told to end is part of how it looks. */
+export function lookOfRun({ state, cancelling }: Pick<RunItem, 'cancelling' | 'state'>): Look {
+  return cancelling ? CANCELLING : RUN_LOOKS[state];
 }
 
 /** Null: nothing was reported of the task. */

@@ -39,6 +39,7 @@ const runFields = {
   partitionEnd: z.number().openapi({ description: 'Exclusive.' }),
   trigger: z.enum(RUN_TRIGGERS).openapi('RunTrigger'),
   state: stateSchema,
+  cancelling: z.boolean().openapi({ description: 'Told to end, and has not ended yet.' }),
   at: z.number().openapi({ description: 'The time that the run stands for.' }),
   queuedAt: z.number(),
   startedAt: time,

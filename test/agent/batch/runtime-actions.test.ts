@@ -63,6 +63,41 @@ describe('a run that is asked for while one of its partition is under way', () =
   });
 });
 
+describe('a rerun of all', () => {
+  it('makes a run that succeeded again, with what it was given', async () => {
+    const site = await openBatchSite();
+    await site.runtime.applyJobs([JOB]);
+    const { runs } = await site.command({ ...ASK, parameters: { what: 'made' } });
+    const { run } = runs[0]!;
+    await site.ended(run);
+    const rest = { action: 'rerun', run, from: null, fullRefresh: false } as const;
+    await expect(site.command(rest)).rejects.toMatchObject({ code: 'nothing_to_rerun' });
+    expect(await site.command({ ...rest, all: true })).toMatchObject({ runs: [{ run }] });
+    await waitFor('it to be made again', async () => {
+      const [report] = await site.runs();
+      return report?.tries === 2 && report.state === 'success';
+    });
+    expect(await site.runs()).toMatchObject([{ run, parameters: { what: 'made' } }]);
+  });
+});
+
+describe('a report', () => {
+  it('says that a run is being cancelled until it has ended', async () => {
+    let release = (): void => undefined;
+    const runners = runnersWith(() => new Promise<void>((resolve) => (release = resolve)));
+    const site = await openBatchSite({ settings: { runners } });
+    await site.runtime.applyJobs([JOB]);
+    const { runs } = await site.command({ ...ASK, parameters: {} });
+    await waitFor('it to run', async () => (await site.runs())[0]?.state === 'running');
+    expect((await site.runs())[0]).not.toHaveProperty('cancelling');
+    await site.command({ action: 'cancel', run: runs[0]!.run });
+    await waitFor('that to be told', async () => (await site.runs())[0]?.cancelling === true);
+    expect((await site.runs())[0]).toMatchObject({ state: 'running' });
+    release();
+    expect(await site.ended(runs[0]!.run)).not.toHaveProperty('cancelling');
+  });
+});
+
 describe('an attempt that is told to end before it began', () => {
   it('does not begin, and the run ends', async () => {
     const held = new HeldStore();

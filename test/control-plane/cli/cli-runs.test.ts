@@ -187,6 +187,12 @@ describe('the commands about runs', () => {
     expect((await admin(['describe', 'run', 'zzz'])).code).toBe(1);
   });
 
+  test('a run that was told to end and has not ended is shown as cancelling', async () => {
+    await device.send([runRowOf({ run: 'stopping1', state: 'running', cancelling: true })]);
+    const { out } = await admin(['describe', 'run', 'stopping1']);
+    expect(out).toMatch(/State: +cancelling\n/);
+  });
+
   test.each([
     [['cancel', '7hq'], { action: 'cancel' }],
     [['rerun', '7hq', '--from', 'daily'], { action: 'rerun', from: 'daily', fullRefresh: false }],

@@ -9,7 +9,14 @@ export function sampleRun(change: Partial<RunItem> = {}): RunItem {
   return {
     ...{ run: 'r1', agent: 'a1', agentName: 'press-1', job: 'nightly', version: 1 },
     ...{ key: 'nightly/2026-11-22', partition: '2026-11-22', partitionStart: 0, partitionEnd: 1 },
-    ...{ trigger: 'schedule', state: 'success', at: 1, queuedAt: 1000, startedAt: 1000 },
+    ...{
+      trigger: 'schedule',
+      state: 'success',
+      cancelling: false,
+      at: 1,
+      queuedAt: 1000,
+      startedAt: 1000,
+    },
     ...{ endedAt: 3000, tries: 1, error: null, affected: { tasks: [], jobs: [] }, receivedAt: 1 },
     tasks: [],
     ...change,

@@ -16,7 +16,12 @@ import {
   readRunFilter,
   writeRunFilter,
 } from '@runnel/control-plane/dashboard/runs/run-list.ts';
-import { RUN_STATES, runLook, taskLook } from '@runnel/control-plane/dashboard/runs/run-look.ts';
+import {
+  lookOfRun,
+  RUN_STATES,
+  runLook,
+  taskLook,
+} from '@runnel/control-plane/dashboard/runs/run-look.ts';
 import { behind, depthsOf } from '@runnel/control-plane/dashboard/runs/task-order.ts';
 import { timelineOf } from '@runnel/control-plane/dashboard/runs/timeline.ts';
 import { RUN_STATES as PROTOCOL_STATES, TASK_STATES } from '@runnel/shared/protocol/runs.ts';
@@ -35,6 +40,12 @@ describe('looks', () => {
     expect(new Set(RUN_STATES.map((state) => runLook(state).shape)).size).toBe(RUN_STATES.length);
     const shapes = [null, ...TASK_STATES].map((state) => taskLook(state).shape);
     expect(new Set(shapes).size).toBe(TASK_STATES.length + 1);
+  });
+
+  test('a run that was told to end says so until it has ended', () => {
+    const run = sampleRun({ state: 'running', cancelling: true });
+    expect(lookOfRun(run)).toMatchObject({ word: 'Cancelling', tone: 'warning' });
+    expect(lookOfRun({ ...run, state: 'cancelled', cancelling: false }).word).toBe('Cancelled');
   });
 });
 

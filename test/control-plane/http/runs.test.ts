@@ -173,6 +173,14 @@ describe('runs that devices report', () => {
     expect((await control.get('/runs/zzz')).status).toBe(404);
     expect((await control.get('/runs/a%25b')).status).toBe(400);
   });
+
+  it('say that they are being cancelled until they have ended', async () => {
+    const stored = async () => (await control.get('/runs/stopped')).json;
+    await device.send([runRowOf({ run: 'stopped', state: 'running', cancelling: true })]);
+    expect(await stored()).toMatchObject({ state: 'running', cancelling: true });
+    await device.send([runRowOf({ run: 'stopped', state: 'cancelled', endedAt: 9000 })]);
+    expect(await stored()).toMatchObject({ state: 'cancelled', cancelling: false });
+  });
 });
 
 describe('a run whose id two devices report', () => {
