@@ -119,8 +119,8 @@ const scheduleFields = {
     .enum(MISFIRES)
     .default('runOnce')
     .describe(
-      'What happens with times that were missed while the device was off: one run for the newest, ' +
-        'none, or one for each. What is left out is counted and shown.',
+      'What happens with times that were missed while the device was off: one run for the ' +
+        'newest, none, or one for each. What is left out is counted and shown.',
     ),
   catchUpWindow: duration
     .prefault('7d')

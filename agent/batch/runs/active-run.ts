@@ -109,7 +109,7 @@ export class ActiveRun {
     step.committed();
   }
 
-  /** The same in parts, for events of several runs in one commit. Throws what `transition` throws. */
+  /** The same in parts, for several runs in one commit. Throws what `transition` throws. */
   step(event: RunEvent): RunStepParts {
     if (this.#isRetired) throw new RunnelError('run_reloaded', `run ${this.run.id} was reloaded`);
     const now = this.#options.now();

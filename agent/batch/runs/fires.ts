@@ -2,11 +2,11 @@
  * What a time of a schedule makes: runs, judged by the overlap policy of their job.
  *
  * Guarantees: overlap is judged per fire: the runs of one fire (a job with keys) never stand in
- * each other's way, and runs of a backfill stand in nobody's. Where a time of the calendar comes for
- * what is done, or a run of the same partition is already open, none is made and that is counted.
- * What is no time of the calendar (an updated dataset, a disk that fills up, a start of the agent)
- * says that there is something to do: the partition is made again, by a new run of the version that
- * the job has now.
+ * each other's way, and runs of a backfill stand in nobody's. Where a time of the calendar comes
+ * for what is done, or a run of the same partition is already open, none is made and that is
+ * counted. What is no time of the calendar (an updated dataset, a disk that fills up, a start of
+ * the agent) says that there is something to do: the partition is made again, by a new run of the
+ * version that the job has now.
  *
  * Two policies are stricter about losing than their name says: what `misfire: runAll` makes up for
  * waits in any case, and an update of a dataset that comes while its consumer runs waits for the
