@@ -174,8 +174,9 @@ export const limits = {
   taskCursorsMax: 4096,
   /** Measurements that a task keeps for later runs (`quality`); the oldest go first. */
   taskHistoryMax: 1000,
-  /** Dead rows of one attempt; the rest is counted in the run's log. */
+  /** Dead rows of one attempt, and what they take as JSON; the rest is only counted. */
   taskDeadRowsMax: 1000,
+  taskDeadRowsBytesMax: 8 * MiB,
   /** What an attempt has to end after it was told to; then it counts as ended. */
   attemptGraceMs: 10_000,
   /** HTTP request bodies of the API. */
