@@ -32,14 +32,10 @@ export function RunsGrid({
   const until = runs.some(({ state }) => state === 'running') ? now : 0;
   const grid = useMemo(() => gridOf(runs, document, now), [runs, document, until]);
   const [rowsMax, setRowsMax] = useState(ROWS_AT_FIRST);
-  const [focused, setFocused] = useState<{ row: number; run: string } | null>(null);
+  const [focused, setFocused] = useState<Focused | null>(null);
   const wrap = useNewestInSight(runs.length > 0);
   const rows = grid.rows.slice(0, rowsMax);
-  const found = grid.columns.findIndex(({ run }) => run.run === focused?.run);
-  const at = {
-    row: Math.min(focused?.row ?? 0, rows.length),
-    column: found < 0 ? grid.columns.length - 1 : found,
-  };
+  const at = stopOf(grid.columns, rows.length, focused);
   return (
     <>
       <div class="runs-wrap" ref={wrap}>
@@ -88,6 +84,24 @@ export function RunsGrid({
       )}
     </>
   );
+}
+
+interface Focused {
+  readonly row: number;
+  readonly run: string;
+}
+
+/** The cell that the Tab key stops at: the one that had the focus last, else the newest run. */
+function stopOf(
+  columns: readonly GridColumn[],
+  rows: number,
+  focused: Focused | null,
+): { readonly row: number; readonly column: number } {
+  const found = columns.findIndex(({ run }) => run.run === focused?.run);
+  return {
+    row: Math.min(focused?.row ?? 0, rows),
+    column: found < 0 ? columns.length - 1 : found,
+  };
 }
 
 /** How long the longest run took: what the bars are measured by. */

@@ -183,46 +183,6 @@ describe('runs that devices report', () => {
   });
 });
 
-describe('a run whose id two devices report', () => {
-  it('is the one of the agent that is named, and the error says whose they are', async () => {
-    const mine = await Device.join(control, { name: 'mine' });
-    const thief = await Device.join(control, { name: 'thief' });
-    onTestFinished(async () => {
-      await mine.close();
-      await thief.close();
-    });
-    await mine.beat();
-    await mine.send([runRowOf({ run: 'twice' }, 'weekly')]);
-    await thief.send([runRowOf({ run: 'twice', state: 'failed' }, 'weekly')]);
-    expect(await control.get('/runs/twice')).toMatchObject({
-      status: 409,
-      json: {
-        code: 'run_conflict',
-        detail: '2 agents report a run twice: mine, thief',
-        hint: 'say whose: --agent mine, or ?agent=mine in an address',
-      },
-    });
-    expect((await control.post('/runs/twice/cancel')).json.code).toBe('run_conflict');
-    const whose = async (query: string) => (await control.get(`/runs/${query}`)).json.agentName;
-    expect(await whose('twice?agent=mine')).toBe('mine');
-    expect(await whose(`twi?agent=${thief.id}`)).toBe('thief');
-    expect((await control.get('/runs/twice?agent=press-1')).status).toBe(404);
-    const asked: BatchCommand[] = [];
-    mine.answering((command) => {
-      asked.push(command);
-      return { lines: [] };
-    });
-    expect((await control.get('/runs/twice/logs?agent=mine')).status).toBe(200);
-    const actions = ['cancel', 'rerun', 'mark-success'];
-    for (const action of [...actions, 'clear']) {
-      const body = action === 'clear' ? { task: 'daily' } : undefined;
-      const done = await control.post(`/runs/twice/${action}?agent=mine`, body);
-      expect(done, done.text).toMatchObject({ status: 200, json: { agent: mine.id } });
-    }
-    expect(asked).toHaveLength(5);
-  });
-});
-
 describe('a run now', () => {
   const start = (body: object, request: object = {}) =>
     control.post('/runs', { job: 'nightly', ...body }, request);
@@ -336,35 +296,6 @@ describe('what is asked of a run', () => {
       { action: `run.${action}`, subject: 'aaaa1' },
     ]);
   });
-
-  // 0 s intent, command; 5 s command again; 10 s outcome.
-  it('is in the audit before its device is asked, and as a timeout if it is silent', async () => {
-    const entries = async () => (await control.get('/audit?limit=4')).json.items;
-    const intents: unknown[] = [];
-    const asked = answering(() => null);
-    const waiting = [
-      control.post('/runs/aaaa1/rerun'),
-      control.post('/runs', { job: 'nightly', agents: ['press-1'], partition: '2026-11-19' }),
-    ];
-    await waitFor('both commands', () => (asked.length < 2 ? undefined : asked));
-    for (const { action, subject } of await entries()) intents.push([action, subject]);
-    expect(intents).toEqual(
-      expect.arrayContaining([
-        ['run.rerun', 'aaaa1'],
-        ['run.start', 'nightly'],
-      ]),
-    );
-    const [rerun, start] = await Promise.all(waiting);
-    expect(rerun).toMatchObject({ status: 503, json: { code: 'device_unreachable' } });
-    expect(start).toMatchObject({ status: 200, json: { items: [{ status: 'timeout' }] } });
-    const all: { id: number; action: string; data: object }[] = await entries();
-    for (const action of ['run.rerun', 'run.start']) {
-      const intent = all.find((each) => each.action === action)!;
-      expect(all.find((each) => each.action === `${action}.outcome`)).toMatchObject({
-        data: { intent: intent.id, agents: [{ agent: device.id, status: 'timeout' }] },
-      });
-    }
-  }, 20_000);
 
   it("fails with the device's reason, or for what the request lacks", async () => {
     answering(() => ({ code: 'run_active', message: 'the run is still running' }));

@@ -146,7 +146,7 @@ describeWith(POSTGRES_PROGRAMS, 'lists of runs in PostgreSQL', () => {
   beforeAll(async () => {
     const server = await Postgres.start();
     const parsers = { getTypeParser: (oid: number) => (oid === BIGINT ? Number : parserOf(oid)) };
-    const pool = new Pool({ connectionString: server.url(), types: parsers as typeof types });
+    const pool = new Pool({ connectionString: server.url(), types: parsers });
     watch = watched(new PostgresDialect({ pool }));
     await migrate(watch.db, postgres);
     await fill(watch.db);
