@@ -44,7 +44,9 @@ function valueOf(row: Row, column: string): Json {
 function notNull(columns: readonly string[]): RowJudge {
   return (row) => {
     const missing = columns.filter((column) => valueOf(row, column) === null);
-    return missing.length === 0 ? undefined : `${missing.join(', ')} is null`;
+    if (missing.length === 0) return undefined;
+    const isThere = missing.every((column) => Object.hasOwn(row, column));
+    return `${missing.join(', ')} ${isThere ? 'is null' : 'is not there'}`;
   };
 }
 

@@ -61,6 +61,9 @@ async function purgeDataset(
   context: TaskContext,
 ): Promise<TaskSuccess> {
   const records = context.services.datasets.partitions(dataset);
+  if (records.length === 0) {
+    context.log.warn(`no partition of a dataset ${dataset} is on this device: is it named so?`);
+  }
   const isArchived = await archivedPartitions(config, context);
   const items = records.map((record) => ({
     name: record.partition,

@@ -26,7 +26,11 @@ export const rollupTask = defineTaskRunner<RollupTaskConfig>({
       written.write(groups, targets);
     const { mark, skipped } = await runRollup({ config, rollup, periods, dead, context, emit });
     const table = await context.services.tables.write(context, written.rows());
-    if (dead.count > 0) context.log.warn(`${dead.count} rows went to the dead letters`);
+    if (dead.count > 0) {
+      const [first] = dead.kept;
+      const why = first === undefined ? '' : `; the first: ${first.reason}: ${first.message}`;
+      context.log.warn(`${dead.count} rows went to the dead letters${why}`);
+    }
     return {
       output: {
         periods: written.datasets.length,

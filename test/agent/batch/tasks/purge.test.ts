@@ -67,6 +67,16 @@ describe('a purge of a dataset', () => {
     expect(dry.output).toMatchObject({ removed: 3, dryRun: true });
   });
 
+  it('warns where there is no such dataset', async () => {
+    const site = taskSite();
+    const program = site.program(job({ dataset: 'dayly', olderThan: '3d' }));
+    const { success, context } = await site.attempt(program, 'task');
+    expect(success.output).toMatchObject({ removed: 0 });
+    expect(context.lines).toEqual([
+      'warn no partition of a dataset dayly is on this device: is it named so?',
+    ]);
+  });
+
   it('takes only what the archive has verified, as it is now', async () => {
     const site = taskSite();
     await days(site, 4);

@@ -122,6 +122,11 @@ describe('a check of rows', () => {
     );
   });
 
+  it('says that a column is not there, and not that it is null', async () => {
+    const { lines } = await judge([{ notNull: 'machin', severity: 'warn' }]);
+    expect(lines[0]).toContain('row 1: machin is not there');
+  });
+
   it('that warns is logged', async () => {
     const { lines } = await judge([{ notNull: 'machine', severity: 'warn' }]);
     expect(lines).toEqual(['warn warn: notNull machine: 1 row (row 4: machine is null)']);

@@ -373,3 +373,16 @@ describe('a rollup of a dataset', () => {
     expect(output).toMatchObject({ periods: 1 });
   });
 });
+
+it('rows of which none has the column are told with the reason', async () => {
+  const site = taskSite();
+  const made = await site.table(values(10, HOUR));
+  const rollup = { input: 'made', period: '1h', aggregate: { x: 'avg(vv)' }, dataset: 'd' };
+  const { success, context } = await site.attempt(site.program(job(rollup)), 'task', {
+    tables: { made },
+  });
+  expect(success).toMatchObject({ output: { deadLetters: 10 }, deadRowCount: 10 });
+  expect(context.lines).toEqual([
+    expect.stringMatching(/^warn 10 rows went to the dead letters; the first: \w+: .*vv/),
+  ]);
+});
