@@ -3,10 +3,9 @@
  * (I8), and gives the reasons for what it does not. A document that does not parse passes: whoever
  * compiles it reports what is wrong, and it cannot run.
  *
- * What reads batch jobs is loaded with the first of them: an agent of stream jobs alone carries
- * nothing of it.
+ * What reads documents is loaded with the first of them, that of batch jobs by itself: an agent
+ * without jobs carries neither, one of stream jobs alone nothing of batch jobs.
  */
-import { parseStreamJobDocument } from '@runnel/shared/definitions/parse-stream-job.ts';
 import { DefinitionError } from '@runnel/shared/errors.ts';
 import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
 import { suggestion } from '@runnel/shared/expressions/suggest.ts';
@@ -75,7 +74,11 @@ function unknownPools({ tasks = [] }: PolicySubject, pools: readonly string[]): 
 /** Throws `DefinitionError`. */
 async function subjectOf(document: unknown): Promise<PolicySubject> {
   const isBatch = (document as { readonly kind?: unknown } | null)?.kind === 'BatchJob';
-  if (!isBatch) return parseStreamJobDocument(document);
+  if (!isBatch) {
+    const { parseStreamJobDocument } =
+      await import('@runnel/shared/definitions/parse-stream-job.ts');
+    return parseStreamJobDocument(document);
+  }
   const { parseJobDocument } = await import('@runnel/shared/definitions/parse-job.ts');
   const job = parseJobDocument(document);
   return job.kind === 'StreamJob' ? job : { sources: job.sources, sinks: [], tasks: job.tasks };

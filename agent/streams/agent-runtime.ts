@@ -32,7 +32,7 @@ import type { BatchSlot } from './batch-slot.ts';
 import { BUDGETS, type Budgets } from './budgets.ts';
 import { ClockWatch } from './clock-watch.ts';
 import { CommitCycle, type CommitCycleOptions } from './commit-cycle.ts';
-import { compileJob } from './compile-job.ts';
+import { JobCompiler } from './job-compiler.ts';
 import type { JobHost } from './job-host.ts';
 import { compileRecord, JobPlan, type RefusedJob, usedSources } from './job-plan.ts';
 import { jobReport } from './job-report.ts';
@@ -83,6 +83,7 @@ export class AgentRuntime {
   readonly #jobs: JobSet;
   readonly #cycle: CommitCycle;
   readonly #plan: JobPlan;
+  readonly #compiler: JobCompiler;
   readonly #garbage: SourceGarbage;
   readonly #clockWatch: ClockWatch | undefined;
   readonly #batch: BatchSlot;
@@ -96,13 +97,10 @@ export class AgentRuntime {
     const { dataDir, clock, random, verifyEntry } = options;
     const lock = lockDataDir(dataDir, random);
     try {
-      const { store, recovered } = await openStore({
-        dataDir,
-        bytesMax: options.budgets?.storeBytesMax ?? BUDGETS.storeBytesMax,
-        clock,
-        unclean: lock.takenOver !== undefined,
-        verifyEntry,
-      });
+      const bytesMax = options.budgets?.storeBytesMax ?? BUDGETS.storeBytesMax;
+      const unclean = lock.takenOver !== undefined;
+      const opened = await openStore({ dataDir, bytesMax, clock, unclean, verifyEntry });
+      const { store, recovered } = opened;
       if (recovered !== undefined) tellRecovered(options, recovered);
       return await AgentRuntime.#over(options, lock, store);
     } catch (error) {
@@ -118,7 +116,8 @@ export class AgentRuntime {
   ): Promise<AgentRuntime> {
     try {
       if (lock.takenOver !== undefined) await countDeath(store, options.log);
-      return new AgentRuntime(options, lock, options.wrapStore?.(store) ?? store, store);
+      const compiler = await JobCompiler.over(store, options.compile);
+      return new AgentRuntime(options, lock, store, compiler);
     } catch (error) {
       await store.close();
       throw error;
@@ -128,19 +127,20 @@ export class AgentRuntime {
   private constructor(
     options: AgentRuntimeOptions,
     lock: DataDirLock,
-    store: CheckpointStore,
     care: ReplaceableStore,
+    compiler: JobCompiler,
   ) {
+    const store = options.wrapStore?.(care) ?? care;
     this.#options = options;
+    this.#compiler = compiler;
     this.#lock = lock;
     this.#store = store;
     this.epoch = randomId(options.random);
     const { agent, clock, random, log, conditions, dataDir, createSource, createSink } = options;
     const budgets = { ...BUDGETS, ...options.budgets };
-    const compile = options.compile ?? compileJob;
+    const { compile } = compiler;
     const shared = { store, clock, random, log, conditions, agent, epoch: this.epoch, dataDir };
     const commit = () => this.#cycle.request(false);
-
     this.journal = new Journal(store, {
       bytesMax: budgets.journalBytesMax,
       ageMsMax: budgets.journalAgeMsMax,
@@ -273,6 +273,7 @@ export class AgentRuntime {
     await this.#change(async () => {
       await this.#batch.load(desired);
       const own = this.#batch.split(desired, refused);
+      if (own.desired.stream.length > 0) await this.#compiler.load();
       await this.#plan.apply(own.desired.stream, own.refused.stream);
       await this.#batch.apply(own.desired.batch, own.refused.batch);
       this.journal.keepMs(this.#batch.engine?.historyMs ?? 0);

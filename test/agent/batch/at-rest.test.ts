@@ -34,3 +34,11 @@ it('an agent that runs reaches nothing of batch jobs before there is one', () =>
   const ofBatch = [...loaded].filter((path) => OF_BATCH.test(path) && !SMALL.includes(path));
   expect(ofBatch).toEqual([]);
 });
+
+it('an agent without a job carries no expressions, operators and job documents', () => {
+  const loaded = loadedWith('agent/main.ts');
+  expect(loaded).toContain('agent/streams/agent-runtime.ts');
+  const ofJobs =
+    /^shared\/(expressions\/compile|engine\/(compile|operators\/)|definitions\/parse-)/;
+  expect([...loaded].filter((path) => ofJobs.test(path))).toEqual([]);
+});
