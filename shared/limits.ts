@@ -36,6 +36,8 @@ export const limits = {
    * dead letters, counted and declared as `lost`.
    */
   outboxRowBytesMax: 3 * MiB,
+  /** The report of a run; in a longer one tasks come without what they need. */
+  runReportBytesMax: 2 * MiB,
   /** One NATS message; the embedded server's `max_payload`. */
   natsPayloadBytesMax: 4 * MiB,
   /**
@@ -233,7 +235,7 @@ export const limits = {
   sqlCheckMemoryBytesMax: 256 * MiB,
   /** What it may spill to disk; more fails the attempt. */
   sqlCheckTempBytesMax: 512 * MiB,
-  /** Rows that a failed check shows, and one of them as JSON: the rest is not shown, that is cut. */
+  /** Rows that a failed check shows, and one of them as JSON; more are not shown, a long one cut. */
   qualityExamplesMax: 5,
   qualityExampleCharsMax: 200,
   /** Files that one pattern of an extract task may name; more fail the attempt (`files_max`). */

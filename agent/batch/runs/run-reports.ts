@@ -36,7 +36,11 @@ export function runRow(
     ...(isBeingCancelled(run) && { cancelling: true }),
     affected,
   };
-  return row(run, 'run', report, at);
+  const text = row(run, 'run', report, at);
+  if (Buffer.byteLength(text) <= limits.runReportBytesMax) return text;
+  // A run whose graph is not drawn is better than one that is not heard of.
+  const tasks = report.tasks.map((task) => ({ ...task, needs: [] }));
+  return row(run, 'run', { ...report, tasks }, at);
 }
 
 function isBeingCancelled({ cancelling, state }: RunRecord): boolean {

@@ -3,9 +3,10 @@
  * cursor, measurements, partitions of datasets, rows for the control plane, dead letters.
  *
  * Guarantees: everything slow (hashing, linking files, reading rows to deliver) happens before, as
- * a part of the attempt with its timeout, so that the commit only puts; what is the same as at an earlier run of the partition is no update
- * and goes nowhere again; a cursor is set by the newest run that succeeded, not by one that is made
- * again later, and never by a backfill (cursor-place.ts).
+ * a part of the attempt with its timeout, so that the commit only puts; what is the same as at an
+ * earlier run of the partition is no update and goes nowhere again; a cursor is set by the newest
+ * run that succeeded, not by one that is made again later, and never by a backfill
+ * (cursor-place.ts).
  */
 import { createHash } from 'node:crypto';
 import type { Json } from '@runnel/shared/engine/record.ts';
@@ -93,8 +94,8 @@ export class SuccessEffects {
   }
 
   /**
-   * Throws a `TaskError` where there is more than may be sent, and the signal's reason; then nothing
-   * of it is left. What it gives back is committed or discarded.
+   * Throws a `TaskError` where there is more than may be sent, and the signal's reason; nothing of
+   * it is left then. What it gives back is committed or discarded.
    */
   async prepare(
     success: TaskSuccess,

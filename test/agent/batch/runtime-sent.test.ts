@@ -58,3 +58,20 @@ describe.each(['delivered', 'results'] as const)('rows that are sent as %s', (ho
     expect(results).toBe(2);
   });
 });
+
+it('a report with more of a graph than a message holds comes without its edges', async () => {
+  const name = (n: number): string => `${'task'.repeat(14)}-${n}`;
+  const layer = 300;
+  const first = Array.from({ length: layer }, (_, n) => ({ id: name(n), value: { value: 1 } }));
+  const needs = first.map(({ id }) => id);
+  const second = first.map((_, n) => ({ id: name(layer + n), needs, value: { value: 1 } }));
+  const tasks = [...first, ...second];
+  const site = await openBatchSite();
+  await site.runtime.applyJobs([desiredJob('job', JSON.stringify({ tasks }), { paused: true })]);
+  const ask = { action: 'run', job: 'job', partition: null, parameters: {} } as const;
+  await site.command({ ...ask, fullRefresh: false });
+  const [report] = await site.runs();
+  expect(Buffer.byteLength(JSON.stringify(tasks))).toBeGreaterThan(limits.outboxRowBytesMax);
+  expect(report?.tasks.map(({ id }) => id)).toEqual(tasks.map(({ id }) => id));
+  expect(report?.tasks.flatMap((task) => task.needs)).toEqual([]);
+});
