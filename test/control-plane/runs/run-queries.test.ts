@@ -147,6 +147,9 @@ describeWith(POSTGRES_PROGRAMS, 'lists of runs in PostgreSQL', () => {
     const server = await Postgres.start();
     const parsers = { getTypeParser: (oid: number) => (oid === BIGINT ? Number : parserOf(oid)) };
     const pool = new Pool({ connectionString: server.url(), types: parsers });
+    // The server may end before a connection that the pool has let go is closed.
+    pool.on('connect', (client) => client.on('error', () => undefined));
+    pool.on('error', () => undefined);
     watch = watched(new PostgresDialect({ pool }));
     await migrate(watch.db, postgres);
     await fill(watch.db);
