@@ -1,6 +1,8 @@
 /** What one attempt may send to the control plane, through the whole runtime. */
 import { describe, expect, it } from 'vitest';
 import { defineTaskRunner, type TaskSuccess } from '@runnel/agent/batch/tasks/task.ts';
+import type { RunRecord } from '@runnel/agent/batch/records.ts';
+import { runRow } from '@runnel/agent/batch/runs/run-reports.ts';
 import { taskRunners } from '@runnel/agent/batch/tasks/registry.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import type { RunReport } from '@runnel/shared/protocol/runs.ts';
@@ -60,18 +62,19 @@ describe.each(['delivered', 'results'] as const)('rows that are sent as %s', (ho
 });
 
 it('a report with more of a graph than a message holds comes without its edges', async () => {
-  const name = (n: number): string => `${'task'.repeat(14)}-${n}`;
-  const layer = 300;
-  const first = Array.from({ length: layer }, (_, n) => ({ id: name(n), value: { value: 1 } }));
-  const needs = first.map(({ id }) => id);
-  const second = first.map((_, n) => ({ id: name(layer + n), needs, value: { value: 1 } }));
-  const tasks = [...first, ...second];
   const site = await openBatchSite();
-  await site.runtime.applyJobs([desiredJob('job', JSON.stringify({ tasks }), { paused: true })]);
+  await site.runtime.applyJobs([desiredJob('job', 'tasks: [{ id: t, value: { value: 1 } }]')]);
   const ask = { action: 'run', job: 'job', partition: null, parameters: {} } as const;
-  await site.command({ ...ask, fullRefresh: false });
-  const [report] = await site.runs();
+  const { runs } = await site.command({ ...ask, fullRefresh: false });
+  const report = await site.ended(runs[0]!.run);
+  const partition = { id: '', key: null, start: report.at, end: report.at };
+  const run = { ...report, id: report.run, job: 'job', version: 1, partition, cancelling: null };
+  const needs = Array.from({ length: 300 }, (_, n) => `${'task'.repeat(14)}-${n}`);
+  const tasks = Array.from({ length: 300 }, (_, n) => ({ id: `t${n}`, kind: 'value', needs }));
+  const given = { values: {}, origins: {}, tasks };
+  const text = runRow(run as unknown as RunRecord, given, { tasks: [], jobs: [] }, 1);
   expect(Buffer.byteLength(JSON.stringify(tasks))).toBeGreaterThan(limits.outboxRowBytesMax);
-  expect(report?.tasks.map(({ id }) => id)).toEqual(tasks.map(({ id }) => id));
-  expect(report?.tasks.flatMap((task) => task.needs)).toEqual([]);
+  const arrived = (JSON.parse(text) as { value: RunReport }).value;
+  expect(arrived).toMatchObject({ run: report.run, state: 'success' });
+  expect(arrived.tasks).toEqual(tasks.map((task) => ({ ...task, needs: [] })));
 });
