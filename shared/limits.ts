@@ -235,7 +235,7 @@ export const limits = {
   sqlCheckMemoryBytesMax: 256 * MiB,
   /** What it may spill to disk; more fails the attempt. */
   sqlCheckTempBytesMax: 512 * MiB,
-  /** Rows that a failed check shows, and one of them as JSON; more are not shown, a long one cut. */
+  /** Rows that a failed check shows, and one of them as JSON; more are not shown, that is cut. */
   qualityExamplesMax: 5,
   qualityExampleCharsMax: 200,
   /** Files that one pattern of an extract task may name; more fail the attempt (`files_max`). */

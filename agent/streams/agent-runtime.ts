@@ -177,12 +177,8 @@ export class AgentRuntime {
     });
     this.#jobs.attach(this.#cycle);
     this.#sources.attach(this.#cycle);
-    const versions = new VersionSwitch({
-      store,
-      journal: this.journal,
-      cycle: this.#cycle,
-      jobs: this.#jobs,
-    });
+    const parts = { journal: this.journal, cycle: this.#cycle, jobs: this.#jobs };
+    const versions = new VersionSwitch({ store, ...parts });
     this.#plan = new JobPlan({
       ...shared,
       cycle: this.#cycle,

@@ -1,6 +1,6 @@
 /**
- * The compiler of stream jobs, loaded with the first of them: an agent that has none carries neither
- * expressions nor their regular expressions (some 6 MB resident).
+ * The compiler of stream jobs, loaded with the first of them: an agent that has none carries
+ * neither expressions nor their regular expressions (some 6 MB resident).
  */
 import { assert } from '@runnel/shared/errors.ts';
 import type { CheckpointStore } from '../checkpoints/checkpoint-store.ts';

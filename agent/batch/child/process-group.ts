@@ -1,6 +1,6 @@
 /**
- * Process groups of Linux, as /proc shows them: who belongs to one, what memory a process holds, and
- * how to end them all. On other systems there is no /proc: nothing is known of memory.
+ * Process groups of Linux, as /proc shows them: who belongs to one, what memory a process holds,
+ * and how to end them all. On other systems there is no /proc: nothing is known of memory.
  *
  * Memory is what only the process itself holds (anonymous and shared memory): pages of programs
  * and mapped files go by themselves when memory is short, and harm nobody.

@@ -2,10 +2,11 @@
  * Finds the processes of a command by /proc: its process group, those that carry its variable in
  * the environment that they were started with, and what these have started.
  *
- * Two ways, since a device may have many processes and one event loop: `searchGroup` looks at all of
- * them, by asynchronous reads, a few at a time, and at the environment of each only while it is
- * young (a process that has just been forked gets its own with its program); `GroupFamily` goes from
- * what is known to its children, which is a few reads. Where there is no /proc nothing is found.
+ * Two ways, since a device may have many processes and one event loop: `searchGroup` looks at all
+ * of them, by asynchronous reads, a few at a time, and at the environment of each only while it is
+ * young (a process that has just been forked gets its own with its program); `GroupFamily` goes
+ * from what is known to its children, which is a few reads. Where there is no /proc nothing is
+ * found.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';

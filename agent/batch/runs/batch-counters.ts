@@ -1,6 +1,6 @@
 /**
- * What the batch engine counts, for heartbeat, `status` and metrics. Times of schedules that started
- * no run are counted by job and reason (batch-job-report.ts).
+ * What the batch engine counts, for heartbeat, `status` and metrics. Times of schedules that
+ * started no run are counted by job and reason (batch-job-report.ts).
  */
 import type { BatchStore } from './batch-store.ts';
 import type { BatchSpace } from './batch-space.ts';

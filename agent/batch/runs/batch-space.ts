@@ -2,10 +2,10 @@
  * Keeps what batch jobs take of the device within its bounds: their share of the store
  * (`limits.batchStoreShare`) and their files below `<data>/batch` (`batch.files` of agent.yaml).
  *
- * Policy: over a bound ended runs go, those that ended first before the others, over all jobs, with
- * records, tables and logs; the last run of each job stays while that is possible, a dataset always.
- * What does not help then is a condition (`batch/store`, `batch/files`), and no run starts until
- * there is room; runs that are under way go on. Counted: `runsTrimmed`.
+ * Policy: over a bound ended runs go, those that ended first before the others, over all jobs,
+ * with records, tables and logs; the last run of each job stays while that is possible, a dataset
+ * always. What does not help then is a condition (`batch/store`, `batch/files`), and no run starts
+ * until there is room; runs that are under way go on. Counted: `runsTrimmed`.
  *
  * Files are measured at the start and every hour; in between what tasks write is added up, and
  * measured when that passes the bound, at most every 10 s.

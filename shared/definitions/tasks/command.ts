@@ -58,7 +58,7 @@ export const commandTask = defineTask({
       .prefault('64MiB')
       .describe(
         'Memory that the program and all that it starts hold for themselves; beyond it they are ' +
-          'killed (class `resources`). Looked at every 250 ms or more often, on Linux. Example: `256MiB`.',
+          'killed (class `resources`). Looked at each 250 ms, on Linux. Example: `256MiB`.',
       ),
     outputMax: size
       .prefault('1MiB')

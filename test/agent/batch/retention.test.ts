@@ -148,7 +148,7 @@ describe('more than one commit takes', () => {
 });
 
 describe('one write that is larger than a commit takes', () => {
-  it('goes alone; one that is larger than any may be is refused, and those behind it go', async () => {
+  it('goes alone; one that is larger than any may be is refused, those behind it go', async () => {
     const { store, cycle } = open();
     const done: string[] = [];
     const put = (name: string, bytes: number): Promise<unknown> =>

@@ -33,7 +33,7 @@ async function ask(site: BatchSite, job: string): Promise<string> {
 }
 
 describe('outputs of one run', () => {
-  it('beyond their bound together fail the attempt that would pass it, and say what helps', async () => {
+  it('beyond their bound fail the attempt that would pass it, and say what helps', async () => {
     const site = await openBatchSite();
     await site.runtime.applyJobs([texts('big', 150)]);
     const run = await ask(site, 'big');
@@ -67,7 +67,7 @@ function conditionsOf(site: BatchSite): string[] {
 }
 
 describe('batch jobs beyond their share of the store', () => {
-  it('lose the runs that ended first, not the last of a job, and what comes in goes on', async () => {
+  it('lose the runs that ended first, not the last of a job, and ingestion goes on', async () => {
     const site = await openBatchSite({ budgets: { storeBytesMax: 40 * MiB } });
     await site.runtime.applyJobs([texts('one', 80), texts('two', 80), desired('stream')]);
     const runs: string[] = [];
