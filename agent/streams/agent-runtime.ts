@@ -23,7 +23,7 @@ import type { ControlEntry } from '../journal/control-entry.ts';
 import { Journal } from '../journal/journal.ts';
 import { DeadLetters } from '../outbox/dead-letters.ts';
 import { Delivery } from '../outbox/delivery.ts';
-import { Outbox, type OutboxDepth } from '../outbox/outbox.ts';
+import { Outbox, type OutboxDepth, type OutboxOptions } from '../outbox/outbox.ts';
 import type { Conditions } from '../resources/conditions.ts';
 import type { Sink } from '../sinks/sink.ts';
 import type { Source } from '../sources/source.ts';
@@ -145,12 +145,10 @@ export class AgentRuntime {
       bytesMax: budgets.journalBytesMax,
       ageMsMax: budgets.journalAgeMsMax,
     });
-    this.outbox = new Outbox({
-      ...shared,
-      bytesMax: budgets.outboxBytesMax,
-      unsendable: (row, bytes) => this.deadLetters.addUnsendable(row, bytes),
-      commit,
-    });
+    const unsendable: OutboxOptions['unsendable'] = (...row) =>
+      this.deadLetters.addUnsendable(...row);
+    const { outboxBytesMax: bytesMax } = budgets;
+    this.outbox = new Outbox({ ...shared, bytesMax, unsendable, commit });
     this.deadLetters = new DeadLetters(store, budgets.deadLettersMax);
     this.delivery = new Delivery({
       ...shared,
