@@ -150,7 +150,7 @@ export class BatchJobs {
     return jobParameters(parameters, { ...values, ...given });
   }
 
-  /** The program of a run. Throws `version_gone`, `definition_invalid`, or as the store. */
+  /** The program of a run. Throws `version_gone`, `definition_invalid`, what the store does. */
   program(run: RunRecord, values: Readonly<Record<string, unknown>>): BatchProgram {
     const stored = this.#options.store.get<BatchVersionRecord>(keys.version(run.job, run.version));
     if (stored === undefined) {

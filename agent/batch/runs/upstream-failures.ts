@@ -62,7 +62,9 @@ export class UpstreamFailures {
       axis: 'jobs',
       severity: 'warning',
       reason: 'UpstreamFailed',
-      message: `${waiting} waits for ${behind}a dataset that run ${run} should have updated: it failed`,
+      message:
+        `${waiting} waits for ${behind}a dataset that run ${run} should have updated: ` +
+        'it failed',
     });
   }
 }

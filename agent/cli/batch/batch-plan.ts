@@ -202,6 +202,8 @@ function plannedTask(
             parallel,
           },
     ...renderedConfig(definition.config, spec?.raw ?? [], program, scope),
+    // Its names of files are of each period that it archives, and not of the run.
+    ...(kind === 'archive' && { bound: [] }),
     teardown,
     timeoutMs,
     retry,

@@ -7,7 +7,7 @@ import { decodeVersioned, encodeVersioned } from '@runnel/agent/checkpoints/stor
 import { tempDir } from '../../support/temp-dir.ts';
 import { desiredJob, openBatchSite } from './batch-site.ts';
 
-it('a stored job that cannot be read says why, and the desired version takes its place', async () => {
+it('a stored job nobody can read says why, until the desired version takes its place', async () => {
   const dataDir = tempDir('unreadable');
   const job = desiredJob('j', 'tasks: [{ id: a, value: { value: 1 } }]');
   const first = await openBatchSite({ dataDir });

@@ -42,6 +42,16 @@ describe('a plan', () => {
     expect(ran.err).toBe('');
   });
 
+  it('leaves the file names of an archive to its periods', async () => {
+    const job = jobFile(
+      'partition: { every: 1d }\ntasks: [{ id: t, archive: { dataset: d, ' +
+        'to: "a/{{ partition.id }}.jsonl", format: jsonl } }]',
+    );
+    const ran = await dryRun(job);
+    expect(ran.out).toContain('to: a/{{ partition.id }}.jsonl');
+    expect(ran.out).not.toContain('bound');
+  });
+
   it.each([
     [{ at: 'tomorrow' }, '--at tomorrow is no time'],
     [{ partition: 'x' }, 'the job has no partition "x"'],
