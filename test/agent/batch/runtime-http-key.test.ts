@@ -66,7 +66,7 @@ describe.each([
     expect(new Set(keys).size).toBe(3);
   });
 
-  it('is a new one when what failed was mended: the receiver may have taken some of it', async () => {
+  it('is a new one when what failed was mended: some of it may have been taken', async () => {
     const { keys, rerun, state } = await sending(task);
     state.rows = [{ n: 2 }];
     state.cut = 2;

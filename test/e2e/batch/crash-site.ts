@@ -60,7 +60,7 @@ export class CrashDevice {
     this.#agent = this.#start();
   }
 
-  /** Resolves when the agent that runs now has its jobs: on a busy machine its start takes seconds. */
+  /** Resolves when the agent that runs now has its jobs: busy machines start it in seconds. */
   async working(): Promise<void> {
     await waitFor('the agent to have its jobs', () => this.said('desired state applied'), 30_000);
   }

@@ -77,7 +77,7 @@ export function loadContract(open: (site: TaskSite) => Promise<DatabaseUnderTest
     expect(known.success.output).toMatchObject({ loaded: false });
   });
 
-  it('a ledger of an earlier version gets its column; what it knows counts by its key', async () => {
+  it('a ledger of an earlier version gets its column; what it knows counts by key', async () => {
     const database = await open(taskSite());
     await database.exec(CREATE.replace(', UNIQUE (machine, day)', ''));
     await load(database, {});
