@@ -92,7 +92,7 @@ it('the condition goes when a line is written again, and lines keep their order'
   expect(await textsOf(path)).toEqual(Array.from({ length: 100 }, (_, n) => `line ${n}`));
 });
 
-it('a full log or memory drops the newest lines, also from the mirror, and says how many', async () => {
+it('a full log or memory drops the newest lines, in the mirror too, and says so', async () => {
   const { logs, path } = openLogs();
   const log = logs.of('r1');
   const mirrored: string[] = [];
