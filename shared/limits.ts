@@ -103,6 +103,8 @@ export const limits = {
    * Output of one task there, as JSON; a larger one is kept as `{ "truncated": true, "bytes" }`.
    */
   taskOutputStoredBytesMax: 16 * KiB,
+  /** Of an event in the store of the control plane; a longer one is cut. */
+  eventMessageCharsMax: 2000,
   /** Devices that one request of the API commands; more are refused. */
   commandAgentsMax: 1000,
   /** Commands that wait for a device's answer; more are refused, counted. */

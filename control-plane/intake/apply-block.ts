@@ -13,9 +13,11 @@
  */
 import type { Transaction } from 'kysely';
 import { canonicalJson } from '@runnel/shared/definitions/canonical-json.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import { SEVERITIES } from '@runnel/shared/protocol/condition.ts';
 import type { ResultBlock, Row } from '@runnel/shared/protocol/results.ts';
 import type { Schema } from '../store/schema.ts';
+import { storableText } from '../store/storable-text.ts';
 import { type AppliedRuns, applyRuns, isRunRow } from './apply-runs.ts';
 
 /** Rows in one statement: 17 values each stay under every database's bound on parameters. */
@@ -162,5 +164,5 @@ function textIn(value: unknown, field: 'message' | 'severity'): string | undefin
   const found = (value as Readonly<Record<string, unknown>> | null)?.[field];
   if (typeof found !== 'string') return undefined;
   if (field === 'severity' && !SEVERITIES.some((known) => known === found)) return undefined;
-  return found.slice(0, 2000);
+  return storableText(found, limits.eventMessageCharsMax);
 }

@@ -23,6 +23,7 @@ import {
   type TaskReport,
   taskReport,
 } from '@runnel/shared/protocol/runs.ts';
+import { storableText } from '../store/storable-text.ts';
 import type { EventsTable, RunsTable, RunTasksTable, Schema } from '../store/schema.ts';
 
 /** What a block changed, for views and metrics. */
@@ -215,6 +216,7 @@ function endEvent(agent: string, { row, report }: RunRow, now: number): Insertab
     ...(affected.jobs.length === 0 ? [] : [`jobs that wait for it: ${affected.jobs.join(', ')}`]),
   ];
   const affects = held.length === 0 ? '' : ` (${held.join('; ')})`;
+  const message = `run of ${partition} ${ENDED_AS[state] ?? state}${cause}${affects}`;
   return {
     // A device whose clock is ahead must not keep its events from ever growing old.
     at: Math.min(whole(report.endedAt ?? now), now),
@@ -222,7 +224,7 @@ function endEvent(agent: string, { row, report }: RunRow, now: number): Insertab
     job: row.job,
     type: 'run',
     severity: SEVERITY[state as keyof typeof SEVERITY],
-    message: `run of ${partition} ${ENDED_AS[state] ?? state}${cause}${affects}`.slice(0, 2000),
+    message: storableText(message, limits.eventMessageCharsMax),
     data: JSON.stringify({ run, partition, state, tries, error, affected }),
   };
 }

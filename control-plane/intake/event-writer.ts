@@ -6,7 +6,7 @@
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import { messageOf } from '@runnel/shared/errors.ts';
-import type { EventInput } from '../store/events.ts';
+import { type EventInput, storableEvent } from '../store/events.ts';
 import type { Schema } from '../store/schema.ts';
 
 const EVENTS_MAX = 50_000;
@@ -41,10 +41,7 @@ export class EventWriter {
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
       const events = this.#waiting.splice(0, EVENTS_PER_COMMIT);
-      const values = events.map((event) => ({
-        ...event,
-        data: JSON.stringify(event.data ?? null),
-      }));
+      const values = events.map((event) => storableEvent(event));
       try {
         await this.#db.insertInto('events').values(values).execute();
         this.counters.written += events.length;

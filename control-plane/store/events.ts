@@ -1,8 +1,10 @@
 /**
  * What happened to agents, jobs and connections: transitions, in insertion order.
  */
-import type { Kysely } from 'kysely';
-import type { Schema } from './schema.ts';
+import type { Insertable, Kysely } from 'kysely';
+import { limits } from '@runnel/shared/limits.ts';
+import type { EventsTable, Schema } from './schema.ts';
+import { storableText } from './storable-text.ts';
 
 export interface EventInput {
   readonly at: number;
@@ -27,11 +29,14 @@ export interface EventPage {
   readonly limit: number;
 }
 
+/** As the table has it. */
+export function storableEvent(event: EventInput): Insertable<EventsTable> {
+  const message = storableText(event.message, limits.eventMessageCharsMax);
+  return { ...event, message, data: JSON.stringify(event.data ?? null) };
+}
+
 export async function appendEvent(db: Kysely<Schema>, event: EventInput): Promise<void> {
-  await db
-    .insertInto('events')
-    .values({ ...event, data: JSON.stringify(event.data ?? null) })
-    .execute();
+  await db.insertInto('events').values(storableEvent(event)).execute();
 }
 
 export async function pageEvents(db: Kysely<Schema>, page: EventPage): Promise<EventRecord[]> {

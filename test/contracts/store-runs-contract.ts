@@ -11,6 +11,7 @@ import {
   taskInstances,
   taskStates,
 } from '@runnel/control-plane/store/runs.ts';
+import { appendEvent } from '@runnel/control-plane/store/events.ts';
 import { applyVersion, deleteJob, getJob, setJobPaused } from '@runnel/control-plane/store/jobs.ts';
 import type { Schema } from '@runnel/control-plane/store/schema.ts';
 import type { Row } from '@runnel/shared/protocol/results.ts';
@@ -39,6 +40,7 @@ async function report(
 }
 
 const key = { agent: 'a1', run: 'run1' };
+const SAID = { at: 1, agent: null, job: null, type: 'said', severity: 'info', data: null } as const;
 const KEEP = { beforeMs: 0, rowsMax: 1e9, tasksMax: 1e9 };
 
 export function runsContract(withStore: WithStore): void {
@@ -100,6 +102,20 @@ function reportsContract(withStore: WithStore): void {
 }
 
 function refusalsContract(withStore: WithStore): void {
+  withStore('a text that no database holds as it is stops no lane', async (db) => {
+    const error = { ...cause, message: 'bad bytes: a\0b' };
+    await report(db, [runRowOf({ state: 'failed', endedAt: 900, error })]);
+    const value = { message: 'a\0b', severity: 'error' };
+    await report(db, [{ kind: 'event', dataset: 'disk', value }]);
+    await appendEvent(db, { ...SAID, message: 'said\0' });
+    const messages = await db.selectFrom('events').select('message').orderBy('id').execute();
+    expect(messages.map(({ message }) => message)).toEqual([
+      'run of 2026-11-22 failed: bad bytes: a\uFFFDb',
+      'a\uFFFDb',
+      'said\uFFFD',
+    ]);
+  });
+
   withStore(
     'a device that says the run id of another changes only a run of its own',
     async (db) => {
