@@ -1,7 +1,7 @@
 /** The commands about runs of batch jobs, and their options. A contract, like program.ts. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { BACKFILL_ORDERS, BACKFILL_WHICH, RUN_STATES } from '@runnel/shared/protocol/runs.ts';
-import { actOnRun, type OfAgent, pauseJob } from './commands/run-actions.ts';
+import { actOnRun, cancelBackfill, type OfAgent, pauseJob } from './commands/run-actions.ts';
 import { backfill, type BackfillOptions, runJob, type RunOptions } from './commands/run-job.ts';
 import { logs, type LogsOptions } from './commands/run-logs.ts';
 import { listRuns, type RunsOptions } from './commands/runs.ts';
@@ -129,12 +129,17 @@ function addActions(program: Command, context: MakeContext): void {
     .command('cancel')
     .argument('<run>', RUN_HELP)
     .addOption(ofAgent())
-    .description('stop a run; its teardown tasks still run')
+    .description('stop a run, or a backfill; teardown tasks still run')
+    .option('--backfill', 'the id is that of a backfill; say --agent too', false)
     .addOption(output('table', 'json'))
-    .addHelpText('after', examples('runnel cancel 7hq2k0'))
-    .action((run: string, options: OfAgent, command: Command) =>
-      actOnRun(context(command), run, 'cancel', options),
-    );
+    .addHelpText(
+      'after',
+      examples('runnel cancel 7hq2k0', 'runnel cancel x81c2f --backfill --agent press-1'),
+    )
+    .action((id: string, options: OfAgent & { backfill: boolean }, command: Command) => {
+      const act = options.backfill ? cancelBackfill(context(command), id, options) : undefined;
+      return act ?? actOnRun(context(command), id, 'cancel', options);
+    });
   program
     .command('clear')
     .argument('<run>', RUN_HELP)

@@ -1,5 +1,6 @@
 /** Runs as people read them in tables. */
 import { durationText } from '@runnel/shared/expressions/duration-text.ts';
+import { oneLine } from './table.ts';
 import { paint, type Terminal } from './terminal.ts';
 
 /** Enough of a run's random id to tell it from every other; commands take it as it is. */
@@ -31,4 +32,22 @@ export function runStateText(
 export function stateText(terminal: Terminal, state: string): string {
   const colour = COLOURS[state as keyof typeof COLOURS];
   return colour === undefined ? state : paint(terminal, colour, state);
+}
+
+/** Partitions that a backfill passes by, the first of them by name. */
+export interface Skipped {
+  readonly count: number;
+  readonly partitions: readonly { readonly partition: string; readonly reason: string }[];
+}
+
+const REASONS: Readonly<Record<string, string>> = { done: 'done', active: 'under way' };
+
+/** A line, or nothing. */
+export function skippedText(skipped: Skipped | null): string {
+  if (skipped === null || skipped.count === 0) return '';
+  const named = skipped.partitions.map(
+    ({ partition, reason }) => `${oneLine(partition)} (${REASONS[reason] ?? reason})`,
+  );
+  const more = skipped.count > named.length ? ', …' : '';
+  return `  passed by: ${skipped.count}: ${named.join(', ')}${more}\n`;
 }

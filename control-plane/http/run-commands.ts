@@ -2,16 +2,22 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { RunnelError } from '@runnel/shared/errors.ts';
+import { SUBJECT_TOKEN } from '@runnel/shared/ids.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import { BACKFILL_ORDERS, BACKFILL_WHICH } from '@runnel/shared/protocol/runs.ts';
 import { audited, commandAudit } from '../runs/audit-command.ts';
 import type { BatchRequest, DeviceCommands } from '../runs/device-commands.ts';
 import type { RunControl, RunTargets } from '../runs/run-control.ts';
+import { findAgent } from './find-agent.ts';
 import type { RoleGuards } from './role-guards.ts';
 import { actorOf, newRouter, type Router } from './router.ts';
 import { findRun, type RunFinder, runParam, runQuery } from './runs.ts';
 import { json, problems } from './schemas/common-schemas.ts';
-import { actionReplySchema, agentAnswerSchema } from './schemas/run-schemas.ts';
+import {
+  actionReplySchema,
+  agentAnswerSchema,
+  backfillReplySchema,
+} from './schemas/run-schemas.ts';
 
 export interface RunCommandsParts extends RunFinder {
   readonly clock: Clock;
@@ -75,6 +81,7 @@ const answers = {
 export function runCommandRoutes(parts: RunCommandsParts): Router {
   const router = newRouter();
   addStarts(router, parts);
+  addBackfillCancel(router, parts);
   addActions(router, parts);
   return router;
 }
@@ -134,6 +141,33 @@ function addStarts(router: Router, parts: RunCommandsParts): void {
     );
     await audit.told(items);
     return c.json({ items, at }, 200);
+  });
+}
+
+function addBackfillCancel(router: Router, parts: RunCommandsParts): void {
+  const cancel = createRoute({
+    method: 'post',
+    path: '/backfills/{backfill}/cancel',
+    tags: ['runs'],
+    summary: 'Stop a backfill of a device: its open runs are cancelled, no more follow',
+    middleware: parts.guards.operator,
+    request: {
+      params: z.object({ backfill: z.string().regex(SUBJECT_TOKEN).max(64) }),
+      query: z.object({ agent: z.string().openapi({ description: 'Id or name of the device.' }) }),
+    },
+    responses: { 200: json(backfillReplySchema, 'What the device made of it'), ...problems },
+  });
+  router.openapi(cancel, async (c) => {
+    const { backfill } = c.req.valid('param');
+    const agent = findAgent(parts.fleet, c.req.valid('query').agent).id;
+    const entry = { actor: actorOf(c).id, action: 'run.cancel', subject: backfill };
+    const { runs, skipped = null } = await audited(
+      commandAudit(parts, entry),
+      agent,
+      { agent, backfill },
+      async () => await parts.commands.ask(agent, { action: 'cancel', run: backfill }),
+    );
+    return c.json({ agent, runs, skipped }, 200);
   });
 }
 

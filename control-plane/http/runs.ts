@@ -41,7 +41,7 @@ export const runQuery = z.object({
 
 export interface RunFinder {
   readonly db: Kysely<Schema>;
-  readonly fleet: Pick<FleetView, 'find'>;
+  readonly fleet: Pick<FleetView, 'agents' | 'find'>;
 }
 
 /** Errors: `not_found`, `run_conflict`. */

@@ -38,6 +38,10 @@ export interface AgentAnswer {
   readonly reason: string | null;
   readonly runs: BatchOutcome['runs'];
   readonly partitions: readonly string[];
+  /** Of a backfill that began: its id, by which it is cancelled. */
+  readonly backfill: string | null;
+  /** Of a backfill: partitions of its range that it passes by. */
+  readonly skipped: NonNullable<BatchOutcome['skipped']> | null;
 }
 
 export class RunControl {
@@ -78,8 +82,9 @@ export class RunControl {
 
   async #askOne(agent: AgentRecord, request: BatchRequest): Promise<AgentAnswer> {
     try {
-      const { runs, partitions } = await this.#parts.commands.ask(agent.id, request);
-      return { ...answerOf(agent, 'accepted', null), runs, partitions };
+      const outcome = await this.#parts.commands.ask(agent.id, request);
+      const { runs, partitions, backfill = null, skipped = null } = outcome;
+      return { ...answerOf(agent, 'accepted', null), runs, partitions, backfill, skipped };
     } catch (error) {
       if (!(error instanceof RunnelError)) throw error;
       const { message, fields } = error;
@@ -141,7 +146,8 @@ function answerOf(
   status: AgentAnswer['status'],
   reason: string | null,
 ): AgentAnswer {
-  return { agent: id, name, status, reason, runs: [], partitions: [] };
+  const nothing = { runs: [], partitions: [], backfill: null, skipped: null };
+  return { agent: id, name, status, reason, ...nothing };
 }
 
 /** What became of a command that failed. */

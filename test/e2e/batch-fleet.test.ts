@@ -44,6 +44,10 @@ const DAYS = `${head('days')}
 partition: { every: 1d }
 tasks: [{ id: day, value: { value: "{{ partition.date }}" } }]
 `;
+const NAPS = `${head('naps')}
+partition: { every: 1d }
+tasks: [{ id: long, command: { run: [/bin/sh, -c, "sleep ${NAP}"] } }]
+`;
 const FEED = `apiVersion: runnel/v1
 kind: StreamJob
 metadata: { name: feed }
@@ -199,7 +203,9 @@ describe('batch jobs of a fleet', () => {
     const dry = await admin('backfill', 'days', ...range, '--dry-run');
     expect(dry.out).toContain('  2026-11-01\n  2026-11-02\n  2026-11-03\n');
     expect(await runsOf('days')).toEqual([]);
-    expect((await admin('backfill', 'days', ...range)).code).toBe(0);
+    const begun = await admin('backfill', 'days', ...range);
+    expect(begun.code, begun.err).toBe(0);
+    expect(begun.out).toContain('press-1: 3 partitions');
     await waitFor('three runs', async () => {
       const runs = await runsOf('days');
       return runs.length === 3 && runs.every(({ state }) => state === 'success');
@@ -208,6 +214,27 @@ describe('batch jobs of a fleet', () => {
     expect(partitions).toEqual(['2026-11-01', '2026-11-02', '2026-11-03']);
     const none = await admin('backfill', 'days', ...range, '--dry-run');
     expect(none.out).toContain('0 partitions');
+  }, 60_000);
+
+  it('a backfill that is stopped by its id ends its run and starts no more', async () => {
+    told();
+    await apply(NAPS, 2);
+    const range = ['--from', '2026-11-01', '--to', '2026-11-04', '--agent', 'press-1'];
+    const { out } = await admin('backfill', 'naps', ...range);
+    const stop = /to stop it: runnel (.+)/.exec(out)?.[1]?.split(' ') ?? [];
+    await waitFor('its program to run', () => programs(NAP).length > 0);
+    const stopped = await admin(...stop);
+    expect(stopped.code, stopped.err).toBe(0);
+    const ended = async (): Promise<boolean> => {
+      const { json } = await control.get('/events?type=backfill_ended&job=naps');
+      return json.items.length === 1;
+    };
+    await waitFor('the backfill to end', ended);
+    expect(await runsOf('naps')).toMatchObject([{ state: 'cancelled' }]);
+    expect(programs(NAP)).toEqual([]);
+    const again = await admin(...stop);
+    expect(again.code).toBe(1);
+    expect(again.err).toContain('no run or open backfill');
   }, 60_000);
 
   it('a window of a stream job starts the batch job that waits for its dataset', async () => {

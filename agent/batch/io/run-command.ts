@@ -76,7 +76,7 @@ class Running {
         RUNNEL_EFFECT_KEY: effectKey,
         [MARK]: this.#mark,
       },
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: [command.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
   }
 
@@ -146,7 +146,7 @@ class Running {
     const { log } = this.#context;
     // A program that does not read all of its input is within its rights.
     stdin?.on('error', (error) => log.info(`stdin was not read to its end: ${messageOf(error)}`));
-    stdin?.end(this.#command.stdin ?? '');
+    stdin?.end(this.#command.stdin);
     stdout?.on('data', (chunk: Buffer) => this.#output(chunk));
     const decoder = new StringDecoder('utf8');
     let rest = '';

@@ -260,11 +260,18 @@ export class ActiveRun {
     const why = run.error === null ? '' : `: ${run.error.message}`;
     const level = run.state === 'failed' ? 'error' : 'info';
     const place = { task: null, index: null, attempt: 0 };
-    this.log.write(level, place, `run ${runKey(run)} is ${run.state}${why}`);
+    this.log.write(level, place, `run ${runKey(run)} ${BECAME[run.state]}${why}`);
   }
 }
 
 const LANE: Lane = 'results';
+const BECAME: Readonly<Record<RunState, string>> = {
+  queued: 'is queued',
+  running: 'is running',
+  success: 'succeeded',
+  failed: 'failed',
+  cancelled: 'was cancelled',
+};
 const NOBODY: RunReport['affected'] = { tasks: [], jobs: [] };
 
 function isEnded(state: RunState): boolean {

@@ -148,3 +148,13 @@ function originsOf(
   }
   return origins;
 }
+
+export function runUnknown(id: string): RunnelError {
+  return new RunnelError('run_unknown', `this device has no run or open backfill ${id}`, {
+    hint: 'it keeps the last runs of each job; older ones are gone',
+  });
+}
+
+export function isOpen({ state }: Pick<RunRecord, 'state'>): boolean {
+  return state === 'queued' || state === 'running';
+}

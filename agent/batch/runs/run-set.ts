@@ -24,6 +24,7 @@ import type { BatchStore, BatchTx } from './batch-store.ts';
 import { TaskError } from '../tasks/task-error.ts';
 import { keys, type RunParametersRecord } from './job-record.ts';
 import {
+  isOpen,
   type FatalCode,
   failedRun,
   newRun,
@@ -32,6 +33,7 @@ import {
   opened,
   partitionActive,
   type RunRequest,
+  runUnknown,
 } from './open-run.ts';
 import type { RunLogs } from './run-logs.ts';
 import { runRow } from './run-reports.ts';
@@ -56,6 +58,8 @@ export class RunSet {
   readonly #options: RunSetOptions;
   readonly #open = new Map<string, OpenRun>();
   #pumping = false;
+  /** Monotonic time of the last look: what it passed over is what it waits for. */
+  #lookMs = 0;
   #cancelTimer: (() => void) | undefined;
   #isStarted = false;
   #closed = false;
@@ -227,7 +231,7 @@ export class RunSet {
 
   /** Starts a queued run. */
   startRun(open: OpenRun): void {
-    if (this.#options.clock.monotonicMs() < open.notBeforeMs) return;
+    if (this.#lookMs < open.notBeforeMs) return;
     const active = open.active ?? this.#activate(open);
     if (active !== undefined) this.send(active, { kind: 'start' });
   }
@@ -240,6 +244,7 @@ export class RunSet {
       this.#pumping = false;
       if (this.#closed) return;
       const now = this.#options.time.look().nowMs;
+      this.#lookMs = this.#options.clock.monotonicMs();
       this.#resume();
       this.#timeOut(now);
       this.#options.admit(now);
@@ -259,10 +264,9 @@ export class RunSet {
 
   /** Runs that were under way when the agent stopped, or that were read again. */
   #resume(): void {
-    const nowMs = this.#options.clock.monotonicMs();
     for (const open of this.open()) {
       if (open.active !== undefined || open.queued.state !== 'running') continue;
-      if (nowMs < open.notBeforeMs) continue;
+      if (this.#lookMs < open.notBeforeMs) continue;
       const active = this.#activate(open);
       if (active !== undefined) this.send(active, { kind: 'resumed' });
     }
@@ -289,7 +293,7 @@ export class RunSet {
       if (active !== undefined) {
         next = Math.min(next, nextWakeMs(active.program, active.snapshot, now) ?? Infinity);
       }
-      const waitMs = open.notBeforeMs - clock.monotonicMs();
+      const waitMs = open.notBeforeMs - this.#lookMs;
       if (active === undefined && waitMs > 0) next = Math.min(next, now + waitMs);
       const { state, notBefore } = this.runOf(open);
       if (state === 'queued' && notBefore > now) next = Math.min(next, notBefore);
@@ -380,9 +384,7 @@ export class RunSet {
     const run = store.get<RunRecord>(keys.run(id));
     const host = run === undefined ? undefined : jobs.hosts.get(run.job);
     if (run === undefined || host === undefined) {
-      throw new RunnelError('run_unknown', `this device has no run ${id}`, {
-        hint: `it keeps the last runs of each job; older ones are gone`,
-      });
+      throw runUnknown(id);
     }
     return opened(host, run);
   }
@@ -394,7 +396,3 @@ const RELOAD_PAUSE_MS = 1000;
 /** Events that bring an ended run back. */
 const AGAIN: ReadonlySet<RunEvent['kind']> = new Set(['rerun', 'clear']);
 const NOTHING_GIVEN: RunParametersRecord = { values: {}, origins: {}, tasks: [] };
-
-function isOpen({ state }: RunRecord): boolean {
-  return state === 'queued' || state === 'running';
-}

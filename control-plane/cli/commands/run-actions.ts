@@ -1,6 +1,8 @@
 /** `runnel cancel|rerun|clear|mark-success RUN`, `runnel pause|resume JOB`. */
 import type { JobItem } from '../../http/live-messages.ts';
+import { usageError } from '../cli-error.ts';
 import { type Context, print } from '../context.ts';
+import { type Skipped, skippedText } from '../run-text.ts';
 
 export type RunAction = 'cancel' | 'rerun' | 'clear' | 'mark-success';
 
@@ -35,6 +37,29 @@ export async function actOnRun(
           .map((each) => `${each.run}: run of ${each.partition} is ${each.state}\n`)
           .join(''),
   );
+}
+
+interface BackfillReply extends ActionReply {
+  readonly skipped: Skipped | null;
+}
+
+/** Its open runs are cancelled, and no more follow. */
+export async function cancelBackfill(
+  context: Context,
+  backfill: string,
+  { agent }: OfAgent,
+): Promise<void> {
+  if (agent === undefined) throw usageError('say whose backfill it is: --agent NAME');
+  const path = `/backfills/${encodeURIComponent(backfill)}/cancel`;
+  const query = { agent };
+  const reply = await context.api.request<BackfillReply>(path, { method: 'POST', query });
+  print(context, reply, () => {
+    const runs = reply.runs.map(({ run, partition, state }) => {
+      return `${run}: run of ${partition} is ${state}\n`;
+    });
+    const stopped = `${backfill}: stopped, no more runs follow\n`;
+    return `${stopped}${skippedText(reply.skipped)}${runs.join('')}`;
+  });
 }
 
 export async function pauseJob(

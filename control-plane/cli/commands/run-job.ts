@@ -7,7 +7,7 @@ import { CliError, usageError } from '../cli-error.ts';
 import { type Context, print } from '../context.ts';
 import { exitCodes } from '../exit-code.ts';
 import { runParameters } from '../run-parameters.ts';
-import { shortRun, stateText } from '../run-text.ts';
+import { shortRun, type Skipped, skippedText, stateText } from '../run-text.ts';
 import { oneLine } from '../table.ts';
 
 interface TargetOptions {
@@ -38,6 +38,8 @@ interface AgentAnswer {
   readonly reason: string | null;
   readonly runs: readonly { run: string; partition: string; state: string }[];
   readonly partitions: readonly string[];
+  readonly backfill: string | null;
+  readonly skipped: Skipped | null;
 }
 
 interface Answers {
@@ -154,12 +156,15 @@ function backfillText(answer: AgentAnswer, dryRun: boolean): string {
     return `${agent}: ${count} would run (dry run: nothing was started)\n${lines.join('')}`;
   }
   const [first] = partitions;
-  if (first === undefined) return `${agent}: accepted, nothing to run\n`;
+  const passed = skippedText(answer.skipped);
+  if (first === undefined) return `${agent}: accepted, nothing to run\n${passed}`;
   // The others have no runs yet: the device makes one when there is room for it.
   const last = partitions.length === 1 ? '' : ` to ${partitions.at(-1)}`;
   const rest = runs.length < partitions.length ? '; the others follow by themselves' : '';
   const started = runs.length === 0 ? '' : answerText(answer);
-  return `${agent}: ${count}, ${oneLine(`${first}${last}`)}${rest}\n${started}`;
+  const { backfill: id } = answer;
+  const stop = id === null ? '' : `  to stop it: runnel cancel ${id} --backfill --agent ${agent}\n`;
+  return `${agent}: ${count}, ${oneLine(`${first}${last}`)}${rest}\n${passed}${started}${stop}`;
 }
 
 function endText({ terminal }: Context, { run, agentName, partition, state, error }: RunDetail) {

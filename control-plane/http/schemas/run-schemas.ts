@@ -101,6 +101,26 @@ export const batchSchema = z
 
 const madeRunSchema = z.object({ run: z.string(), partition: z.string(), state: stateSchema });
 
+/** What a backfill has passed by so far. */
+const skippedSchema = z
+  .object({
+    count,
+    partitions: z
+      .array(z.object({ partition: z.string(), reason: z.enum(['done', 'active']) }))
+      .readonly()
+      .openapi({ description: 'The first of them.' }),
+  })
+  .nullable()
+  .openapi({ description: 'Partitions that a backfill passes by: done meanwhile, or under way.' });
+
+export const backfillReplySchema = z
+  .object({
+    agent: z.string(),
+    runs: z.array(madeRunSchema).readonly(),
+    skipped: skippedSchema,
+  })
+  .openapi('BackfillReply');
+
 /** What one agent said to a command that went to many. */
 export const agentAnswerSchema = z
   .object({
@@ -111,7 +131,13 @@ export const agentAnswerSchema = z
     }),
     reason: z.string().nullable(),
     runs: z.array(madeRunSchema).readonly(),
-    partitions: z.array(z.string()).readonly().openapi({ description: 'Of a dry run: in order.' }),
+    partitions: z.array(z.string()).readonly().openapi({
+      description: 'Of a backfill, or its dry run: what it makes, in order.',
+    }),
+    backfill: z.string().nullable().openapi({
+      description: 'Id of a backfill that began: `/backfills/{backfill}/cancel` stops it.',
+    }),
+    skipped: skippedSchema,
   })
   .openapi('AgentAnswer');
 

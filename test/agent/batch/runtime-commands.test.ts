@@ -149,7 +149,7 @@ describe('a command', () => {
     expect(texts[0]).toMatch(/^null run chain\/.* is running$/);
     expect(texts.slice(-2)).toEqual([
       'three upstream_failed',
-      expect.stringMatching(/^null run chain\/.* is failed: task "two": two is broken$/),
+      expect.stringMatching(/^null run chain\/.* failed: task "two": two is broken$/),
     ]);
   });
 });

@@ -241,6 +241,22 @@ describe('the commands about runs', () => {
     });
     answering(() => ({}));
     expect((await admin(args.slice(0, -1))).out).toBe('press-1: accepted, nothing to run\n');
+    const skipped = {
+      count: 7,
+      partitions: [{ partition: '2026-11-22', reason: 'done' as const }],
+    };
+    answering(() => ({ ...made(), partitions: ['2026-11-23'], backfill: 'bf1', skipped }));
+    expect((await admin(args.slice(0, -1))).out).toBe(
+      'press-1: 1 partition, 2026-11-23\n  passed by: 7: 2026-11-22 (done), …\n' +
+        `press-1: run ${RUN} of 2026-11-22 is queued\n` +
+        '  to stop it: runnel cancel bf1 --backfill --agent press-1\n',
+    );
+    expect(await admin(['cancel', 'bf1', '--backfill', '--agent', 'press-1'])).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^bf1: stopped, no more runs follow\n {2}passed by: 7/) as string,
+    });
+    expect(asked.at(-1)).toMatchObject({ action: 'cancel', run: 'bf1' });
+    expect((await admin(['cancel', 'bf1', '--backfill'])).code).toBe(2);
     const wrong = await admin([...args.slice(0, 4), '--from', 'soon', '--to', '2026-11-03']);
     expect(wrong.code).toBe(2);
   });

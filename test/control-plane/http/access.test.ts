@@ -51,6 +51,7 @@ const ROUTES: readonly (readonly [Needs, string, string])[] = [
   ['operator', 'POST', '/api/v1/runs/x/clear'],
   ['operator', 'POST', '/api/v1/runs/x/mark-success'],
   ['operator', 'POST', '/api/v1/backfills'],
+  ['operator', 'POST', '/api/v1/backfills/x/cancel'],
   ['viewer', 'GET', '/api/v1/datasets'],
   ['viewer', 'GET', '/api/v1/datasets/x/results'],
   ['viewer', 'GET', '/api/v1/alerts'],

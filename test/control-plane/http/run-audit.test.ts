@@ -97,3 +97,34 @@ describe('what is asked of a run', () => {
     }
   }, 20_000);
 });
+
+describe('a backfill', () => {
+  it('is known by its id, says what it passes by, and is cancelled', async () => {
+    const device = await Device.join(control, { name: 'press-2' });
+    onTestFinished(() => device.close());
+    await device.beat({ capabilities: CAN_RUN });
+    await control.post('/jobs', batchJob('days'));
+    await waitFor('the job to be placed', async () => {
+      return (await control.get('/jobs/days')).json.counts.desired > 0;
+    });
+    const skipped = {
+      count: 1,
+      partitions: [{ partition: '2026-11-01', reason: 'done' as const }],
+    };
+    const asked: BatchCommand[] = [];
+    device.answering((command) => {
+      asked.push(command);
+      return { partitions: ['2026-11-02'], backfill: 'bf1', skipped };
+    });
+    const body = { job: 'days', agents: ['press-2'], from: 1000, to: 2000 };
+    const begun = await control.post('/backfills', body);
+    expect(begun.json.items, begun.text).toMatchObject([{ backfill: 'bf1', skipped }]);
+    const stopped = await control.post('/backfills/bf1/cancel?agent=press-2', {});
+    expect(stopped).toMatchObject({ status: 200, json: { agent: device.id, skipped } });
+    expect(asked[1]).toMatchObject({ action: 'cancel', run: 'bf1' });
+    const audit = await control.get('/audit?limit=1');
+    expect(audit.json.items).toMatchObject([{ action: 'run.cancel.outcome', subject: 'bf1' }]);
+    expect((await control.post('/backfills/bf1/cancel', {})).status).toBe(400);
+    expect((await control.post('/backfills/bf1/cancel?agent=nobody', {})).status).toBe(404);
+  });
+});

@@ -197,7 +197,7 @@ describe('a run now', () => {
     expect(json.items).toEqual([
       {
         ...{ agent: device.id, name: 'press-1', status: 'accepted', reason: null },
-        ...{ runs, partitions: [] },
+        ...{ runs, partitions: [], backfill: null, skipped: null },
       },
     ]);
     expect(asked).toMatchObject([

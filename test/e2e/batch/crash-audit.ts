@@ -74,8 +74,10 @@ function files(dataDir: string, found: Map<string, string>): void {
     const path = join(entry.parentPath, entry.name).slice(dataDir.length + 1);
     if (entry.isDirectory() || OWN.test(path)) continue;
     const text = readFileSync(join(dataDir, path)).toString('latin1');
-    // The run's id is random, and the numbers of its attempts depend on what was cut off.
-    const name = path.replace(/^(batch\/tables\/)[^/]+\/(.*?)\.\d+-\d+-\d+\.jsonl$/, '$1$2');
+    // The run's id is random; numbers of attempts and placements depend on what was cut off.
+    const name = path
+      .replace(/^(batch\/tables\/)[^/]+\/(.*?)\.\d+-\d+-\d+\.jsonl$/, '$1$2')
+      .replace(/^(batch\/datasets\/.*)-\d+\.jsonl$/, '$1');
     found.set(`file ${name}`, `${found.get(`file ${name}`) ?? ''}${text}`);
   }
 }
