@@ -38,6 +38,8 @@ export interface RoundReport {
  * agent has its jobs: so it cuts work off on slow machines and on fast ones.
  */
 const SPREAD = 0.7;
+/** Into the gap of a planted bug: what is committed beside it is on disk. */
+const IN_GAP_MS = 500;
 /** Between the kill of a child and that of the agent. */
 const CHILD_MS = 300;
 
@@ -136,7 +138,10 @@ async function strike(
   for (let struck = 0; struck < kills; struck++) {
     await device.working();
     if (plant === undefined) await pause(random.next() * SPREAD * workMs);
-    else await waitFor('the gap of the planted bug', () => device.said(GAP), 30_000);
+    else {
+      await waitFor('the gap of the planted bug', () => device.said(GAP), 30_000);
+      await pause(IN_GAP_MS);
+    }
     // A child in between: the agent lives on, and must make the attempt again.
     if (plant === undefined) {
       device.killChild((count) => Math.floor(random.next() * count));
