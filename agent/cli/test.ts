@@ -12,7 +12,8 @@ import { outputLine } from '@runnel/shared/engine/record.ts';
 import { RunnelError } from '@runnel/shared/errors.ts';
 import type { CommandStreams } from './dry-run.ts';
 import { errorText, exitCodeOf } from './error-text.ts';
-import { type ExitCode, exitCodes } from './exit-code.ts';
+import type { ExitCode } from './exit-code.ts';
+import { reportTests } from './report-tests.ts';
 import { type JobTest, parseJobTests } from './job-test-file.ts';
 import { lineDiff } from './line-diff.ts';
 import { type LoadedJob, loadStreamJob, readText } from './load-stream-job.ts';
@@ -32,15 +33,7 @@ export async function testCommand(
     const file = testFileOf(options.job);
     const sources = Object.keys(job.parsed.job.sources);
     const tests = parseJobTests(await readText(file), sources);
-    let failed = 0;
-    for (const test of tests) {
-      const problems = await runTest(job, test);
-      if (problems.length > 0) failed += 1;
-      const lines = problems.map((problem) => `    ${problem}\n`).join('');
-      io.stdout.write(`${problems.length === 0 ? 'ok  ' : 'FAIL'} ${test.name}\n${lines}`);
-    }
-    io.stdout.write(`${tests.length - failed} of ${tests.length} tests pass\n`);
-    return failed === 0 ? exitCodes.ok : exitCodes.failed;
+    return await reportTests(tests, async (test) => runTest(job, test), io);
   } catch (error) {
     io.stderr.write(errorText(error));
     return exitCodeOf(error);

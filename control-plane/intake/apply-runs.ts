@@ -17,6 +17,8 @@ import { NAME, SUBJECT_TOKEN } from '@runnel/shared/ids.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import type { Row } from '@runnel/shared/protocol/results.ts';
 import {
+  ENDED_RUN_STATES,
+  hasEnded,
   type RunReport,
   runReport,
   type RunState,
@@ -42,7 +44,6 @@ export interface AppliedRuns {
   readonly refused: number;
 }
 
-const ENDED: ReadonlySet<RunState> = new Set(['success', 'failed', 'cancelled']);
 const SEVERITY = { success: 'ok', failed: 'error', cancelled: 'info' } as const;
 /** Names and partitions that come from a device, without what no database text may hold. */
 const PLAIN = /^[^\p{Cc}]{1,256}$/u;
@@ -120,7 +121,7 @@ async function statesBefore(
       .select('state')
       .where('agent', '=', agent)
       .where('job', '=', job)
-      .where('state', 'in', [...ENDED])
+      .where('state', 'in', [...ENDED_RUN_STATES])
       .orderBy('id', 'desc')
       .limit(1)
       .executeTakeFirst();
@@ -181,7 +182,7 @@ function endsOf(
     const now = { state: report.state, tries: count(report.tries) };
     const known = last?.state === now.state && last.tries === now.tries;
     last = now;
-    return ENDED.has(report.state) && !known;
+    return hasEnded(report.state) && !known;
   });
 }
 

@@ -16,6 +16,12 @@ import { versionField } from './version.ts';
 export const RUN_STATES = ['queued', 'running', 'success', 'failed', 'cancelled'] as const;
 export const runState = z.enum(RUN_STATES);
 export type RunState = z.infer<typeof runState>;
+/** A run in one of them goes on only by a rerun. */
+export const ENDED_RUN_STATES = ['success', 'failed', 'cancelled'] as const;
+
+export function hasEnded(state: RunState): boolean {
+  return ENDED_RUN_STATES.some((ended) => ended === state);
+}
 
 export const TASK_STATES = [
   /** Its rule does not hold yet. */

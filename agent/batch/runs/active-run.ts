@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 import type { BatchProgram } from '@runnel/shared/definitions/batch-program.ts';
 import { assert, messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import type { Lane } from '@runnel/shared/protocol/results.ts';
-import type { RunReport, RunState } from '@runnel/shared/protocol/runs.ts';
+import { hasEnded, type RunReport, type RunState } from '@runnel/shared/protocol/runs.ts';
 import { type RunEvent, type RunStep, transition } from '../dag/run-machine.ts';
 import { redated } from '../dag/redate.ts';
 import { affectedTasks, isDone, type RunSnapshot, slotOf } from '../dag/run-snapshot.ts';
@@ -241,7 +241,7 @@ export class ActiveRun {
 
   #tell(before: RunSnapshot, after: RunSnapshot, changed: readonly TaskRecord[]): void {
     const { run } = after;
-    if (run.state !== before.run.state && !isEnded(run.state)) this.#tellRun(run);
+    if (run.state !== before.run.state && !hasEnded(run.state)) this.#tellRun(run);
     for (const { task, index, attempt, state, error } of changed) {
       const at = { task, index, attempt };
       if (state === 'running' && index === null) continue;
@@ -253,7 +253,7 @@ export class ActiveRun {
       }
     }
     // What ended it comes before its end.
-    if (run.state !== before.run.state && isEnded(run.state)) this.#tellRun(run);
+    if (run.state !== before.run.state && hasEnded(run.state)) this.#tellRun(run);
   }
 
   #tellRun(run: RunRecord): void {
@@ -273,10 +273,6 @@ const BECAME: Readonly<Record<RunState, string>> = {
   cancelled: 'was cancelled',
 };
 const NOBODY: RunReport['affected'] = { tasks: [], jobs: [] };
-
-function isEnded(state: RunState): boolean {
-  return state !== 'queued' && state !== 'running';
-}
 
 /** What the control plane is told of at once. */
 function isNews(before: RunRecord, run: RunRecord): boolean {

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { RunnelError } from '@runnel/shared/errors.ts';
-import type { RunTrigger } from '@runnel/shared/protocol/runs.ts';
+import { hasEnded, type RunTrigger } from '@runnel/shared/protocol/runs.ts';
 import type { Partition } from '@runnel/shared/schedule/partition.ts';
 import type { RunRecord } from '../records.ts';
 import type { ActiveRun } from './active-run.ts';
@@ -156,5 +156,5 @@ export function runUnknown(id: string): RunnelError {
 }
 
 export function isOpen({ state }: Pick<RunRecord, 'state'>): boolean {
-  return state === 'queued' || state === 'running';
+  return !hasEnded(state);
 }

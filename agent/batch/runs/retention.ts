@@ -9,10 +9,10 @@
  * Files go after the commit that forgets them: a crash in between leaves files that no record
  * refers to, which the next start sweeps.
  */
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { limits } from '@runnel/shared/limits.ts';
-import { isMissing } from '../../config/durable-file.ts';
+import { namesIn } from '../../config/names-in.ts';
 import type { PartitionRecord, RunRecord } from '../records.ts';
 import { CLOCK_FLOOR_MS } from '../schedule/batch-clock.ts';
 import type { TableFiles } from '../tables/table-files.ts';
@@ -154,14 +154,5 @@ export class Retention {
       if (this.#store.has(keys.open(id))) open.add(run.version);
     }
     return { needed, open };
-  }
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
   }
 }

@@ -2,7 +2,7 @@
 import type { Json } from '@runnel/shared/engine/record.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import type { Row } from '@runnel/shared/protocol/results.ts';
-import type { RunReport, TaskReport } from '@runnel/shared/protocol/runs.ts';
+import { hasEnded, type RunReport, type TaskReport } from '@runnel/shared/protocol/runs.ts';
 import { runKey } from '../dag/task-scope.ts';
 import type { RunRecord, TaskRecord } from '../records.ts';
 import type { RunParametersRecord } from './job-record.ts';
@@ -44,7 +44,7 @@ export function runRow(
 }
 
 function isBeingCancelled({ cancelling, state }: RunRecord): boolean {
-  return cancelling !== null && (state === 'queued' || state === 'running');
+  return cancelling !== null && !hasEnded(state);
 }
 
 export function taskRow(run: RunRecord, task: TaskRecord, at: number): string {

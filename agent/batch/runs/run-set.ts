@@ -22,6 +22,7 @@ import { ActiveRun } from './active-run.ts';
 import type { BatchJobHost, BatchJobs, JobFacts } from './batch-jobs.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
 import { TaskError } from '../tasks/task-error.ts';
+import { CLOCK_READ_EVERY_MS } from '../schedule/batch-clock.ts';
 import { keys, type RunParametersRecord } from './job-record.ts';
 import {
   isOpen,
@@ -302,7 +303,7 @@ export class RunSet {
     this.#cancelTimer = undefined;
     if (this.#open.size === 0) return;
     // A look now and then, since what waits grows older and the clock may jump.
-    const delayMs = Math.min(Math.max(next - now, 1), LOOK_MS);
+    const delayMs = Math.min(Math.max(next - now, 1), CLOCK_READ_EVERY_MS);
     this.#cancelTimer = clock.after(delayMs, () => this.pump());
   }
 
@@ -390,7 +391,6 @@ export class RunSet {
   }
 }
 
-const LOOK_MS = 30_000;
 /** Before a run is read again from the store. */
 const RELOAD_PAUSE_MS = 1000;
 /** Events that bring an ended run back. */

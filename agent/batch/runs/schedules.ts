@@ -10,7 +10,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { messageOf } from '@runnel/shared/errors.ts';
 import type { Conditions } from '../../resources/conditions.ts';
-import type { BatchTime } from '../schedule/batch-clock.ts';
+import { type BatchTime, CLOCK_READ_EVERY_MS } from '../schedule/batch-clock.ts';
 import type { EngineTime } from '../schedule/engine-time.ts';
 import { type SchedulePlan, schedulePlan } from '../schedule/schedule-plan.ts';
 import {
@@ -52,7 +52,6 @@ interface Scheduled {
   record: ScheduleRecord;
 }
 
-const LOOK_MS = 30_000;
 const CLOCK_CONDITION = 'batch/clock';
 
 export class Schedules {
@@ -206,7 +205,7 @@ export class Schedules {
     for (const { plan, record } of this.#scheduled.values()) {
       next = Math.min(next, nextFireMs(plan, record, time) ?? Infinity);
     }
-    const delayMs = Math.min(Math.max(next - time.nowMs, 0), LOOK_MS);
+    const delayMs = Math.min(Math.max(next - time.nowMs, 0), CLOCK_READ_EVERY_MS);
     this.#cancelTimer = this.#options.clock.after(delayMs, () => this.look());
   }
 }

@@ -24,7 +24,7 @@ export const CLOCK_FLOOR_MS = 1_735_689_600_000;
 /** A jump is only seen by reading: whoever waits for a time reads at least this often. */
 export const CLOCK_READ_EVERY_MS = 30_000;
 /** Corrections of a running clock are smaller; what is larger is a jump. */
-const STEP_MS_MAX = 60_000;
+export const STEP_MS_MAX = 60_000;
 /** How long a wall clock must stay behind before it is believed: set by the network, or not. */
 const HOLD_SYNCHRONISED_MS = 10 * 60_000;
 const HOLD_MS = 3_600_000;

@@ -8,10 +8,7 @@
  */
 import type { Clock } from '@runnel/shared/clock.ts';
 import { type EpochMs, epochMs } from '@runnel/shared/ids.ts';
-import type { BatchClock, BatchTime, ClockState } from './batch-clock.ts';
-
-/** A clock that is corrected by less is just believed. */
-const STEP_MS_MAX = 60_000;
+import { type BatchClock, type BatchTime, type ClockState, STEP_MS_MAX } from './batch-clock.ts';
 
 export interface EngineTimeOptions {
   readonly clock: Clock;

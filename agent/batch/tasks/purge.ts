@@ -2,12 +2,13 @@
  * Deletes what is old enough. What goes is decided by the time that the run stands for, so an
  * attempt that is made again, or late, takes no more than the first would have.
  */
-import { lstat, readdir, unlink } from 'node:fs/promises';
+import { lstat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { PurgeTaskConfig } from '@runnel/shared/definitions/tasks/purge.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import { isMissing } from '../../config/durable-file.ts';
+import { namesIn } from '../../config/names-in.ts';
 import { matcherOf } from '../io/list-files.ts';
 import type { DatasetRecord } from '../records.ts';
 import { defineTaskRunner, type TaskContext, type TaskSuccess } from './task.ts';
@@ -140,16 +141,6 @@ async function purgeFiles(
     }
   }
   return { output: outputOf(config, items.length, old) };
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    // What was never written needs no purge.
-    if (isMissing(error)) return [];
-    throw error;
-  }
 }
 
 async function remove(path: string): Promise<void> {

@@ -19,7 +19,8 @@ import { agentPolicy } from '../../config/agent-policy.ts';
 import { taskPolicy } from '../../config/task-policy.ts';
 import type { CommandStreams } from '../dry-run.ts';
 import { errorText } from '../error-text.ts';
-import { type ExitCode, exitCodes } from '../exit-code.ts';
+import type { ExitCode } from '../exit-code.ts';
+import { reportTests } from '../report-tests.ts';
 import { readText } from '../load-stream-job.ts';
 import { refuseTestFile, testFileOf } from '../test.ts';
 import { batchExitCode } from './batch-exit-code.ts';
@@ -47,15 +48,7 @@ export async function testBatchCommand(
       sources: sourcesOf(job.job),
       tasks: job.job.tasks.map(({ id }) => id),
     });
-    let failed = 0;
-    for (const test of tests) {
-      const problems = await runTest(job, test, world);
-      if (problems.length > 0) failed += 1;
-      const lines = problems.map((problem) => `    ${problem}\n`).join('');
-      io.stdout.write(`${problems.length === 0 ? 'ok  ' : 'FAIL'} ${test.name}\n${lines}`);
-    }
-    io.stdout.write(`${tests.length - failed} of ${tests.length} tests pass\n`);
-    return failed === 0 ? exitCodes.ok : exitCodes.failed;
+    return await reportTests(tests, async (test) => runTest(job, test, world), io);
   } catch (error) {
     io.stderr.write(errorText(error));
     return batchExitCode(error);

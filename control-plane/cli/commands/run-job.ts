@@ -1,6 +1,7 @@
 /** `runnel run JOB` and `runnel backfill JOB`: runs now, on one or more agents. */
 import { type AnyJob, parseJob } from '@runnel/shared/definitions/parse-job.ts';
 import { firstInstantOf } from '@runnel/shared/engine/windows/time-zone.ts';
+import { hasEnded } from '@runnel/shared/protocol/runs.ts';
 import type { JobDetail } from '../../http/live-messages.ts';
 import type { RunDetail } from '../../http/run-messages.ts';
 import { CliError, usageError } from '../cli-error.ts';
@@ -173,8 +174,6 @@ function endText({ terminal }: Context, { run, agentName, partition, state, erro
   return `${what}: ${stateText(terminal, state)}${cause}`;
 }
 
-const ENDED = new Set(['success', 'failed', 'cancelled']);
-
 /**
  * A run is told by its device a moment after it was accepted, and one that ran before shows its old
  * end until then: only reports since `atMs`, by the control plane's clock, count.
@@ -195,7 +194,7 @@ async function waitForEnd(
         throw stopped(context, error);
       });
     const fresh = detail !== undefined && detail.receivedAt >= atMs;
-    if (fresh && ENDED.has(detail.state)) return detail;
+    if (fresh && hasEnded(detail.state)) return detail;
     await terminal.clock.sleep(POLL_MS, terminal.interrupted).catch((error: unknown) => {
       throw stopped(context, error);
     });

@@ -3,9 +3,8 @@
  * where it was. What went wrong is said in it and it stays open, as typed; so is what was answered.
  */
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { asError } from '../hooks.ts';
 import { ErrorNote } from './panel.tsx';
+import { useDialog } from './use-dialog.ts';
 
 export function FormDialog({
   title,
@@ -24,21 +23,7 @@ export function FormDialog({
   onClose: () => void;
   children: ComponentChildren;
 }): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<Error | null>(null);
-  useEffect(() => dialog.current?.showModal(), []);
-  const run = async (): Promise<void> => {
-    setBusy(true);
-    setError(null);
-    try {
-      await onSubmit();
-    } catch (thrown) {
-      setError(asError(thrown));
-    } finally {
-      setBusy(false);
-    }
-  };
+  const { dialog, busy, error, ask, close } = useDialog(onSubmit);
   return (
     <dialog ref={dialog} class="dialog wide" aria-labelledby="dialog-title" onClose={onClose}>
       <h2 id="dialog-title">{title}</h2>
@@ -46,13 +31,13 @@ export function FormDialog({
         class="form"
         onSubmit={(event) => {
           event.preventDefault();
-          if (ready && !busy && submit !== null) void run();
+          if (ready && !busy && submit !== null) void ask();
         }}
       >
         {children}
         {error === null ? null : <ErrorNote error={error} />}
         <div class="dialog-actions">
-          <button type="button" class="button" onClick={() => dialog.current?.close()}>
+          <button type="button" class="button" onClick={close}>
             {submit === null ? 'Close' : 'Cancel'}
           </button>
           {submit === null ? null : (

@@ -1,5 +1,6 @@
 /** A store whose commits wait until they are let through: what is not on disk yet can be seen. */
 import type { CheckpointStore } from '@runnel/agent/checkpoints/checkpoint-store.ts';
+import { storeAround } from '../../support/store-around.ts';
 
 export class HeldStore {
   #held: Promise<void> = Promise.resolve();
@@ -10,21 +11,12 @@ export class HeldStore {
 
   readonly wrap = (store: CheckpointStore): CheckpointStore => {
     this.store = store;
-    return {
-      get: (db, key) => store.get(db, key),
-      read: (db, key, use) => store.read(db, key, use),
-      has: (db, key) => store.has(db, key),
-      range: (db, range) => store.range(db, range),
-      keys: (db, range) => store.keys(db, range),
-      usedBytes: (db) => store.usedBytes(db),
-      close: () => store.close(),
-      commit: async (write) => {
-        this.waiting++;
-        await this.#held;
-        this.waiting--;
-        return store.commit(write);
-      },
-    };
+    return storeAround(store, async (write) => {
+      this.waiting++;
+      await this.#held;
+      this.waiting--;
+      return store.commit(write);
+    });
   };
 
   hold(): void {

@@ -1,23 +1,7 @@
 /** Stores that stand between the agent and its disk and fail at a chosen commit. */
 import { RunnelError } from '@runnel/shared/errors.ts';
-import type { CheckpointStore, StoreTx } from '@runnel/agent/checkpoints/checkpoint-store.ts';
-
-/** Passes everything on but commits, of which `commit` decides. */
-function around(
-  store: CheckpointStore,
-  commit: (write: (tx: StoreTx) => void) => ReturnType<CheckpointStore['commit']>,
-): CheckpointStore {
-  return {
-    get: (db, key) => store.get(db, key),
-    read: (db, key, use) => store.read(db, key, use),
-    has: (db, key) => store.has(db, key),
-    range: (db, range) => store.range(db, range),
-    keys: (db, range) => store.keys(db, range),
-    usedBytes: (db) => store.usedBytes(db),
-    close: () => store.close(),
-    commit,
-  };
-}
+import type { CheckpointStore } from '@runnel/agent/checkpoints/checkpoint-store.ts';
+import { storeAround } from '../../support/store-around.ts';
 
 export interface CountedCommits {
   /** Commits that were let through and wrote something of batch jobs. */
@@ -27,7 +11,7 @@ export interface CountedCommits {
 /** After `commits` with something of batch jobs in them nothing is written any more. */
 export function stopsAfter(commits: number, counted: CountedCommits = { done: 0 }) {
   return (store: CheckpointStore): CheckpointStore =>
-    around(store, async (write) => {
+    storeAround(store, async (write) => {
       let isBatch = false;
       const receipt = await store.commit((tx) => {
         write({
@@ -50,7 +34,7 @@ export function stopsAfter(commits: number, counted: CountedCommits = { done: 0 
 export function fullEvery(nth: number, disk: { hasRoom: boolean }) {
   let commits = 0;
   return (store: CheckpointStore): CheckpointStore =>
-    around(store, async (write) => {
+    storeAround(store, async (write) => {
       commits++;
       const isFull = commits % nth === 0 && !disk.hasRoom;
       return store.commit((tx) => {

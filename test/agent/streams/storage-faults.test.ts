@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { RunnelError } from '@runnel/shared/errors.ts';
 import type { CheckpointStore } from '@runnel/agent/checkpoints/checkpoint-store.ts';
+import { storeAround } from '../../support/store-around.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { desired } from './counting-job.ts';
@@ -12,20 +13,11 @@ import { openSite } from './site.ts';
 
 /** A disk that fails while `failing` is set; everything else is the real store. */
 function faulty(store: CheckpointStore, disk: { failing: boolean }): CheckpointStore {
-  return {
-    get: (db, key) => store.get(db, key),
-    read: (db, key, use) => store.read(db, key, use),
-    has: (db, key) => store.has(db, key),
-    range: (db, range) => store.range(db, range),
-    keys: (db, range) => store.keys(db, range),
-    usedBytes: (db) => store.usedBytes(db),
-    close: () => store.close(),
-    commit: async (write) => {
-      if (!disk.failing) return await store.commit(write);
-      write({ put: () => undefined, remove: () => undefined });
-      throw new RunnelError('storage_write_failed', 'the disk does not answer');
-    },
-  };
+  return storeAround(store, async (write) => {
+    if (!disk.failing) return await store.commit(write);
+    write({ put: () => undefined, remove: () => undefined });
+    throw new RunnelError('storage_write_failed', 'the disk does not answer');
+  });
 }
 
 describe('a commit that fails', () => {

@@ -8,6 +8,7 @@ import type { TaskContext, TaskRunner, TaskSuccess } from '@runnel/agent/batch/t
 import type { CheckpointStore, StoreTx } from '@runnel/agent/checkpoints/checkpoint-store.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
 import { pause } from '../../support/pause.ts';
+import { storeAround } from '../../support/store-around.ts';
 
 /** What the log says when the agent is where a kill shows the bug. */
 export const GAP = 'a planted gap begins';
@@ -47,34 +48,25 @@ async function placedLater(
 
 /** Results first, and what says that they were sent a while later. */
 function splitCommits(store: CheckpointStore): CheckpointStore {
-  return {
-    get: (db, key) => store.get(db, key),
-    read: (db, key, use) => store.read(db, key, use),
-    has: (db, key) => store.has(db, key),
-    range: (db, range) => store.range(db, range),
-    keys: (db, range) => store.keys(db, range),
-    usedBytes: (db) => store.usedBytes(db),
-    close: () => store.close(),
-    async commit(write) {
-      const first: ((tx: StoreTx) => void)[] = [];
-      const second: ((tx: StoreTx) => void)[] = [];
-      const part = (db: string): typeof first => (db === 'batch' ? second : first);
-      let hasResults = false;
-      write({
-        put(db, key, value) {
-          // What was sent last of a partition is noted in the commit of its rows.
-          hasResults ||= db === 'batch' && Array.isArray(key) && key[0] === 'results';
-          part(db).push((tx) => tx.put(db, key, value));
-        },
-        remove: (db, key) => part(db).push((tx) => tx.remove(db, key)),
-      });
-      const all = (list: typeof first) => (tx: StoreTx) => list.forEach((each) => each(tx));
-      if (second.length === 0 || !hasResults) return store.commit(all([...first, ...second]));
-      await store.commit(all(first));
-      await gap();
-      return store.commit(all(second));
-    },
-  };
+  return storeAround(store, async (write) => {
+    const first: ((tx: StoreTx) => void)[] = [];
+    const second: ((tx: StoreTx) => void)[] = [];
+    const part = (db: string): typeof first => (db === 'batch' ? second : first);
+    let hasResults = false;
+    write({
+      put(db, key, value) {
+        // What was sent last of a partition is noted in the commit of its rows.
+        hasResults ||= db === 'batch' && Array.isArray(key) && key[0] === 'results';
+        part(db).push((tx) => tx.put(db, key, value));
+      },
+      remove: (db, key) => part(db).push((tx) => tx.remove(db, key)),
+    });
+    const all = (list: typeof first) => (tx: StoreTx) => list.forEach((each) => each(tx));
+    if (second.length === 0 || !hasResults) return store.commit(all([...first, ...second]));
+    await store.commit(all(first));
+    await gap();
+    return store.commit(all(second));
+  });
 }
 
 export const plants: Readonly<Record<string, RuntimeSeams>> = {

@@ -5,33 +5,17 @@
 import { join } from 'node:path';
 import { runAgent } from '@runnel/agent/main.ts';
 import type { RuntimeSeams } from '@runnel/agent/agent-parts.ts';
-import type { CheckpointStore, StoreTx } from '@runnel/agent/checkpoints/checkpoint-store.ts';
+import type { StoreTx } from '@runnel/agent/checkpoints/checkpoint-store.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
 import { pause } from '../../support/pause.ts';
 import { repository } from '../../support/processes.ts';
+import { storeAround } from '../../support/store-around.ts';
 
 /** Long enough for a kill to fall into it. */
 const GAP_MS = 300;
 
 type Write = (tx: StoreTx) => void;
-
-/** A store like `store` whose commits are made by `commit`. */
-function withCommit(
-  store: CheckpointStore,
-  commit: (write: Write) => ReturnType<CheckpointStore['commit']>,
-): CheckpointStore {
-  return {
-    get: (db, key) => store.get(db, key),
-    read: (db, key, use) => store.read(db, key, use),
-    has: (db, key) => store.has(db, key),
-    range: (db, range) => store.range(db, range),
-    keys: (db, range) => store.keys(db, range),
-    usedBytes: (db) => store.usedBytes(db),
-    close: () => store.close(),
-    commit,
-  };
-}
 
 /** The part of a write that concerns the databases for which `wants` is true. */
 function only(operations: readonly ((tx: StoreTx) => void)[]): Write {
@@ -44,7 +28,7 @@ const bugs: Readonly<Record<string, RuntimeSeams>> = {
   /** The journal and offsets first, state and outbox a little later: not one commit. */
   'commit-split': {
     wrapStore: (store) =>
-      withCommit(store, async (write) => {
+      storeAround(store, async (write) => {
         const first: ((tx: StoreTx) => void)[] = [];
         const second: ((tx: StoreTx) => void)[] = [];
         const part = (db: string): typeof first => (/journal|meta|ring/.test(db) ? first : second);
@@ -64,7 +48,7 @@ const bugs: Readonly<Record<string, RuntimeSeams>> = {
       await flushed;
     },
     wrapStore: (store) =>
-      withCommit(store, async (write) => {
+      storeAround(store, async (write) => {
         const operations: ((tx: StoreTx) => void)[] = [];
         write({
           put: (db, key, value) => operations.push((tx) => tx.put(db, key, value)),
@@ -77,7 +61,7 @@ const bugs: Readonly<Record<string, RuntimeSeams>> = {
   /** The ids that a commit acknowledges are not kept. */
   'no-ring': {
     wrapStore: (store) =>
-      withCommit(store, (write) =>
+      storeAround(store, (write) =>
         store.commit((tx) =>
           write({
             put: (db, key, value) => {
