@@ -48,6 +48,8 @@ export class BatchSpace implements Space {
   readonly #options: BatchSpaceOptions;
   readonly #over = new Set<string>();
   #checking: Promise<void> | undefined;
+  /** `check` was called since the last look began. */
+  #isAsked = false;
   #isClosed = false;
   #cancelTimer: (() => void) | undefined;
   #measured: BatchFiles | undefined;
@@ -73,15 +75,13 @@ export class BatchSpace implements Space {
     return this.#measured === undefined ? 0 : this.#measured.bytes + this.#made();
   }
 
-  /** Looks soon, and does what is needed; what goes wrong is logged. */
+  /**
+   * Looks soon, and does what is needed; what goes wrong is logged. A look that is under way may
+   * have passed what this one is asked for: another follows it.
+   */
   check(): void {
-    if (this.#isClosed) return;
-    this.#checking ??= this.#check()
-      .catch((error: unknown) => {
-        if ((error as { code?: unknown }).code === 'agent_closing') return;
-        this.#options.log.error({ error: messageOf(error) }, 'no room could be made');
-      })
-      .finally(() => (this.#checking = undefined));
+    this.#isAsked = true;
+    this.#look();
   }
 
   /** The files have changed by more than what tasks made: they are measured at the next look. */
@@ -90,7 +90,7 @@ export class BatchSpace implements Space {
   }
 
   waiting(isWaiting: boolean): void {
-    if (isWaiting) this.check();
+    if (isWaiting) this.#look();
   }
 
   /** As long as batch jobs hold more of the store than what is theirs in any case. */
@@ -111,7 +111,21 @@ export class BatchSpace implements Space {
     await this.#checking;
   }
 
+  #look(): void {
+    if (this.#isClosed) return;
+    this.#checking ??= this.#check()
+      .catch((error: unknown) => {
+        if ((error as { code?: unknown }).code === 'agent_closing') return;
+        this.#options.log.error({ error: messageOf(error) }, 'no room could be made');
+      })
+      .finally(() => {
+        this.#checking = undefined;
+        if (this.#isAsked) this.#look();
+      });
+  }
+
   async #check(): Promise<void> {
+    this.#isAsked = false;
     // After the commit that is being gathered.
     await Promise.resolve();
     await this.#removeRelieved();
