@@ -14,6 +14,8 @@ export interface HttpJsonOptions {
   /** PEM of a private CA for HTTPS. */
   readonly ca?: string | undefined;
   readonly timeoutMs?: number;
+  /** Address of this machine to send from; without it the system chooses. */
+  readonly localAddress?: string;
 }
 
 const TIMEOUT_MS = 15_000;
@@ -68,6 +70,7 @@ async function send(
     agent: false,
     ...(signal === undefined ? {} : { signal }),
     ...(options.ca === undefined ? {} : { ca: options.ca }),
+    ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
   };
   return new Promise((resolve, reject) => {
     const outgoing = request(url, settings, resolve);

@@ -48,8 +48,8 @@ export interface SyncOptions {
   readonly key: DeviceKey;
   readonly connect: Connector;
   readonly post: PostJson;
-  readonly credentials: CredentialStore;
-  readonly desired: DesiredStore;
+  readonly credentials: Pick<CredentialStore, 'current' | 'required' | 'accept'>;
+  readonly desired: Pick<DesiredStore, 'revision' | 'hash' | 'accept'>;
   readonly heartbeat: HeartbeatLoop;
   readonly sender: ResultsSender;
   /** Brings the running jobs to the document; a throw is reported and changes nothing here. */
