@@ -61,6 +61,8 @@ export interface ControlPlane {
   readonly url: string;
   /** Only at the first start. */
   readonly signInLink: string | undefined;
+  /** Everything that it answers, as its router lists it; middleware has the method `ALL`. */
+  readonly routes: readonly { readonly method: string; readonly path: string }[];
   close(): Promise<void>;
 }
 
@@ -127,7 +129,7 @@ async function start(
   await dir.writeServer({ pid: process.pid, url }, random);
   const signInLink = await firstSignInLink(identity, adminToken, options.publicUrl ?? url);
   log.info({ url, data: dir.path, nats: connected.deviceUrls }, 'the control plane serves');
-  return { url, signInLink };
+  return { url, signInLink, routes: served.app.routes };
 }
 
 interface Foundation {
@@ -274,8 +276,7 @@ async function firstSignInLink(
 ): Promise<string | undefined> {
   if (token === undefined) return undefined;
   const person = await identity.verifyBearer(token);
-  const tokenId = person?.id.replace(/^token:/, '') ?? null;
-  const { code } = await identity.createSignInLink('admin', tokenId);
+  const { code } = await identity.createSignInLink('admin', person?.tokenId ?? null);
   return `${url}/signin?code=${encodeURIComponent(code)}`;
 }
 

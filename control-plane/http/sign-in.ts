@@ -54,7 +54,7 @@ export function signInRoutes(parts: SignInParts): Router {
 
 const meSchema = z
   .object({ id: z.string(), role: z.enum(['viewer', 'operator', 'admin']), name: z.string() })
-  .openapi('Me') satisfies z.ZodType<Person>;
+  .openapi('Me') satisfies z.ZodType<Omit<Person, 'tokenId'>>;
 
 /** `GET /api/v1/me`, `POST /api/v1/sign-out`. */
 export function meRoutes(parts: SignInParts, guards: RoleGuards): Router {

@@ -172,19 +172,12 @@ function addSignInLinks(router: Router, parts: TokenRoutesParts): void {
   });
   router.openapi(create, async (c) => {
     const actor = actorOf(c);
-    const { code, expiresAt } = await parts.identity.createSignInLink(
-      actor.role,
-      tokenIdOf(actor.id),
-    );
-    await audit(parts, actor.id, 'sign-in-link.create', actor.role);
+    const { role, tokenId } = actor;
+    const { code, expiresAt } = await parts.identity.createSignInLink(role, tokenId);
+    await audit(parts, actor.id, 'sign-in-link.create', role);
     const url = `${parts.publicUrl(c.req.url)}/signin?code=${encodeURIComponent(code)}`;
     return c.json({ url, expiresAt }, 201);
   });
-}
-
-/** The session that a link gives ends with the token that it was made with. */
-function tokenIdOf(actor: string): string | null {
-  return actor.startsWith('token:') ? actor.slice('token:'.length) : null;
 }
 
 async function audit(

@@ -2,14 +2,17 @@
  * Devices: enrolment, renewal, approval, revocation (DESIGN.md §10).
  *
  * Enrolment is idempotent by device key: the same key always gets the same agent id, and costs no
- * second use of the token. The same name with another key waits for a person, and a device that is
- * enrolled keeps its name when the one that it asks for belongs to another. Renewal works after the
+ * second use of the token. A request can be overheard and sent again, so with a token that has
+ * expired it changes nothing of a device, and other fixed labels cost a use of the token that fixes
+ * them. The same name with another key waits for a person, and a device that is enrolled keeps its
+ * name when the one that it asks for belongs to another. Renewal works after the
  * credentials expired, for as long as the device is not revoked.
  */
 import { timingSafeEqual } from 'node:crypto';
 import { fromPublic } from '@nats-io/nkeys';
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import type { Clock } from '@runnel/shared/clock.ts';
+import { canonicalJson } from '@runnel/shared/definitions/canonical-json.ts';
 import { RunnelError } from '@runnel/shared/errors.ts';
 import { randomId } from '@runnel/shared/ids.ts';
 import {
@@ -23,7 +26,15 @@ import {
 import type { Random } from '@runnel/shared/random.ts';
 import { appendEvent } from '../store/events.ts';
 import type { AgentsTable, Schema } from '../store/schema.ts';
-import { type JoinTokenParts, checkUsable, findJoinToken, takeUse } from './join-tokens.ts';
+import {
+  type JoinTokenParts,
+  type JoinTokenRow,
+  checkUsable,
+  findJoinToken,
+  hasUses,
+  isOver,
+  takeUse,
+} from './join-tokens.ts';
 import type { KeyRing } from './key-ring.ts';
 import { deviceJwt } from './nats-jwts.ts';
 import { addRevocation, isRevoked } from './revocations.ts';
@@ -73,7 +84,9 @@ export async function enrolDevice(parts: DeviceParts, request: EnrolRequest): Pr
       .where('public_key', '=', request.publicKey)
       .executeTakeFirst();
     if (known !== undefined) {
+      if (known.status === 'revoked') throw revoked();
       if (token.revoked_at !== null) checkUsable(token, clock.now());
+      if (!(await admitsAnew(transaction, known, token, clock.now()))) return known;
       return await enrolAgain(transaction, known, described, clock.now());
     }
     if (await isRevoked(transaction, request.publicKey)) throw revoked();
@@ -81,6 +94,22 @@ export async function enrolDevice(parts: DeviceParts, request: EnrolRequest): Pr
     await takeUse(transaction, token);
     return await insertAgent(transaction, parts, request, described);
   });
+}
+
+/** Whether this token lets a known device describe itself anew; it may cost a use. */
+async function admitsAnew(
+  db: Transaction<Schema>,
+  known: AgentRow,
+  token: JoinTokenRow,
+  now: number,
+): Promise<boolean> {
+  const labels = JSON.parse(known.labels) as Labels;
+  const keys = JSON.parse(known.fixed_labels) as string[];
+  const fixed = Object.fromEntries(keys.map((key) => [key, labels[key]]));
+  if (canonicalJson(fixed) === canonicalJson(JSON.parse(token.labels))) return !isOver(token, now);
+  if (isOver(token, now) || !hasUses(token)) return false;
+  await takeUse(db, token);
+  return true;
 }
 
 type Described = Pick<AgentRow, 'name' | 'labels' | 'fixed_labels' | 'platform' | 'agent_version'>;
@@ -91,7 +120,6 @@ async function enrolAgain(
   asked: Described,
   at: number,
 ): Promise<AgentRow> {
-  if (known.status === 'revoked') throw revoked();
   const namesake =
     asked.name === known.name ? undefined : await namesakeOf(db, asked.name, known.id);
   const described = namesake === undefined ? asked : { ...asked, name: known.name };

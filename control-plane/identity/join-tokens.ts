@@ -85,16 +85,24 @@ export async function findJoinToken(parts: JoinTokenParts, token: string): Promi
   return row;
 }
 
+export function isOver(token: JoinTokenRow, now: number): boolean {
+  return token.expires_at !== null && token.expires_at <= now;
+}
+
+export function hasUses(token: JoinTokenRow): boolean {
+  return token.uses_max === null || token.uses < token.uses_max;
+}
+
 /** Errors: `token_revoked`, `token_expired`, `token_used_up`. */
 export function checkUsable(token: JoinTokenRow, now: number): void {
   const hint = 'make a new one with: runnel token create --role agent';
   if (token.revoked_at !== null) {
     throw new RunnelError('token_revoked', 'the join token was revoked', { hint });
   }
-  if (token.expires_at !== null && token.expires_at <= now) {
+  if (isOver(token, now)) {
     throw new RunnelError('token_expired', 'the join token has expired', { hint });
   }
-  if (token.uses_max !== null && token.uses >= token.uses_max) {
+  if (!hasUses(token)) {
     const uses = `${token.uses} of ${token.uses_max}`;
     throw new RunnelError('token_used_up', `the join token was used already (${uses})`, { hint });
   }

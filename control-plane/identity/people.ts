@@ -24,6 +24,8 @@ export interface Person {
   readonly id: string;
   readonly role: Role;
   readonly name: string;
+  /** On whose strength it is here, so that what it makes ends with it; null: of no token. */
+  readonly tokenId: string | null;
 }
 
 export interface ApiTokenRequest {
@@ -87,15 +89,20 @@ export async function verifyBearer(
 ): Promise<Person | undefined> {
   const found = API_TOKEN.exec(token);
   if (found === null) return undefined;
-  const row = await db
+  const row = await standingToken(db, found[1]!, clock.now());
+  if (row === undefined || !matchesHash(found[2]!, row.secret_hash)) return undefined;
+  return { id: `token:${row.id}`, role: row.role as Role, name: row.name, tokenId: row.id };
+}
+
+/** Undefined when there is none, it was revoked, or it has expired. */
+async function standingToken(db: Kysely<Schema>, id: string, now: number) {
+  return await db
     .selectFrom('api_tokens')
     .selectAll()
-    .where('id', '=', found[1]!)
+    .where('id', '=', id)
+    .where('revoked_at', 'is', null)
+    .where((e) => e.or([e('expires_at', 'is', null), e('expires_at', '>', now)]))
     .executeTakeFirst();
-  if (row === undefined || !matchesHash(found[2]!, row.secret_hash)) return undefined;
-  if (row.revoked_at !== null) return undefined;
-  if (row.expires_at !== null && row.expires_at <= clock.now()) return undefined;
-  return { id: `token:${row.id}`, role: row.role as Role, name: row.name };
 }
 
 /** `tokenId`: the token on whose strength it was made; the session ends with it. */
@@ -158,7 +165,7 @@ export async function verifySession(
 ): Promise<Person | undefined> {
   const row = await findSession(parts, secret, 'session');
   if (row === undefined) return undefined;
-  return { id: `session:${row.id}`, role: row.role as Role, name: '' };
+  return { id: `session:${row.id}`, role: row.role as Role, name: '', tokenId: row.token_id };
 }
 
 /** Signing out; harmless when there is no such session. */
@@ -182,8 +189,11 @@ async function findSession(
     .where('kind', '=', kind)
     .executeTakeFirst();
   if (row === undefined || !matchesHash(found[2]!, row.secret_hash)) return undefined;
-  if (row.expires_at <= clock.now() || row.used_at !== null) return undefined;
-  return row;
+  const now = clock.now();
+  if (row.expires_at <= now || row.used_at !== null) return undefined;
+  // A token that expires ends nothing by itself, and one that is revoked may have links under way.
+  if (row.token_id === null || (await standingToken(db, row.token_id, now))) return row;
+  return undefined;
 }
 
 /**

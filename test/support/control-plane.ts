@@ -36,12 +36,13 @@ export class TestControlPlane {
   readonly url: string;
   readonly adminToken: string;
   readonly signInLink: string | undefined;
+  readonly routes: ControlPlane['routes'];
   readonly #control: ControlPlane;
   readonly #ownsDir: boolean;
 
   static async start(
     dataDir?: string,
-    { nats, ...more }: Partial<Pick<ControlPlaneOptions, 'nats' | 'keep'>> = {},
+    { nats, ...more }: Partial<Pick<ControlPlaneOptions, 'nats' | 'keep' | 'clock'>> = {},
   ): Promise<TestControlPlane> {
     const dir = dataDir ?? mkdtempSync(join(tmpdir(), 'runnel-control-'));
     const control = await startControlPlane({
@@ -67,6 +68,7 @@ export class TestControlPlane {
     this.dataDir = dir;
     this.url = control.url;
     this.signInLink = control.signInLink;
+    this.routes = control.routes;
     this.adminToken = token;
   }
 

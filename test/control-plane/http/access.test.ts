@@ -1,7 +1,6 @@
-/** Who may ask what: every route against every role, cookies, other sites, hostile input. */
+/** Who may ask what: tokens, cookies, other sites, hostile input; every route: routes.test.ts. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TestControlPlane } from '../../support/control-plane.ts';
-import { waitFor } from '../../support/wait-for.ts';
 import { enrolRequestOf, newDeviceKey } from '../../support/nats.ts';
 
 let control: TestControlPlane;
@@ -12,106 +11,8 @@ beforeAll(async () => {
 
 afterAll(() => control.close());
 
-type Needs = 'nobody' | 'viewer' | 'operator' | 'admin';
-
-/** Each route of the API and the least role that may ask it. */
-const ROUTES: readonly (readonly [Needs, string, string])[] = [
-  ['nobody', 'GET', '/healthz'],
-  ['nobody', 'GET', '/readyz'],
-  ['nobody', 'GET', '/api/v1/openapi.json'],
-  ['nobody', 'POST', '/api/v1/enroll'],
-  ['nobody', 'POST', '/api/v1/renew/nonce'],
-  ['nobody', 'POST', '/api/v1/renew'],
-  ['viewer', 'GET', '/metrics'],
-  ['viewer', 'GET', '/api/v1/me'],
-  ['viewer', 'POST', '/api/v1/sign-out'],
-  ['viewer', 'GET', '/api/v1/agents'],
-  ['viewer', 'GET', '/api/v1/agents/x'],
-  ['viewer', 'GET', '/api/v1/agents/x/events'],
-  ['viewer', 'GET', '/api/v1/agents/x/host'],
-  ['operator', 'PATCH', '/api/v1/agents/x'],
-  ['operator', 'POST', '/api/v1/agents/x/approve'],
-  ['operator', 'POST', '/api/v1/agents/x/revoke'],
-  ['admin', 'DELETE', '/api/v1/agents/x'],
-  ['viewer', 'GET', '/api/v1/jobs'],
-  ['operator', 'POST', '/api/v1/jobs'],
-  ['viewer', 'POST', '/api/v1/jobs/validate'],
-  ['viewer', 'GET', '/api/v1/jobs/x'],
-  ['operator', 'DELETE', '/api/v1/jobs/x'],
-  ['operator', 'POST', '/api/v1/jobs/x/pause'],
-  ['operator', 'POST', '/api/v1/jobs/x/resume'],
-  ['viewer', 'GET', '/api/v1/jobs/x/versions'],
-  ['viewer', 'GET', '/api/v1/jobs/x/versions/1'],
-  ['viewer', 'GET', '/api/v1/runs'],
-  ['operator', 'POST', '/api/v1/runs'],
-  ['viewer', 'GET', '/api/v1/runs/x'],
-  ['viewer', 'GET', '/api/v1/runs/x/logs'],
-  ['operator', 'POST', '/api/v1/runs/x/cancel'],
-  ['operator', 'POST', '/api/v1/runs/x/rerun'],
-  ['operator', 'POST', '/api/v1/runs/x/clear'],
-  ['operator', 'POST', '/api/v1/runs/x/mark-success'],
-  ['operator', 'POST', '/api/v1/backfills'],
-  ['operator', 'POST', '/api/v1/backfills/x/cancel'],
-  ['viewer', 'GET', '/api/v1/datasets'],
-  ['viewer', 'GET', '/api/v1/datasets/x/results'],
-  ['viewer', 'GET', '/api/v1/alerts'],
-  ['viewer', 'GET', '/api/v1/events'],
-  ['admin', 'GET', '/api/v1/audit'],
-  ['operator', 'GET', '/api/v1/tokens'],
-  ['operator', 'POST', '/api/v1/tokens'],
-  ['operator', 'DELETE', '/api/v1/tokens/x'],
-  ['viewer', 'POST', '/api/v1/sign-in-links'],
-  ['viewer', 'GET', '/api/v1/live'],
-];
-
-const RANK: readonly Needs[] = ['nobody', 'viewer', 'operator', 'admin'];
-
-/** A body that is well formed for the routes that parse it before anything else. */
-const BODY: Readonly<Record<string, unknown>> = {
-  'POST /api/v1/tokens': { role: 'agent' },
-  'PATCH /api/v1/agents/x': { labels: {} },
-  'POST /api/v1/jobs': 'kind: StreamJob',
-  'POST /api/v1/jobs/validate': 'kind: StreamJob',
-  'POST /api/v1/runs': { job: 'x', agents: ['x'] },
-  'POST /api/v1/runs/x/clear': { task: 'x' },
-  'POST /api/v1/backfills': { job: 'x', agents: ['x'], from: 1, to: 2 },
-};
-
-describe('every route', () => {
-  it('asks for its role and lets higher ones pass', async () => {
-    const tokens: Record<Needs, string | null> = {
-      nobody: null,
-      viewer: await control.token('viewer'),
-      operator: await control.token('operator'),
-      admin: await control.token('admin'),
-    };
-    for (const [needs, method, path] of ROUTES) {
-      for (const role of RANK) {
-        const body = BODY[`${method} ${path}`];
-        const request = { token: tokens[role], ...(body === undefined ? {} : { body }) };
-        const { status } = await control.request(method, path, request);
-        const what = `${role} ${method} ${path}`;
-        const allowed = RANK.indexOf(role) >= RANK.indexOf(needs);
-        if (allowed) expect([401, 403], what).not.toContain(status);
-        else expect(status, what).toBe(role === 'nobody' ? 401 : 403);
-      }
-    }
-  });
-
-  it('is in the OpenAPI document, and the other way round', async () => {
-    const { json } = await control.get('/openapi.json', { token: null });
-    const documented = Object.entries(json.paths as Record<string, object>).flatMap(
-      ([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
-    );
-    const tested = ROUTES.filter(([, , path]) => path.startsWith('/api/v1/'))
-      .filter(([, , path]) => !path.endsWith('openapi.json'))
-      .map(([, method, path]) => `${method} ${path}`);
-    const shape = (route: string): string =>
-      route.replaceAll(/\{[^}]+\}/g, 'x').replace(/\/versions\/1$/, '/versions/x');
-    expect(documented.map(shape).toSorted()).toEqual(tested.map(shape).toSorted());
-  });
-
-  it('answers problems with headers that keep a page safe', async () => {
+describe('an answer', () => {
+  it('that is a problem has headers that keep a page safe', async () => {
     const answer = await control.get('/agents/nobody');
     expect(answer).toMatchObject({ status: 404, json: { code: 'not_found', status: 404 } });
     expect(answer.headers.get('content-type')).toBe('application/problem+json');
@@ -285,19 +186,5 @@ describe('hostile input', () => {
       expect(status, path).toBe(404);
       expect(text).not.toContain('dependencies');
     }
-  });
-
-  it('asked too fast without a token is slowed down and counted', async () => {
-    // A slow machine asks slower than the bound refills at first: it goes on until it is refused.
-    const slowed = await waitFor('a refusal', async () => {
-      const ask = () => control.post('/renew/nonce', undefined, { token: null });
-      const answers = await Promise.all(Array.from({ length: 700 }, ask));
-      return answers.find((answer) => answer.status === 429);
-    });
-    expect(slowed.json.code).toBe('rate_limited');
-    expect(Number(slowed.headers.get('retry-after'))).toBeGreaterThan(0);
-    const metrics = await control.request('GET', '/metrics');
-    expect(metrics.text).toMatch(/runnel_http_rate_limited_total\{route="renew"\} [1-9]/);
-    expect(metrics.text).toMatch(/runnel_http_requests_total\{method="GET",route="\/api\/v1\/me"/);
   });
 });

@@ -1,67 +1,21 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decode } from '@nats-io/jwt';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Identity } from '@runnel/control-plane/identity/identity.ts';
 import { KeyRing } from '@runnel/control-plane/identity/key-ring.ts';
 import { includesRole } from '@runnel/control-plane/identity/people.ts';
 import { pageEvents } from '@runnel/control-plane/store/events.ts';
-import { openStore, type Store } from '@runnel/control-plane/store/open-store.ts';
-import { type Clock, systemClock } from '@runnel/shared/clock.ts';
-import { epochMs } from '@runnel/shared/ids.ts';
+import { systemClock } from '@runnel/shared/clock.ts';
 import { signingKeyList } from '@runnel/shared/protocol/desired.ts';
-import { type Labels, renewalProof } from '@runnel/shared/protocol/enrolment.ts';
+import { renewalProof } from '@runnel/shared/protocol/enrolment.ts';
 import { rootFingerprint, verifySignature } from '@runnel/shared/protocol/signing.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
 import { enrolRequestOf, newDeviceKey, silentLog } from '../../support/nats.ts';
 import { tempDir } from '../../support/temp-dir.ts';
+import { openWorld } from './identity-world.ts';
 
 const DAY_MS = 24 * 3_600_000;
-
-interface World {
-  readonly identity: Identity;
-  readonly store: Store;
-  readonly keysDir: string;
-  readonly pushed: string[];
-  /** Moves the clock. */
-  readonly pass: (ms: number) => void;
-  readonly token: (options?: TokenOptions) => Promise<string>;
-}
-
-interface TokenOptions {
-  readonly labels?: Labels;
-  readonly usesMax?: number;
-  readonly expiresMs?: number;
-}
-
-async function openWorld(): Promise<World> {
-  const store = await openStore(':memory:');
-  onTestFinished(() => store.close());
-  let aheadMs = 0;
-  const clock: Clock = { ...systemClock, now: () => epochMs(systemClock.now() + aheadMs) };
-  const keysDir = join(tempDir('keys'), 'keys');
-  const pushed: string[] = [];
-  const identity = await Identity.open({
-    store,
-    keysDir,
-    clock,
-    random: systemRandom,
-    log: silentLog,
-    natsUrls: () => ['nats://127.0.0.1:4222'],
-    natsCa: null,
-    pushAccount: (jwt) => Promise.resolve(void pushed.push(jwt)),
-  });
-  const token = async (options: TokenOptions = {}): Promise<string> => {
-    const made = await identity.createJoinToken({
-      labels: options.labels ?? {},
-      usesMax: options.usesMax ?? null,
-      expiresMs: options.expiresMs ?? null,
-      createdBy: 'test',
-    });
-    return made.token;
-  };
-  return { identity, store, keysDir, pushed, pass: (ms) => (aheadMs += ms), token };
-}
 
 describe('enrolment', () => {
   it('is idempotent by device key and costs one use', async () => {
@@ -315,6 +269,7 @@ describe('people', () => {
       id: `token:${id}`,
       role: 'operator',
       name: 'ci',
+      tokenId: id,
     });
     expect(await identity.verifyBearer(`${token.slice(0, -1)}_`)).toBeUndefined();
     expect(await identity.verifyBearer('nonsense')).toBeUndefined();
