@@ -159,7 +159,8 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   closers.add('desired state', () => desired.settled());
   const report = (agent: string) => health.report(agent);
   const newestHost = (agent: string) => hosts.newest(agent);
-  const fleet = await FleetView.open({ db, desired, report, newestHost });
+  const rollout = () => null;
+  const fleet = await FleetView.open({ db, desired, report, newestHost, rollout });
   const commands = new DeviceCommands({
     clock,
     random,

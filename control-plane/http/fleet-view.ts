@@ -23,12 +23,15 @@ import type {
   JobAgents,
   JobItem,
 } from './live-messages.ts';
+import type { RolloutItem } from './rollout-messages.ts';
 
 export interface FleetViewParts {
   readonly db: Kysely<Schema>;
   readonly report: (agent: string) => AgentReport;
   readonly desired: Pick<DesiredState, 'revisionOf' | 'versionsOf' | 'blockedOf'>;
   readonly newestHost: (agent: string) => HostPoint | null;
+  /** The newest rollout of a job. */
+  readonly rollout: (job: string) => RolloutItem | null;
 }
 
 const FAILED = new Set(['failed', 'refused', 'backoff']);
@@ -108,7 +111,11 @@ export class FleetView {
   /** By name, with how many agents want, run or fail each. */
   jobItems(): JobItem[] {
     const counts = this.#count();
-    return this.#jobs.map((job) => jobItem(job, counts.get(job.name) ?? noAgents()));
+    return this.#jobs.map((job) => ({
+      ...jobFields(job),
+      agents: counts.get(job.name) ?? noAgents(),
+      rollout: this.#parts.rollout(job.name),
+    }));
   }
 
   /** Agents that want this job, cannot have it or still report it, by name. */
@@ -179,7 +186,7 @@ function hasFailed(job: Heartbeat['jobs'][number], version: number): boolean {
   return job.version === version && FAILED.has(job.phase);
 }
 
-function jobItem(job: JobRecord, agents: JobAgents): JobItem {
+function jobFields(job: JobRecord): Omit<JobItem, 'agents' | 'rollout'> {
   return {
     name: job.name,
     kind: job.kind,
@@ -190,7 +197,6 @@ function jobItem(job: JobRecord, agents: JobAgents): JobItem {
     paused: job.paused,
     generation: job.generation,
     updatedAt: job.updatedAt,
-    agents,
   };
 }
 

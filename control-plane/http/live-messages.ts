@@ -11,6 +11,7 @@
  * The client may send `{subscribe: view}` and `{unsubscribe: view}` as JSON text. The fleet view is
  * on from the start. Times are epoch milliseconds.
  */
+import type { RolloutItem } from './rollout-messages.ts';
 import type { BatchItem, RunDetail, RunItem } from './run-messages.ts';
 
 export type ConnectionState = 'online' | 'late' | 'offline' | 'never';
@@ -174,6 +175,8 @@ export interface JobItem {
   readonly generation: number;
   readonly updatedAt: number;
   readonly agents: JobAgents;
+  /** The newest one; null before anything was rolled out. */
+  readonly rollout: RolloutItem | null;
 }
 
 /** Where a job is: one line per agent that the selector chooses or that still reports it. */

@@ -1,64 +1,26 @@
-/** Where a job runs, how a new version is rolled out, and what is promised of it. */
+/** Where a job runs and what is promised of it. */
 import { z } from 'zod';
 import { NAME } from '../ids.ts';
-import { duration, positiveDuration } from './duration.ts';
+import { positiveDuration } from './duration.ts';
 import { percentage } from './percentage.ts';
 import { parseSelector } from './selector.ts';
 import { parsedText, strict, withHint } from './strict.ts';
 
+export const selectorText = z.string().superRefine((text, context) => {
+  const parsed = parseSelector(text);
+  if ('problem' in parsed) {
+    context.addIssue({ code: 'custom', message: withHint(parsed.problem, parsed.hint) });
+  }
+});
+
 export const placementField = strict({
-  selector: z
-    .string()
-    .superRefine((text, context) => {
-      const parsed = parseSelector(text);
-      if ('problem' in parsed) {
-        context.addIssue({ code: 'custom', message: withHint(parsed.problem, parsed.hint) });
-      }
-    })
-    .describe(
-      'Labels that an agent must have. Terms, all of which must hold: `role=press`, ' +
-        '`role!=press`, `site in (lyon, turin)`, `site notin (lyon)`, `gateway`, `!gateway`. ' +
-        'Example: `site in (lyon, turin), role=press`.',
-    ),
+  selector: selectorText.describe(
+    'Labels that an agent must have. Terms, all of which must hold: `role=press`, ' +
+      '`role!=press`, `site in (lyon, turin)`, `site notin (lyon)`, `gateway`, `!gateway`. ' +
+      'Example: `site in (lyon, turin), role=press`.',
+  ),
 }).describe('Which agents run the job. Default: all of them.');
 export type Placement = z.output<typeof placementField>;
-
-const wave = z.union(
-  [
-    z
-      .number()
-      .int()
-      .min(1)
-      .max(1_000_000)
-      .transform((agents) => ({ agents })),
-    percentage.transform((share) => ({ share })),
-  ],
-  { error: withHint('is neither a number of agents nor a percentage', 'for example 1 or 10%') },
-);
-
-export const rolloutField = strict({
-  batches: z
-    .array(wave)
-    .min(1)
-    .max(20)
-    .describe(
-      'Agents that have the new version after each batch: numbers, or shares of all. ' +
-        'Example: `[1, 10%, 100%]`.',
-    ),
-  pauseBetween: duration.prefault('0s').describe('Pause after each batch. Example: `10m`.'),
-  gate: strict({
-    minHealthy: percentage
-      .prefault('100%')
-      .describe('Share of the agents changed so far that must be healthy. Example: `90%`.'),
-  })
-    .prefault({})
-    .describe('What must hold before the next batch begins.'),
-  onFailure: z
-    .enum(['rollback', 'pause', 'continue'])
-    .default('rollback')
-    .describe('What happens when the gate does not open.'),
-}).describe('How a new version reaches the agents. Default: all at once.');
-export type Rollout = z.output<typeof rolloutField>;
 
 const timeOfDay = parsedText<{ readonly hour: number; readonly minute: number }>(
   (text) => {

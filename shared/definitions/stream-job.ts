@@ -8,14 +8,8 @@ import { labels, type Labels } from '../protocol/enrolment.ts';
 import type { Json } from '../engine/record.ts';
 import { type ParameterDefinition, parametersField } from './parameters.ts';
 import type { Path } from './path.ts';
-import {
-  type Placement,
-  placementField,
-  type Rollout,
-  rolloutField,
-  type Sla,
-  slaField,
-} from './placement.ts';
+import { type Placement, placementField, type Sla, slaField } from './placement.ts';
+import { type Rollout, rolloutField } from './rollout.ts';
 import type { SinkDefinition } from './sinks/registry.ts';
 import type { SourceDefinition } from './sources/registry.ts';
 import { strict, withHint } from './strict.ts';

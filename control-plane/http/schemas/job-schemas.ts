@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import type { JobAgentItem, JobAgents, JobDetail, JobItem } from '../live-messages.ts';
 import { attemptedSchema, connectionSchema } from './agent-schemas.ts';
+import { rolloutSchema } from './rollout-schemas.ts';
 import { batchSchema } from './run-schemas.ts';
 
 const count = z.number().int();
@@ -20,6 +21,7 @@ const jobFields = {
   paused: z.boolean(),
   generation: count,
   updatedAt: z.number(),
+  rollout: rolloutSchema.nullable().openapi({ description: 'The newest one.' }),
 };
 
 export const jobSchema = z

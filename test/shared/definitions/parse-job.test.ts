@@ -72,6 +72,8 @@ onLag: block
     expect(job.rollout).toEqual({
       batches: [{ agents: 1 }, { share: 0.1 }, { share: 1 }],
       pauseBetween: 600_000,
+      deviceTimeout: 600_000,
+      approval: 'auto',
       gate: { minHealthy: 0.9 },
       onFailure: 'rollback',
     });
@@ -260,6 +262,9 @@ describe('the rest of a job', () => {
     ['placement: { selector: "a=b,,c" }', 'placement.selector', 'empty term'],
     ['rollout: { batches: [lots] }', 'rollout.batches[0]', 'percentage'],
     ['rollout: { batches: [101%] }', 'rollout.batches[0]', 'percentage'],
+    ['rollout: { batches: [{ selector: "a=b,,c" }] }', 'rollout.batches[0].selector', 'empty term'],
+    ['rollout: { batches: [1], maxUnavailable: none }', 'rollout.maxUnavailable', 'percentage'],
+    ['rollout: { batches: [1], gate: { sla: 1 } }', 'rollout.gate.sla', 'SLAs'],
     ['sla: [{ name: a }]', 'sla[0]', 'promises nothing'],
     ['sla: [{ name: a, freshness: 1m, deliveryLag: 1m }]', 'sla[0]', 'at once'],
     ['sla: [{ name: a, deadline: { at: "6:00" } }]', 'sla[0].deadline.at', 'no time of day'],
