@@ -8,13 +8,14 @@ import type { Logger } from 'pino';
 import type { Clock } from '@runnel/shared/clock.ts';
 import type { SinkDefinition } from '@runnel/shared/definitions/sinks/registry.ts';
 import { RunnelError } from '@runnel/shared/errors.ts';
+import type { AgentPolicy } from '@runnel/shared/policy/agent-policy.ts';
+import { checkPolicy, type PolicySubject } from '@runnel/shared/policy/check-policy.ts';
 import type { Random } from '@runnel/shared/random.ts';
 import type { BatchSettings } from './batch/batch-engine.ts';
 import type { BrokerSwitch, JobRuntime } from './compose-agent.ts';
 import type { AgentConfig } from './config/agent-config.ts';
-import type { AgentPolicy } from './config/agent-policy.ts';
 import { batchBudget } from './config/batch-budget.ts';
-import { checkPolicy, type PolicySubject } from './config/check-policy.ts';
+import { pathRules } from './config/real-path.ts';
 import { taskPolicy } from './config/task-policy.ts';
 import type { Conditions } from './resources/conditions.ts';
 import { isClockSynchronised } from './resources/clock-sync.ts';
@@ -62,8 +63,9 @@ export async function openRuntime(parts: RuntimeParts): Promise<OpenedRuntime> {
       : { kind: 'embedded', broker: embedded };
   const deps: SourceDeps = { agent, dataDir, clock, defaultBroker };
   const sinks = new SinkRegistry({ agent, clock, defaultBroker });
+  const paths = pathRules(policy, dataDir);
   const judge = (subject: Partial<PolicySubject>): void => {
-    const reasons = checkPolicy({ sources: {}, sinks: [], ...subject }, policy, dataDir);
+    const reasons = checkPolicy({ sources: {}, sinks: [], ...subject }, policy, paths);
     if (reasons.length === 0) return;
     throw new RunnelError('policy_refused', reasons.join('; '), { retry: 'backoff' });
   };

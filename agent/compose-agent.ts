@@ -16,10 +16,11 @@ import type { Heartbeat, JobReport, SourceReport } from '@runnel/shared/protocol
 import type { BatchCommand, BatchOutcome } from '@runnel/shared/protocol/runs.ts';
 import type { Random } from '@runnel/shared/random.ts';
 import type { AgentConfig } from './config/agent-config.ts';
-import type { AgentPolicy } from './config/agent-policy.ts';
+import type { AgentPolicy } from '@runnel/shared/policy/agent-policy.ts';
 import { dataFiles } from './config/data-files.ts';
 import type { DeviceIdentity } from './config/device-identity.ts';
 import { gateJobs, type JobRefusal } from './config/job-gate.ts';
+import { policyReportText } from './config/policy-report-text.ts';
 import type { Conditions } from './resources/conditions.ts';
 import { type HostSample, HostSampler } from './resources/host-readings.ts';
 import { ResourceWatch } from './resources/resource-watch.ts';
@@ -134,6 +135,7 @@ class ComposedAgent implements RunningAgent {
       random,
       log,
       intervalMs: limits.heartbeatIntervalMs,
+      policy: policyReportText(policy, dataDir, Object.keys(config.batch.pools)),
       read: () => this.state(),
       sent: (bytes) => bucket?.spend(bytes),
     });

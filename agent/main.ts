@@ -10,7 +10,7 @@ import { composeAgent, type RunningAgent } from './compose-agent.ts';
 import type { HostPort } from './config/address.ts';
 import { agentVersion } from './config/agent-version.ts';
 import { readAgentConfig } from './config/agent-yaml.ts';
-import { readPolicy } from './config/agent-policy.ts';
+import { readPolicy } from './config/read-policy.ts';
 import { agentCapabilities } from './config/capabilities.ts';
 import { dataFiles } from './config/data-files.ts';
 import { readDeviceIdentity } from './config/device-identity.ts';

@@ -26,7 +26,6 @@ import { FleetHealth } from './intake/fleet-health.ts';
 import { Intake } from './intake/intake.ts';
 import { AccountPusher } from './nats/account-pusher.ts';
 import type { ListenAddress } from './nats/listen-address.ts';
-import { missingText } from './rollouts/capabilities.ts';
 import { DesiredState } from './rollouts/desired-state.ts';
 import { DeviceCommands } from './runs/device-commands.ts';
 import { RunFacts } from './runs/run-facts.ts';
@@ -160,7 +159,14 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   const report = (agent: string) => health.report(agent);
   const newestHost = (agent: string) => hosts.newest(agent);
   const rollout = () => null;
-  const fleet = await FleetView.open({ db, desired, report, newestHost, rollout });
+  const fleet = await FleetView.open({
+    db,
+    desired,
+    report,
+    newestHost,
+    rollout,
+    facts: (agent) => health.facts(agent),
+  });
   const commands = new DeviceCommands({
     clock,
     random,
@@ -176,7 +182,6 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   const retention = startRetention(options, parts, datasets);
   const http = createHttp({
     ...{ db, clock, random, log, identity, desired, fleet, hosts, datasets, commands },
-    capabilities: (agent) => health.capabilities(agent),
     forget: (agent) => health.forget(agent),
     checks: readyChecks(db, nats),
     families: () => partMetrics({ fleet, health, intake, events, retention, nats, runs }),
@@ -209,11 +214,11 @@ async function openDesired(
     sign: (payload) => identity.signDesired(payload),
     notifyChanged: (agent, revision) => later.intake?.notifyChanged(agent, revision),
     observedRevision: (agent) => health.observedRevision(agent),
-    capabilities: (agent) => health.capabilities(agent),
+    facts: (agent) => health.facts(agent),
     reportsStored: () => health.write(),
-    blocked: (agent, { name, version, missing }) => {
-      const message = `${name} version ${version} is not placed: ${missingText(missing)}`;
-      const data = { version, missing };
+    blocked: (agent, { name, version, verdict, reasons }) => {
+      const message = `${name} version ${version} is not placed: ${reasons.join('; ')}`;
+      const data = { version, verdict, reasons };
       const told = { type: 'placement', severity: 'warning', message, data } as const;
       events.append({ at: clock.now(), agent, job: name, ...told });
     },

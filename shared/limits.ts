@@ -85,6 +85,16 @@ export const limits = {
   /** A text made by an expression, and a regular expression's compiled size. */
   expressionTextCharsMax: 1_000_000,
   expressionPatternSizeMax: 2000,
+  /** The policy in a heartbeat; a larger one is not sent, and the device alone judges by it. */
+  policyReportBytesMax: 8 * KiB,
+  /** Selectors that one job's parameters are set for; one more is refused. */
+  parameterLabelLayersMax: 100,
+  /** Layers of one job's parameters over the whole fleet; one more is refused. */
+  parameterLayersMax: 20_000,
+  /** One value of a parameter as JSON; a larger one is refused. */
+  parameterValueBytesMax: 16 * KiB,
+  /** Devices that the answer to an apply names, those that cannot run it first; all are counted. */
+  placementsToldMax: 100,
   /** Heartbeats: late after 2 missed, offline after 5 (DESIGN.md §11). */
   heartbeatIntervalMs: 10_000,
   /** Results and alerts that the control plane keeps; the oldest go first, counted. */

@@ -1,7 +1,7 @@
 /** The stricter of what agent.yaml asks for and policy.yaml grants to the tasks of batch jobs. */
 import type { BatchBudget } from '../batch/batch-budget.ts';
 import type { AgentConfig } from './agent-config.ts';
-import type { AgentPolicy } from './agent-policy.ts';
+import type { AgentPolicy } from '@runnel/shared/policy/agent-policy.ts';
 
 export function batchBudget(
   { batch }: AgentConfig,

@@ -1,6 +1,6 @@
 /**
  * The agent's own files in its data directory (DESIGN.md §6.6). Nothing a job names may reach
- * them: `OWN_NAMES` is what policy refuses whatever else it allows.
+ * them: shared/policy/path-policy.ts refuses their names whatever else is allowed.
  */
 import { join } from 'node:path';
 
@@ -35,13 +35,3 @@ export function dataFiles(dataDir: string): DataFiles {
     batchDir: join(dataDir, 'batch'),
   };
 }
-
-/** First segments, below the data directory, of everything that is the agent's own. */
-export const OWN_NAMES: readonly RegExp[] = [
-  /^agent\.(yaml|sock|lock|pid)/,
-  /^policy\.yaml/,
-  /^identity$/,
-  /^store/,
-  /^batch$/,
-  /^\./,
-];

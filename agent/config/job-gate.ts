@@ -8,9 +8,10 @@
  */
 import { DefinitionError } from '@runnel/shared/errors.ts';
 import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
-import { suggestion } from '@runnel/shared/expressions/suggest.ts';
-import type { AgentPolicy } from './agent-policy.ts';
-import { checkPolicy, type PolicySubject } from './check-policy.ts';
+import type { AgentPolicy } from '@runnel/shared/policy/agent-policy.ts';
+import type { PolicySubject } from '@runnel/shared/policy/check-policy.ts';
+import { type DeviceRules, policySubject, refusalsOf } from '@runnel/shared/policy/device-rules.ts';
+import { pathRules } from './real-path.ts';
 
 export interface JobRefusal {
   readonly name: string;
@@ -34,8 +35,9 @@ export async function gateJobs(
 ): Promise<GatedJobs> {
   const admitted: DesiredJob[] = [];
   const refused: JobRefusal[] = [];
+  const rules: DeviceRules = { policy, paths: pathRules(policy, dataDir), pools };
   for (const job of jobs) {
-    const reasons = await reasonsAgainst(job, policy, dataDir, pools);
+    const reasons = await reasonsAgainst(job, rules);
     const { name, version, hash } = job;
     if (reasons.length === 0) admitted.push(job);
     else refused.push({ name, version, hash, reason: reasons.join('; ') });
@@ -45,30 +47,14 @@ export async function gateJobs(
 
 async function reasonsAgainst(
   { document }: DesiredJob,
-  policy: AgentPolicy,
-  dataDir: string,
-  pools: readonly string[] | undefined,
+  rules: DeviceRules,
 ): Promise<readonly string[]> {
   try {
-    const subject = await subjectOf(document);
-    return [
-      ...checkPolicy(subject, policy, dataDir),
-      ...(pools === undefined ? [] : unknownPools(subject, pools)),
-    ];
+    return refusalsOf(await subjectOf(document), rules);
   } catch (error) {
     if (error instanceof DefinitionError) return [];
     throw error;
   }
-}
-
-/** A pool that is not there would bound nothing: a slip in its name is told, not run. */
-function unknownPools({ tasks = [] }: PolicySubject, pools: readonly string[]): string[] {
-  const known = ['default', ...pools];
-  return tasks.flatMap(({ id, pool }) => {
-    if (known.includes(pool)) return [];
-    const hint = suggestion(pool, known) ?? `it has ${known.join(', ')}`;
-    return [`tasks.${id}.pool: agent.yaml has no pool ${pool} (batch: pools): ${hint}`];
-  });
 }
 
 /** Throws `DefinitionError`. */
@@ -80,6 +66,5 @@ async function subjectOf(document: unknown): Promise<PolicySubject> {
     return parseStreamJobDocument(document);
   }
   const { parseJobDocument } = await import('@runnel/shared/definitions/parse-job.ts');
-  const job = parseJobDocument(document);
-  return job.kind === 'StreamJob' ? job : { sources: job.sources, sinks: [], tasks: job.tasks };
+  return policySubject(parseJobDocument(document));
 }

@@ -8,8 +8,9 @@ import type { CredentialRef } from '@runnel/shared/definitions/credential.ts';
 import { messageOf } from '@runnel/shared/errors.ts';
 import { TaskError } from '../batch/tasks/task-error.ts';
 import type { TaskPolicy } from '../batch/tasks/task-services.ts';
-import type { AgentPolicy } from './agent-policy.ts';
-import { PolicyCheck } from './check-policy.ts';
+import type { AgentPolicy } from '@runnel/shared/policy/agent-policy.ts';
+import { PolicyCheck } from '@runnel/shared/policy/check-policy.ts';
+import { pathRules } from './real-path.ts';
 
 /** `env` is the environment of the agent: only credentials by reference read it. */
 export function taskPolicy(
@@ -17,8 +18,9 @@ export function taskPolicy(
   dataDir: string,
   env: Readonly<Record<string, string | undefined>>,
 ): TaskPolicy {
+  const paths = pathRules(policy, dataDir);
   const judge = (where: string, ask: (check: PolicyCheck, where: string) => void): void => {
-    const check = new PolicyCheck(policy, dataDir);
+    const check = new PolicyCheck(policy, paths);
     ask(check, where);
     const [reason] = check.reasons;
     if (reason !== undefined) throw new TaskError('policy', 'policy_refused', reason);

@@ -45,6 +45,8 @@ export interface HeartbeatOptions {
   readonly random: Random;
   readonly log: Logger;
   readonly intervalMs: number;
+  /** Text of a policy report; absent when it is too large to tell. */
+  readonly policy?: string | undefined;
   readonly read: () => Promise<AgentState>;
   /** Told of every byte sent: a metered link counts them. */
   readonly sent: (bytes: number) => void;
@@ -95,7 +97,7 @@ export class HeartbeatLoop {
   }
 
   async build(): Promise<Heartbeat> {
-    const { agent, epoch, startedAt, clock, read } = this.#options;
+    const { agent, epoch, startedAt, clock, policy, read } = this.#options;
     const state = await read();
     this.#seq += 1;
     return {
@@ -109,6 +111,7 @@ export class HeartbeatLoop {
       agentVersion,
       platform,
       capabilities: [...state.capabilities],
+      ...(policy === undefined ? {} : { policy }),
       observedRevision: state.observedRevision,
       observedHash: state.observedHash,
       conditions: [...state.conditions],

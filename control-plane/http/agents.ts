@@ -101,7 +101,7 @@ function addList(router: Router, parts: AgentRoutesParts): void {
     for (const record of parts.fleet.agents()) {
       if (after !== undefined && !isAfter(record, after)) continue;
       if (query.status !== undefined && record.status !== query.status) continue;
-      if (!selects(selector, record)) continue;
+      if (!selects(selector, parts.fleet.placeable(record))) continue;
       const item = parts.fleet.itemOf(record);
       if (query.connection !== undefined && item.connection !== query.connection) continue;
       if (items.length === query.limit) {

@@ -49,8 +49,6 @@ export interface CreateHttpParts {
   readonly hosts: HostHistory;
   readonly datasets: DatasetStats;
   readonly commands: DeviceCommands;
-  /** What agents said that they can do; undefined before they did. */
-  readonly capabilities: (agent: string) => readonly string[] | undefined;
   /** An agent was deleted: what is known of it goes. */
   readonly forget: (agent: string) => void;
   readonly checks: readonly ReadyCheck[];

@@ -9,8 +9,7 @@
 import type { Kysely } from 'kysely';
 import type { Heartbeat } from '@runnel/shared/protocol/heartbeat.ts';
 import type { DesiredState } from '../rollouts/desired-state.ts';
-import { missingText } from '../rollouts/capabilities.ts';
-import { selectorOf } from '../rollouts/placement.ts';
+import { type AgentFacts, type PlaceableAgent, selectorOf } from '../rollouts/placement.ts';
 import { agentById, type AgentRecord, allAgents } from '../store/agents.ts';
 import { type JobRecord, listJobs } from '../store/jobs.ts';
 import type { Schema } from '../store/schema.ts';
@@ -32,6 +31,8 @@ export interface FleetViewParts {
   readonly newestHost: (agent: string) => HostPoint | null;
   /** The newest rollout of a job. */
   readonly rollout: (job: string) => RolloutItem | null;
+  /** What it said of itself; nothing before its first heartbeat. */
+  readonly facts: (agent: string) => AgentFacts;
 }
 
 const FAILED = new Set(['failed', 'refused', 'backoff']);
@@ -87,6 +88,11 @@ export class FleetView {
     );
   }
 
+  /** As placement and selectors see it. */
+  placeable(record: AgentRecord): PlaceableAgent {
+    return { ...record, ...this.#parts.facts(record.id) };
+  }
+
   item(id: string): AgentItem | undefined {
     const record = this.#agents.get(id);
     if (record === undefined) return undefined;
@@ -133,10 +139,10 @@ export class FleetView {
         name: record.name,
         connection: report.connection,
         version: reported?.version ?? null,
-        phase: blocked?.missing ? 'refused' : jobPhaseOf(reported),
+        phase: blocked && blocked.verdict !== 'unknown' ? 'refused' : jobPhaseOf(reported),
         desiredVersion: desired ?? null,
         attempted: reported?.attempted ?? null,
-        notPlaced: blocked === undefined ? null : missingText(blocked.missing),
+        notPlaced: blocked === undefined ? null : blocked.reasons.join('; '),
         batch: reported?.batch ?? null,
       });
     }

@@ -5,8 +5,8 @@ import { RunnelError } from '@runnel/shared/errors.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import { datasetsOf } from '../definitions/datasets-of.ts';
 import type { Definitions } from '../definitions/definitions.ts';
-import { placedJob } from '../rollouts/placement.ts';
-import { placementWarnings } from '../rollouts/placement-warnings.ts';
+import { type PlaceableAgent, placedJob } from '../rollouts/placement.ts';
+import { placementReport, placementWarnings } from '../rollouts/placement-report.ts';
 import { getVersion, type JobVersionRecord, listVersions } from '../store/jobs.ts';
 import type { Schema } from '../store/schema.ts';
 import type { FleetView } from './fleet-view.ts';
@@ -27,8 +27,6 @@ export interface JobRoutesParts {
   readonly db: Kysely<Schema>;
   readonly definitions: Definitions;
   readonly fleet: FleetView;
-  /** What agents said that they can do. */
-  readonly capabilities: (agent: string) => readonly string[] | undefined;
   readonly guards: RoleGuards;
 }
 
@@ -80,8 +78,9 @@ function addChanges(router: Router, parts: JobRoutesParts): void {
     const agents = { desired: item?.agents.desired ?? 0 };
     const status = outcome.created && !outcome.dryRun ? 201 : 200;
     const job = placedJob({ ...outcome, document: JSON.parse(document) });
-    const warnings = placementWarnings(job, parts.fleet.agents(), parts.capabilities);
-    return c.json({ ...outcome, agents, warnings }, status);
+    const placements = placementReport(job, placeableAgents(parts));
+    const warnings = placementWarnings(job, placements);
+    return c.json({ ...outcome, agents, warnings, placements }, status);
   });
 
   router.openAPIRegistry.registerPath({
@@ -95,6 +94,10 @@ function addChanges(router: Router, parts: JobRoutesParts): void {
   router.post('/jobs/validate', parts.guards.viewer, async (c) =>
     c.json(parts.definitions.validate(documentText(await c.req.text())), 200),
   );
+}
+
+function placeableAgents({ fleet }: JobRoutesParts): PlaceableAgent[] {
+  return fleet.agents().map((record) => fleet.placeable(record));
 }
 
 function documentText(text: string): string {

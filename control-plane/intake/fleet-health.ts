@@ -10,6 +10,7 @@ import { messageOf } from '@runnel/shared/errors.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import type { Condition } from '@runnel/shared/protocol/condition.ts';
 import { type Heartbeat, heartbeat as heartbeatSchema } from '@runnel/shared/protocol/heartbeat.ts';
+import type { AgentFacts } from '../rollouts/placement.ts';
 import type { Schema } from '../store/schema.ts';
 import { type CloneWatch, isCloned, noClone, sawEpoch } from './clone-watch.ts';
 import {
@@ -22,6 +23,7 @@ import {
   witnessedMs,
 } from './connection.ts';
 import type { EventWriter } from './event-writer.ts';
+import { ReportedPolicies } from './reported-policies.ts';
 import { connectionEvent, heartbeatEvents } from './transitions.ts';
 
 const TICK_MS = 1000;
@@ -63,6 +65,7 @@ export class FleetHealth {
   readonly counters = { heartbeats: 0 };
   readonly #options: FleetHealthOptions;
   readonly #entries = new Map<string, Entry>();
+  readonly #policies = new ReportedPolicies();
   readonly #listeners = new Set<HealthListener>();
   #witness: Witness = noWitness;
   #writtenAtMs: number;
@@ -76,7 +79,11 @@ export class FleetHealth {
       .selectFrom('agents')
       .select(['id', 'last_seen_at', 'last_heartbeat'])
       .execute();
-    for (const row of rows) health.#entries.set(row.id, health.#restored(row));
+    for (const row of rows) {
+      const entry = health.#restored(row);
+      health.#entries.set(row.id, entry);
+      health.#policies.heard(row.id, entry.heartbeat?.policy);
+    }
     return health;
   }
 
@@ -127,14 +134,18 @@ export class FleetHealth {
     return this.#entries.get(agent)?.heartbeat?.observedRevision ?? 0;
   }
 
-  /** What it said that it can do; undefined before its first heartbeat. */
-  capabilities(agent: string): readonly string[] | undefined {
-    return this.#entries.get(agent)?.heartbeat?.capabilities;
+  /** What it said of itself, for placement. */
+  facts(agent: string): AgentFacts {
+    const heartbeat = this.#entries.get(agent)?.heartbeat;
+    if (heartbeat === undefined) return {};
+    const { capabilities, agentVersion } = heartbeat;
+    return { capabilities, agentVersion, rules: this.#policies.of(agent) };
   }
 
   /** It was deleted. */
   forget(agent: string): void {
     this.#entries.delete(agent);
+    this.#policies.forget(agent);
   }
 
   /** Takes a heartbeat of an approved agent, whose sender was checked. */
@@ -192,6 +203,7 @@ export class FleetHealth {
       events.append(event);
     }
     entry.heartbeat = heartbeat;
+    this.#policies.heard(agent, heartbeat.policy);
     entry.lastSeenAt = at;
     entry.heardAtWitnessedMs = witnessedMs(this.#witness, nowMs);
     entry.unwritten = true;

@@ -32,7 +32,14 @@ import { type JobRecord, listJobs } from '../store/jobs.ts';
 import type { Schema } from '../store/schema.ts';
 import { Turns } from '../turns.ts';
 import { contentText, payloadText, sha256 } from './desired-payload.ts';
-import { type BlockedJob, blockedJobs, place, type PlacedJob, placedJob } from './placement.ts';
+import {
+  type AgentFacts,
+  type BlockedJob,
+  type JobOfAgent,
+  place,
+  type PlacedJob,
+  placedJob,
+} from './placement.ts';
 
 export interface DesiredStateParts {
   readonly db: Kysely<Schema>;
@@ -45,8 +52,8 @@ export interface DesiredStateParts {
   readonly observedRevision: (agent: string) => number;
   /** Called after the desired state of these agents changed. */
   readonly changed: (agents: readonly string[]) => void;
-  /** What it reported that it can do; undefined before its first heartbeat. */
-  readonly capabilities?: (agent: string) => readonly string[] | undefined;
+  /** What it reported of itself: what it can do, what its policy allows. */
+  readonly facts?: (agent: string) => AgentFacts;
   /**
    * Resolves when what agents reported is in the store: a crash must not forget by what they were
    * placed, or a job would go from a device and come back.
@@ -79,8 +86,8 @@ export class DesiredState {
   /** Agents that were given the same content under a new revision: once per content. */
   readonly #reissued = new Map<string, string>();
   readonly #blocked = new Map<string, ReadonlyMap<string, BlockedJob>>();
-  /** The capabilities by which an agent was placed last, as one text. */
-  readonly #placedBy = new Map<string, string>();
+  /** By what it had said an agent was placed last. */
+  readonly #placedBy = new Map<string, PlacedBy>();
   readonly #reported = new Set<string>();
   #placing: Promise<void> | undefined;
   readonly #turns = new Turns();
@@ -117,10 +124,9 @@ export class DesiredState {
     return this.#blocked.get(agent) ?? NONE_BLOCKED;
   }
 
-  /** After a heartbeat: an agent that says that it can do other things is placed anew. */
+  /** After a heartbeat: an agent that says that it can or may do other things is placed anew. */
   async reported(agent: string): Promise<void> {
-    if (this.#jobs.every(({ needs }) => needs.length === 0)) return;
-    if (this.#placedBy.get(agent) === this.#capabilityText(agent)) return;
+    if (isPlacedBy(this.#placedBy.get(agent), this.#facts(agent))) return;
     this.#reported.add(agent);
     this.#placing ??= this.#turns.take(async () => {
       this.#placing = undefined;
@@ -236,6 +242,7 @@ export class DesiredState {
       if (start > 0) await this.#parts.clock.sleep(0);
       const chunk = agents.slice(start, start + CHUNK_AGENTS);
       const heads: DesiredHead[] = [];
+      const texts = new Map<string, string>();
       /** Told of although no revision was issued. */
       const unissued: string[] = [];
       for (const agent of chunk) {
@@ -244,23 +251,26 @@ export class DesiredState {
           this.forget(agent.id);
           continue;
         }
-        this.#placedBy.set(agent.id, this.#capabilityText(agent.id));
-        const capabilities = this.#parts.capabilities?.(agent.id);
-        const blocked = blockedJobs(agent, this.#jobs, capabilities);
+        const facts = this.#facts(agent.id);
+        this.#placedBy.set(agent.id, placedBy(facts));
+        const { placed, blocked } = place({ ...agent, ...facts }, this.#jobs);
         if (this.#block(agent.id, blocked)) unissued.push(agent.id);
-        const content = contentFor(place(agent, this.#jobs, capabilities), contents);
+        const content = contentFor(placed, contents);
         const head = this.#next(agent.id, content, above);
-        if (head !== undefined) heads.push(head);
+        if (head !== undefined) {
+          heads.push(head);
+          texts.set(content.hash, content.text);
+        }
         this.#versions.set(agent.id, content.versions);
       }
-      await this.#issue(heads, contents);
+      await this.#issue(heads, texts);
       const changed = [...new Set([...heads.map((head) => head.agent), ...unissued])];
       if (changed.length > 0) this.#parts.changed(changed);
     }
   }
 
-  #capabilityText(agent: string): string {
-    return this.#parts.capabilities?.(agent)?.join(' ') ?? '';
+  #facts(agent: string): AgentFacts {
+    return this.#parts.facts?.(agent) ?? {};
   }
 
   /** True when something else is blocked than before. */
@@ -272,7 +282,7 @@ export class DesiredState {
     if (now.size === 0) this.#blocked.delete(agent);
     else this.#blocked.set(agent, now);
     for (const job of news) {
-      if (this.#tells && job.missing !== null) this.#parts.blocked?.(agent, job);
+      if (this.#tells && job.verdict !== 'unknown') this.#parts.blocked?.(agent, job);
     }
     return true;
   }
@@ -291,14 +301,9 @@ export class DesiredState {
     return { agent, revision: highest + 1, contentHash: content.hash, issuedAt };
   }
 
-  async #issue(
-    heads: readonly DesiredHead[],
-    contents: ReadonlyMap<string, Content>,
-  ): Promise<void> {
+  async #issue(heads: readonly DesiredHead[], texts: ReadonlyMap<string, string>): Promise<void> {
     if (heads.length === 0) return;
-    const used = new Set(heads.map((head) => head.contentHash));
-    const texts = [...contents.values()].filter(({ hash }) => used.has(hash));
-    await putDesired(this.#parts.db, heads, new Map(texts.map(({ hash, text }) => [hash, text])));
+    await putDesired(this.#parts.db, heads, texts);
     for (const head of heads) {
       this.#revisions.set(head.agent, head);
       this.#parts.notifyChanged(head.agent, head.revision);
@@ -312,18 +317,40 @@ function isCurrent({ desired }: PlacedJob, job: JobRecord): boolean {
 }
 
 function isSame(a: BlockedJob | undefined, b: BlockedJob): boolean {
-  return a?.version === b.version && String(a.missing) === String(b.missing);
+  return a?.version === b.version && String(a.reasons) === String(b.reasons);
 }
 
-/** Agents with the same jobs share one content: a fleet is hashed once, not 10,000 times. */
-function contentFor(placed: readonly PlacedJob[], known: Map<string, Content>): Content {
-  const key = placed.map((job) => job.name).join(',');
+/** What placement went by, kept small: a fleet has ten thousand. */
+interface PlacedBy {
+  readonly capabilities: string | undefined;
+  readonly rules: AgentFacts['rules'];
+  readonly agentVersion: string | undefined;
+}
+
+function placedBy({ capabilities, rules, agentVersion }: AgentFacts): PlacedBy {
+  return { capabilities: capabilities?.join(' '), rules, agentVersion };
+}
+
+function isPlacedBy(before: PlacedBy | undefined, facts: AgentFacts): boolean {
+  const now = placedBy(facts);
+  return (
+    before?.capabilities === now.capabilities &&
+    before?.rules === now.rules &&
+    before?.agentVersion === now.agentVersion
+  );
+}
+
+/** Agents with the same jobs and parameters share one content: a fleet is hashed once. */
+function contentFor(placed: readonly JobOfAgent[], known: Map<string, Content>): Content {
+  const key = JSON.stringify(placed.map(({ job, values }) => [job.name, values.key]));
   const found = known.get(key);
   if (found !== undefined) return found;
-  const jobs = placed.map((job) => job.desired);
+  const jobs = placed.map(({ job, values }) => ({ ...job.desired, parameters: values.given }));
   const text = contentText(jobs);
   const versions = new Map(jobs.map((job) => [job.name, job.version]));
+  const isOwn = placed.some(({ values }) => values.isOwn);
   const content = { hash: sha256(text), text, versions };
-  known.set(key, content);
+  // What one agent alone has would only take room here.
+  if (!isOwn) known.set(key, content);
   return content;
 }

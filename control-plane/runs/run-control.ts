@@ -11,7 +11,6 @@ import type { BatchOutcome } from '@runnel/shared/protocol/runs.ts';
 import { findAgent } from '../http/find-agent.ts';
 import type { FleetView } from '../http/fleet-view.ts';
 import { notFound } from '../http/problem.ts';
-import { missingText } from '../rollouts/capabilities.ts';
 import type { DesiredState } from '../rollouts/desired-state.ts';
 import { parseSelector, selects } from '../rollouts/selector.ts';
 import type { AgentRecord } from '../store/agents.ts';
@@ -112,7 +111,7 @@ export class RunControl {
     const selector = parseSelector(targets.selector);
     const matching = fleet
       .agents()
-      .filter((agent) => agent.status === 'approved' && selects(selector, agent));
+      .filter((agent) => agent.status === 'approved' && selects(selector, fleet.placeable(agent)));
     if (matching.length === 0) {
       throw new RunnelError('agents_not_found', 'the selector chooses no agent', {
         hint: `try it: runnel get agents -l ${JSON.stringify(targets.selector)}`,
@@ -132,7 +131,7 @@ export class RunControl {
     const { desired } = this.#parts;
     if (desired.versionsOf(agent.id).has(job)) return undefined;
     const blocked = desired.blockedOf(agent.id).get(job);
-    const why = blocked === undefined ? whyNotChosen(agent) : missingText(blocked.missing);
+    const why = blocked === undefined ? whyNotChosen(agent) : blocked.reasons.join('; ');
     return `${job} is not placed on ${agent.name}: ${why}`;
   }
 }

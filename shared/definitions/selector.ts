@@ -1,7 +1,7 @@
 /**
  * Label selectors: which agents a job is placed on.
  *
- * Terms are joined by commas and all must hold: `role=press` (also `==`), `role!=press`,
+ * Terms are joined by commas or `and` and all must hold: `role=press` (also `==`), `role!=press`,
  * `site in (lyon, turin)`, `site notin (lyon)`, `gateway` (the label is there), `!gateway` (it is
  * not). As in Kubernetes, `!=` and `notin` also hold where the label is missing. An empty selector
  * holds for every agent.
@@ -42,25 +42,28 @@ export function parseSelector(text: string): Selector | SelectorProblem {
   }
 }
 
-/** At commas outside of parentheses. */
+/** At commas and the word `and`, outside of parentheses. */
 function splitTerms(text: string): string[] {
   const parts: string[] = [];
   let start = 0;
   let open = false;
-  for (let index = 0; index <= text.length; index += 1) {
-    const char = text[index];
-    if (char === '(') {
+  const cut = (end: number, next: number): void => {
+    if (open) throw new Invalid('has a parenthesis that is not closed');
+    parts.push(text.slice(start, end));
+    start = next;
+  };
+  for (const { 0: found, index } of text.matchAll(/[(),]|(?<=\s|\))and(?=[\s(!])/gi)) {
+    if (found === '(') {
       if (open) throw new Invalid('has a parenthesis inside parentheses');
       open = true;
-    } else if (char === ')') {
+    } else if (found === ')') {
       if (!open) throw new Invalid('has a closing parenthesis without an opening one');
       open = false;
-    } else if (char === undefined || (char === ',' && !open)) {
-      if (open) throw new Invalid('has a parenthesis that is not closed');
-      parts.push(text.slice(start, index));
-      start = index + 1;
+    } else if (!open) {
+      cut(index, index + found.length);
     }
   }
+  cut(text.length, text.length);
   return parts;
 }
 
@@ -92,7 +95,31 @@ function checkValue(value: string): string {
   return value;
 }
 
-export function selectorMatches(selector: Selector, labels: ReadonlyMap<string, string>): boolean {
+/** One text for selectors that mean the same terms, whatever their order and spaces. */
+export function textOfSelector({ terms }: Selector): string {
+  const texts = terms.map((term) => {
+    switch (term.op) {
+      case 'exists':
+        return term.key;
+      case 'absent':
+        return `!${term.key}`;
+      case 'in':
+      case 'notin':
+        return valuesText(term.key, term.op, [...new Set(term.values)].toSorted());
+    }
+  });
+  return [...new Set(texts)].toSorted().join(',');
+}
+
+function valuesText(key: string, op: 'in' | 'notin', values: readonly string[]): string {
+  if (values.length === 1) return `${key}${op === 'in' ? '=' : '!='}${values[0]}`;
+  return `${key} ${op} (${values.join(',')})`;
+}
+
+/** The labels of an agent by key. */
+export type LabelLookup = Pick<ReadonlyMap<string, string>, 'get'>;
+
+export function selectorMatches(selector: Selector, labels: LabelLookup): boolean {
   return selector.terms.every((term) => {
     const value = labels.get(term.key);
     switch (term.op) {

@@ -89,6 +89,12 @@ export const heartbeat = z.object({
   agentVersion: z.string(),
   platform: z.object({ os: z.string(), arch: z.string(), node: z.string() }),
   capabilities: z.array(z.string()),
+  /**
+   * JSON text of a `policyReport`: what the device allows jobs. Text, so that a control plane
+   * parses it when it changes and not with every beat. Absent: not known (an older agent, or one
+   * whose policy is larger than `policyReportBytesMax`); then the device alone judges.
+   */
+  policy: z.string().optional(),
   /** Desired state that is applied. */
   observedRevision: z.number().int(),
   observedHash: z.string(),

@@ -11,7 +11,7 @@ import { systemRandom } from '@runnel/shared/random.ts';
 import { BATCH_BUDGET } from '@runnel/agent/batch/batch-budget.ts';
 import type { RunChange } from '@runnel/agent/batch/batch-engine.ts';
 import { openCheckpointStore } from '@runnel/agent/checkpoints/checkpoint-store.ts';
-import { defaultPolicy } from '@runnel/agent/config/agent-policy.ts';
+import { defaultPolicy } from '@runnel/shared/policy/agent-policy.ts';
 import { taskPolicy } from '@runnel/agent/config/task-policy.ts';
 import { BlockWriter } from '@runnel/agent/journal/block-writer.ts';
 import { Conditions } from '@runnel/agent/resources/conditions.ts';

@@ -24,7 +24,7 @@ import type {
 import { TaskError } from '@runnel/agent/batch/tasks/task-error.ts';
 import type { Row, TaskServices } from '@runnel/agent/batch/tasks/task-services.ts';
 import type { CheckpointStore } from '@runnel/agent/checkpoints/checkpoint-store.ts';
-import { agentPolicy } from '@runnel/agent/config/agent-policy.ts';
+import { agentPolicy } from '@runnel/shared/policy/agent-policy.ts';
 import { taskPolicy } from '@runnel/agent/config/task-policy.ts';
 import { readBlockHeader } from '@runnel/agent/journal/block-format.ts';
 import { BlockWriter } from '@runnel/agent/journal/block-writer.ts';

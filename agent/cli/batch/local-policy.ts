@@ -9,7 +9,11 @@ import { tmpdir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { RunnelError } from '@runnel/shared/errors.ts';
 import type { TaskPolicy } from '../../batch/tasks/task-services.ts';
-import { agentPolicy, type AgentPolicy, defaultPolicy } from '../../config/agent-policy.ts';
+import {
+  agentPolicy,
+  type AgentPolicy,
+  defaultPolicy,
+} from '@runnel/shared/policy/agent-policy.ts';
 import { readSettings } from '../../config/settings-file.ts';
 import { taskPolicy } from '../../config/task-policy.ts';
 

@@ -15,7 +15,7 @@ import { RunnelError } from '@runnel/shared/errors.ts';
 import { epochMs } from '@runnel/shared/ids.ts';
 import type { Partition } from '@runnel/shared/schedule/partition.ts';
 import { partitionNamed, partitionsAt } from '@runnel/shared/schedule/partitions.ts';
-import { agentPolicy } from '../../config/agent-policy.ts';
+import { agentPolicy } from '@runnel/shared/policy/agent-policy.ts';
 import { taskPolicy } from '../../config/task-policy.ts';
 import type { CommandStreams } from '../dry-run.ts';
 import { errorText } from '../error-text.ts';

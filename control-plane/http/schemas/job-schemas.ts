@@ -1,6 +1,8 @@
 /** Jobs and versions on the wire; `satisfies` keeps these and live-messages.ts the same. */
 import { z } from '@hono/zod-openapi';
+import { limits } from '@runnel/shared/limits.ts';
 import type { JobAgentItem, JobAgents, JobDetail, JobItem } from '../live-messages.ts';
+import type { PlacementReport } from '../parameter-messages.ts';
 import { attemptedSchema, connectionSchema } from './agent-schemas.ts';
 import { rolloutSchema } from './rollout-schemas.ts';
 import { batchSchema } from './run-schemas.ts';
@@ -70,6 +72,27 @@ export const jobVersionDetailSchema = z
   .object({ ...versionFields, document: z.unknown(), source: z.string() })
   .openapi('JobVersionDetail');
 
+const verdictSchema = z.enum(['ok', 'unknown', 'blocked', 'refused']);
+
+const placementReportSchema = z
+  .object({
+    counts: z.object({ ok: count, unknown: count, blocked: count, refused: count }),
+    items: z
+      .array(
+        z.object({
+          agent: z.string(),
+          name: z.string(),
+          verdict: verdictSchema,
+          reasons: z.array(z.string()).readonly(),
+        }),
+      )
+      .readonly()
+      .openapi({
+        description: `Those that cannot run it first; at most ${limits.placementsToldMax}.`,
+      }),
+  })
+  .openapi('PlacementReport') satisfies z.ZodType<PlacementReport>;
+
 export const applyReplySchema = z
   .object({
     name: z.string(),
@@ -87,6 +110,9 @@ export const applyReplySchema = z
     agents: z.object({ desired: count }),
     warnings: z.array(z.string()).readonly().openapi({
       description: 'Agents that the selector chooses and that cannot run it, with the reason.',
+    }),
+    placements: placementReportSchema.openapi({
+      description: 'Whether it can run on each agent that the selector chooses, and why not.',
     }),
   })
   .openapi('ApplyReply');

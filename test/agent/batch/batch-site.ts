@@ -7,7 +7,7 @@ import type { BatchSettings, RunChange } from '@runnel/agent/batch/batch-engine.
 import { BATCH_BUDGET } from '@runnel/agent/batch/batch-budget.ts';
 import { defineTaskRunner, type TaskRunner } from '@runnel/agent/batch/tasks/task.ts';
 import { taskRunners } from '@runnel/agent/batch/tasks/registry.ts';
-import { defaultPolicy } from '@runnel/agent/config/agent-policy.ts';
+import { defaultPolicy } from '@runnel/shared/policy/agent-policy.ts';
 import { taskPolicy } from '@runnel/agent/config/task-policy.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { agentPolicy } from '@runnel/agent/config/agent-policy.ts';
+import { agentPolicy } from '@runnel/shared/policy/agent-policy.ts';
 import { taskPolicy } from '@runnel/agent/config/task-policy.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';

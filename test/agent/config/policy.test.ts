@@ -4,13 +4,19 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { parseJobDocument, streamJobOf } from '@runnel/shared/definitions/parse-job.ts';
 import { seededRandom } from '@runnel/shared/random.ts';
 import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
-import { agentPolicy, type AgentPolicy, defaultPolicy } from '@runnel/agent/config/agent-policy.ts';
-import { readPolicy } from '@runnel/agent/config/agent-policy.ts';
-import { checkPolicy, matchesHost } from '@runnel/agent/config/check-policy.ts';
-import { refuseCommand, refuseVariable } from '@runnel/agent/config/command-policy.ts';
+import {
+  agentPolicy,
+  type AgentPolicy,
+  defaultPolicy,
+} from '@runnel/shared/policy/agent-policy.ts';
+import { readPolicy } from '@runnel/agent/config/read-policy.ts';
+import { checkPolicy } from '@runnel/shared/policy/check-policy.ts';
+import { refuseCommand, refuseVariable } from '@runnel/shared/policy/command-policy.ts';
 import { dataFiles } from '@runnel/agent/config/data-files.ts';
 import { gateJobs } from '@runnel/agent/config/job-gate.ts';
-import { refusePath } from '@runnel/agent/config/path-policy.ts';
+import { pathRules } from '@runnel/agent/config/real-path.ts';
+import { matchesHost } from '@runnel/shared/policy/host-pattern.ts';
+import { refusePath } from '@runnel/shared/policy/path-policy.ts';
 import { taskPolicy } from '@runnel/agent/config/task-policy.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
@@ -37,10 +43,11 @@ function job(source: unknown, sink: unknown = { results: { dataset: 'd' } }): un
   };
 }
 const check = (document: unknown, given: AgentPolicy = defaultPolicy) =>
-  checkPolicy(streamJobOf(parseJobDocument(document)), given, dataDir);
+  checkPolicy(streamJobOf(parseJobDocument(document)), given, pathRules(given, dataDir));
 
 describe('paths', () => {
-  const refused = (path: string, allowed: string[] = []) => refusePath(path, dataDir, allowed);
+  const refused = (path: string, allowed: string[] = []) =>
+    refusePath(path, pathRules({ paths: allowed }, dataDir));
 
   it('are free below the data directory, whether they exist or not', () => {
     expect(refused('files/out.jsonl')).toBeUndefined();
@@ -355,7 +362,7 @@ it('a random path never leads out of the data directory', () => {
       { length: 5 },
       () => parts[Math.floor(random.next() * parts.length)],
     ).join('/');
-    if (refusePath(path, dataDir, []) !== undefined) continue;
+    if (refusePath(path, pathRules({ paths: [] }, dataDir)) !== undefined) continue;
     const [first] = relative(dataDir, resolve(dataDir, path)).split('/');
     expect(['..', 'link', 'identity', 'agent.yaml'], path).not.toContain(first);
   }

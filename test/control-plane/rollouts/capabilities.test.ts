@@ -6,8 +6,11 @@ import {
   missingOf,
   missingText,
 } from '@runnel/control-plane/rollouts/capabilities.ts';
-import { blockedJobs, place, placedJob } from '@runnel/control-plane/rollouts/placement.ts';
-import { placementWarnings } from '@runnel/control-plane/rollouts/placement-warnings.ts';
+import { place, placedJob } from '@runnel/control-plane/rollouts/placement.ts';
+import {
+  placementReport,
+  placementWarnings,
+} from '@runnel/control-plane/rollouts/placement-report.ts';
 import { openStore } from '@runnel/control-plane/store/open-store.ts';
 import { TestControlPlane } from '../../support/control-plane.ts';
 import { Device } from '../../support/device.ts';
@@ -57,24 +60,26 @@ describe('what a job needs of an agent', () => {
 
   it('keeps the job from agents without it, and from those that have not said', () => {
     const jobs = [jobOf([VALUE])];
-    const named = (capabilities?: readonly string[]) => [
-      place(agent('a1'), jobs, capabilities).length,
-      blockedJobs(agent('a1'), jobs, capabilities).map(({ missing }) => missing),
-    ];
+    const named = (capabilities?: readonly string[]) => {
+      const { placed, blocked } = place({ ...agent('a1'), capabilities }, jobs);
+      return [placed.length, blocked.map(({ verdict, reasons }) => [verdict, ...reasons])];
+    };
     expect(named(CAN_RUN)).toEqual([1, []]);
-    expect(named(['stream'])).toEqual([0, [['batch', 'task:value']]]);
-    expect(named()).toEqual([0, [null]]);
+    expect(named(['stream', 'batch'])).toEqual([0, [['blocked', 'the device lacks task:value']]]);
+    const silent = ['unknown', 'the device has not said yet what it can run'];
+    expect(named()).toEqual([0, [silent]]);
   });
 
   it('is warned of when a job is submitted', () => {
     const can: Record<string, readonly string[]> = { a1: CAN_RUN, a2: ['stream', 'batch'] };
-    const agents = ['a1', 'a2', 'a3'].map((id) => agent(id));
-    const warnings = placementWarnings(jobOf([VALUE]), agents, (id) => can[id]);
-    expect(warnings).toEqual([
+    const agents = ['a1', 'a2', 'a3'].map((id) => ({ ...agent(id), capabilities: can[id] }));
+    const told = (of: typeof agents) =>
+      placementWarnings(jobOf([VALUE]), placementReport(jobOf([VALUE]), of));
+    expect(told(agents)).toEqual([
       '1 of 3 agents cannot run it and will not get it (press a2: the device lacks task:value)',
       '1 of 3 agents did not say yet what can run there; the job comes there when it can',
     ]);
-    expect(placementWarnings(jobOf([VALUE]), [agent('a1')], () => CAN_RUN)).toEqual([]);
+    expect(told(agents.slice(0, 1))).toEqual([]);
   });
 });
 
@@ -123,7 +128,7 @@ describe('a batch job in the fleet', () => {
     expect(await jobAgent()).toMatchObject({ phase: 'refused', desiredVersion: null });
     for (let n = 0; n < 3; n += 1) await device.beat({ capabilities: ['stream'] });
     expect((await control.post('/jobs', batchJob('nightly'))).json.warnings).toEqual([
-      `1 of 1 agent cannot run it and will not get it (press-1: ${reason})`,
+      `1 of 1 agent cannot run it and will not get it (press-1: ${reason}): it runs nowhere`,
     ]);
     await waitFor('the event', async () => (await events()).length > 0);
     expect(await events()).toEqual([`nightly version 1 is not placed: ${reason}`]);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseSelector, selects } from '@runnel/control-plane/rollouts/selector.ts';
-import { defaultParameters, place, placedJob } from '@runnel/control-plane/rollouts/placement.ts';
+import { place, placedJob } from '@runnel/control-plane/rollouts/placement.ts';
 
 const agent = (labels: Record<string, string> = {}, more: object = {}) => ({
   id: 'a1',
@@ -56,7 +56,7 @@ describe('placement', () => {
   it('puts a job without placement on every approved agent', () => {
     const jobs = [job('everywhere', {}), job('lyon', { placement: { selector: 'site=lyon' } })];
     const names = (labels: Record<string, string>, more: object = {}): string[] =>
-      place(agent(labels, more), jobs).map((placed) => placed.name);
+      place(agent(labels, more), jobs).placed.map(({ job: { name } }) => name);
     expect(names({})).toEqual(['everywhere']);
     expect(names({ site: 'lyon' })).toEqual(['everywhere', 'lyon']);
     expect(names({ site: 'lyon' }, { status: 'pending' })).toEqual([]);
@@ -69,7 +69,8 @@ describe('placement', () => {
       hold: { type: 'duration', default: '30s' },
       site: { type: 'string' },
     };
-    expect(defaultParameters({ parameters })).toEqual({ limit: 0.8, hold: '30s' });
-    expect(defaultParameters({})).toEqual({});
+    const given = (document: object) => job('j', document).desired.parameters;
+    expect(given({ parameters })).toEqual({ limit: 0.8, hold: '30s' });
+    expect(given({})).toEqual({});
   });
 });

@@ -3,8 +3,8 @@
  * credentials, as far as they stand in the document. What a template makes of them is judged when
  * the task runs (task-policy.ts); this is so that a person hears of it when the job comes.
  */
-import type { TaskDefinition } from '@runnel/shared/definitions/batch-job.ts';
-import type { Json } from '@runnel/shared/engine/record.ts';
+import type { TaskDefinition } from '../definitions/batch-job.ts';
+import type { Json } from '../engine/record.ts';
 import type { PolicyCheck } from './check-policy.ts';
 
 /** Data of the job's own, in which names mean nothing to us. */

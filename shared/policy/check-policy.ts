@@ -1,15 +1,21 @@
 /**
  * Whether a job stays within the device's policy (I8). All reasons are given at once, so that a
- * person mends the job or the policy in one go; a job with any is not run.
+ * person mends the job or the policy in one go; a job with any is not run. The device judges by
+ * this, and the control plane by the same code over what the device reported. Pure.
  */
-import { BlockList, isIP, isIPv6 } from 'node:net';
-import type { TaskDefinition } from '@runnel/shared/definitions/batch-job.ts';
-import type { CredentialRef } from '@runnel/shared/definitions/credential.ts';
-import type { StreamJob } from '@runnel/shared/definitions/stream-job.ts';
+import type { TaskDefinition } from '../definitions/batch-job.ts';
+import type { CredentialRef } from '../definitions/credential.ts';
+import type { StreamJob } from '../definitions/stream-job.ts';
 import type { AgentPolicy } from './agent-policy.ts';
 import { refuseCommand, refuseVariable } from './command-policy.ts';
-import { refusePath } from './path-policy.ts';
+import { matchesHost } from './host-pattern.ts';
+import { type PathRules, refusePath } from './path-policy.ts';
 import { checkTask } from './task-touches.ts';
+
+/** What of a policy decides about jobs, whatever else it bounds. */
+export interface PolicyRules extends Omit<AgentPolicy, 'apiVersion' | 'kind' | 'budgets'> {
+  readonly budgets: Pick<AgentPolicy['budgets'], 'taskMemory'>;
+}
 
 /** What policy looks at in a job. */
 export interface PolicySubject extends Pick<StreamJob, 'sources' | 'sinks'> {
@@ -19,10 +25,10 @@ export interface PolicySubject extends Pick<StreamJob, 'sources' | 'sinks'> {
 /** Reasons why the job is refused; empty when it may run. */
 export function checkPolicy(
   job: PolicySubject,
-  policy: AgentPolicy,
-  dataDir: string,
+  policy: PolicyRules,
+  paths: PathRules,
 ): readonly string[] {
-  const check = new PolicyCheck(policy, dataDir);
+  const check = new PolicyCheck(policy, paths);
   for (const [alias, source] of Object.entries(job.sources)) {
     const where = `sources.${alias}`;
     check.kind(where, 'source', source.kind, policy.sources);
@@ -55,12 +61,12 @@ interface BrokerSettings {
 /** Gathers every reason of one judgement; `where` is the place in the document. */
 export class PolicyCheck {
   readonly reasons: string[] = [];
-  readonly #policy: AgentPolicy;
-  readonly #dataDir: string;
+  readonly #policy: PolicyRules;
+  readonly #paths: PathRules;
 
-  constructor(policy: AgentPolicy, dataDir: string) {
+  constructor(policy: PolicyRules, paths: PathRules) {
     this.#policy = policy;
-    this.#dataDir = dataDir;
+    this.#paths = paths;
   }
 
   kind(where: string, what: string, kind: string, allowed: readonly string[] | undefined): void {
@@ -69,7 +75,7 @@ export class PolicyCheck {
   }
 
   path(where: string, path: string): void {
-    const reason = refusePath(path, this.#dataDir, this.#policy.paths);
+    const reason = refusePath(path, this.#paths);
     if (reason !== undefined) this.reasons.push(`${where}: ${reason}`);
   }
 
@@ -115,20 +121,4 @@ export class PolicyCheck {
     if (hosts === undefined || hosts.some((pattern) => matchesHost(hostname, pattern))) return;
     this.reasons.push(`${where}: policy.yaml does not allow connections to ${hostname}`);
   }
-}
-
-/** `pattern` is a host name, `*.suffix`, an address, or a subnet `10.0.0.0/8`. */
-export function matchesHost(hostname: string, pattern: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, '').toLowerCase();
-  const wanted = pattern.toLowerCase();
-  if (wanted.startsWith('*.')) return host.endsWith(wanted.slice(1));
-  const [network = '', bits] = wanted.split('/');
-  if (bits === undefined || isIP(network) === 0) return host === wanted;
-  const prefix = Number(bits);
-  const isV6 = isIPv6(network);
-  if (!Number.isInteger(prefix) || prefix < 0 || prefix > (isV6 ? 128 : 32)) return false;
-  if (isIP(host) !== (isV6 ? 6 : 4)) return false;
-  const subnet = new BlockList();
-  subnet.addSubnet(network, prefix, isV6 ? 'ipv6' : 'ipv4');
-  return subnet.check(host, isV6 ? 'ipv6' : 'ipv4');
 }

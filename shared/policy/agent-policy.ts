@@ -4,13 +4,14 @@
  * or key means: all sources, sinks and task types, all hosts, paths under the data directory only,
  * secrets only from environment variables whose names begin with `RUNNEL_SECRET_`, no commands.
  * What `agent.yaml` itself refers to is the device's own and is not judged.
+ *
+ * The device decides by it. It also reports it (protocol/policy-report.ts), so that the control
+ * plane can say before a job is sent what a device would refuse.
  */
 import { z } from 'zod';
-import { size } from '@runnel/shared/definitions/size.ts';
-import { strict } from '@runnel/shared/definitions/strict.ts';
+import { size } from '../definitions/size.ts';
+import { strict } from '../definitions/strict.ts';
 import { commandEntry } from './command-policy.ts';
-import type { DataFiles } from './data-files.ts';
-import { readSettings } from './settings-file.ts';
 
 const names = z.array(z.string().min(1).max(100));
 const variables = z.array(
@@ -71,8 +72,3 @@ export const defaultPolicy: AgentPolicy = agentPolicy.parse({
   apiVersion: 'runnel/v1',
   kind: 'AgentPolicy',
 });
-
-/** Errors: `definition_invalid`. A broken policy is never read as no policy. */
-export async function readPolicy(files: DataFiles): Promise<AgentPolicy> {
-  return (await readSettings(files.policyYaml, agentPolicy)) ?? defaultPolicy;
-}

@@ -1,0 +1,71 @@
+/** What a person who submits a job should know of where it will and will not run. Pure. */
+import { limits } from '@runnel/shared/limits.ts';
+import type {
+  PlacementItem,
+  PlacementReport,
+  PlacementVerdict,
+} from '../http/parameter-messages.ts';
+import { place, type PlaceableAgent, type PlacedJob } from './placement.ts';
+import { selects } from './selector.ts';
+
+const NAMED_MAX = 5;
+/** What a person must look at comes first. */
+const ORDER: readonly PlacementVerdict[] = ['refused', 'blocked', 'unknown', 'ok'];
+
+/** Over the approved agents that the selector chooses; `agents` in the order of names. */
+export function placementReport(
+  job: PlacedJob,
+  agents: readonly PlaceableAgent[],
+): PlacementReport {
+  const items: PlacementItem[] = agents
+    .filter((agent) => agent.status === 'approved' && selects(job.selector, agent))
+    .map((agent) => {
+      const [blocked] = place(agent, [job]).blocked;
+      const { verdict = 'ok', reasons = [] } = blocked ?? {};
+      return { agent: agent.id, name: agent.name, verdict, reasons };
+    });
+  const ordered = ORDER.flatMap((verdict) => items.filter((item) => item.verdict === verdict));
+  const count = (verdict: PlacementVerdict): number =>
+    items.filter((item) => item.verdict === verdict).length;
+  return {
+    counts: {
+      ok: count('ok'),
+      unknown: count('unknown'),
+      blocked: count('blocked'),
+      refused: count('refused'),
+    },
+    items: ordered.slice(0, limits.placementsToldMax),
+  };
+}
+
+/** One text for agents that cannot run it, one for those that did not say; none when all can. */
+export function placementWarnings(
+  { selector }: Pick<PlacedJob, 'selector'>,
+  { counts, items }: PlacementReport,
+): string[] {
+  const lacking = counts.refused + counts.blocked;
+  const all = lacking + counts.unknown + counts.ok;
+  if (all === 0) {
+    return selector.terms.length === 0 ? [] : ['its selector chooses no agent: it runs nowhere'];
+  }
+  const of = `of ${all} ${all === 1 ? 'agent' : 'agents'}`;
+  const warnings: string[] = [];
+  if (lacking > 0) {
+    const named = items.slice(0, Math.min(NAMED_MAX, lacking)).map(reasonText);
+    const more = lacking > NAMED_MAX ? `; and ${lacking - NAMED_MAX} more` : '';
+    const nowhere = lacking === all ? ': it runs nowhere' : '';
+    warnings.push(
+      `${lacking} ${of} cannot run it and will not get it (${named.join('; ')}${more})${nowhere}`,
+    );
+  }
+  if (counts.unknown > 0) {
+    warnings.push(
+      `${counts.unknown} ${of} did not say yet what can run there; the job comes there when it can`,
+    );
+  }
+  return warnings;
+}
+
+function reasonText({ name, reasons }: PlacementItem): string {
+  return `${name}: ${reasons.join(', ')}`;
+}
