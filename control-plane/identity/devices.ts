@@ -9,7 +9,6 @@
  * credentials expired, for as long as the device is not revoked.
  */
 import { timingSafeEqual } from 'node:crypto';
-import { fromPublic } from '@nats-io/nkeys';
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { canonicalJson } from '@runnel/shared/definitions/canonical-json.ts';
@@ -23,6 +22,8 @@ import {
   enrolmentProof,
   renewalProof,
 } from '@runnel/shared/protocol/enrolment.ts';
+import { readPublicKey } from '@runnel/shared/protocol/nkey.ts';
+import { verifySignature } from '@runnel/shared/protocol/signing.ts';
 import type { Random } from '@runnel/shared/random.ts';
 import { appendEvent } from '../store/events.ts';
 import type { AgentsTable, Schema } from '../store/schema.ts';
@@ -312,11 +313,6 @@ function isSame(a: string, b: string): boolean {
 
 /** False for a wrong signature and for what is no key or signature at all. */
 function proves(publicKey: string, text: string, signature: string): boolean {
-  try {
-    const bytes = Buffer.from(signature, 'base64url');
-    return fromPublic(publicKey).verify(Buffer.from(text, 'utf8'), bytes);
-  } catch {
-    // The library throws for malformed keys and signatures; both prove nothing.
-    return false;
-  }
+  const raw = readPublicKey(publicKey)?.raw.toString('base64url');
+  return raw !== undefined && verifySignature(raw, text, signature);
 }

@@ -18,6 +18,10 @@ export class Ed25519Key {
 
   /** base64url over the text's UTF-8 bytes. */
   sign(text: string): string {
-    return sign(null, Buffer.from(text, 'utf8'), this.#private).toString('base64url');
+    return this.signBytes(Buffer.from(text, 'utf8')).toString('base64url');
+  }
+
+  signBytes(bytes: Uint8Array): Buffer {
+    return sign(null, bytes, this.#private);
   }
 }

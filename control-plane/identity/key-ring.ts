@@ -13,7 +13,7 @@
  */
 import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
-import { type KeyPair, createAccount, createOperator, createUser, fromSeed } from '@nats-io/nkeys';
+import { type KeyPair, createAccount, createOperator, createUser } from '@nats-io/nkeys';
 import { z } from 'zod';
 import { RunnelError } from '@runnel/shared/errors.ts';
 import { randomId } from '@runnel/shared/ids.ts';
@@ -22,6 +22,7 @@ import { rootFingerprint } from '@runnel/shared/protocol/signing.ts';
 import { PROTOCOL_VERSION } from '@runnel/shared/protocol/version.ts';
 import type { Random } from '@runnel/shared/random.ts';
 import { Ed25519Key } from './ed25519-key.ts';
+import { nkeyPair } from './nkey-pair.ts';
 import { createPrivateFile, readPrivateFile, writePrivateFile } from './private-file.ts';
 
 const FORMAT = 1;
@@ -82,12 +83,12 @@ export class KeyRing {
     this.#random = random;
     this.#file = file;
     this.nats = {
-      operator: nkey(file.operator),
-      systemAccount: nkey(file.systemAccount),
-      systemUser: nkey(file.systemUser),
-      account: nkey(file.account),
-      deviceSigner: nkey(file.deviceSigner),
-      controlUser: nkey(file.controlUser),
+      operator: nkeyPair(file.operator),
+      systemAccount: nkeyPair(file.systemAccount),
+      systemUser: nkeyPair(file.systemUser),
+      account: nkeyPair(file.account),
+      deviceSigner: nkeyPair(file.deviceSigner),
+      controlUser: nkeyPair(file.controlUser),
     };
     this.#root = new Ed25519Key(file.root);
     this.rootKey = this.#root.publicKey;
@@ -142,10 +143,6 @@ export class KeyRing {
     });
     return { payload, signature: this.#root.sign(payload) };
   }
-}
-
-function nkey(seed: string): KeyPair {
-  return fromSeed(Buffer.from(seed, 'utf8'));
 }
 
 function seedOf(pair: KeyPair): string {
