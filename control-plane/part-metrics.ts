@@ -24,6 +24,11 @@ export function partMetrics(parts: CountingParts): MetricFamily[] {
   return [
     ...fleetMetrics(parts),
     counter('runnel_heartbeats_total', 'Heartbeats taken.', health.counters.heartbeats),
+    counter(
+      'runnel_heartbeats_replayed_total',
+      'Heartbeats that came twice or late.',
+      health.counters.replayed,
+    ),
     byLabel('runnel_intake_requests_total', 'Requests of agents.', 'kind', counters.requests),
     byLabel(
       'runnel_intake_dropped_total',

@@ -62,7 +62,8 @@ interface Entry {
 }
 
 export class FleetHealth {
-  readonly counters = { heartbeats: 0 };
+  /** `replayed`: came twice or late, and changed nothing. */
+  readonly counters = { heartbeats: 0, replayed: 0 };
   readonly #options: FleetHealthOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #policies = new ReportedPolicies();
@@ -148,10 +149,18 @@ export class FleetHealth {
     this.#policies.forget(agent);
   }
 
-  /** Takes a heartbeat of an approved agent, whose sender was checked. */
+  /**
+   * Takes a heartbeat of an approved agent, whose sender was checked. One that is not newer than
+   * the last of its process is no sign of life: it was sent again, or overtaken on its way.
+   */
   heard(heartbeat: Heartbeat): void {
-    const { agent } = heartbeat;
+    const { agent, epoch, seq } = heartbeat;
     const entry = this.#entries.get(agent) ?? newEntry();
+    const last = entry.heartbeat;
+    if (last !== undefined && last.epoch === epoch && seq <= last.seq) {
+      this.counters.replayed += 1;
+      return;
+    }
     this.#entries.set(agent, entry);
     this.#take(entry, heartbeat);
   }

@@ -208,7 +208,7 @@ export function heartbeatOf(agent: string, seq: number, more: Partial<Heartbeat>
   };
 }
 
-function rowOf(seq: number, more: Partial<Row>): Row {
+export function rowOf(seq: number, more: Partial<Row> = {}): Row {
   return {
     seq,
     kind: 'result',
