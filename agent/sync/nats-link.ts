@@ -68,6 +68,9 @@ function troubleOf(error: unknown): Trouble {
   // The library has no class for it: what the server says to a device as it cuts it off.
   if (/authentication revoked/i.test(message)) return { kind: 'revoked', message };
   if (error instanceof errors.UserAuthenticationExpiredError) return { kind: 'expired', message };
+  // A server that is too busy to let anybody in says so in words of refusal: nothing is wrong with
+  // the credentials, and a fleet that renewed them all would only make it worse.
+  if (/authentication timeout/i.test(message)) return { kind: 'network', message };
   if (error instanceof errors.AuthorizationError) return { kind: 'refused', message };
   return { kind: 'network', message };
 }

@@ -42,6 +42,8 @@ export function natsConfigFor(options: NatsConfigOptions): string {
     'ping_interval: "20s"',
     'ping_max: 2',
     'write_deadline: "10s"',
+    // By default it gives a device two seconds to sign in: too few when a whole fleet comes back.
+    'authorization: { timeout: 10 }',
     `operator: ${quote(jwts.operator)}`,
     `system_account: ${quote(jwts.systemAccount.publicKey)}`,
     `resolver: { type: full, dir: ${resolverDir}, allow_delete: false, limit: 1000 }`,

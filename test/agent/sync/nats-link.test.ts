@@ -1,5 +1,6 @@
 /** The link against a real nats-server and the control plane's own identity. */
-import { describe, expect, it } from 'vitest';
+import { type AddressInfo, createServer } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '@runnel/shared/clock.ts';
 import type { AgentId } from '@runnel/shared/ids.ts';
 import type { Credentials } from '@runnel/shared/protocol/enrolment.ts';
@@ -120,5 +121,25 @@ describe('the link', () => {
     expect(await connected(first).catch(linkTrouble)).toMatchObject({ kind: 'refused' });
     await side.server.stop();
     expect(await other.closed).toMatchObject({ kind: 'network' });
+  });
+
+  it('a server that is too busy to let it in is no reason for new credentials', async () => {
+    const side = await openControlSide();
+    const { credentials, ...device } = await enrolled(side);
+    // What nats-server says when it did not get round to a connection in time.
+    const busy = createServer((socket) => {
+      const info = { server_id: 'busy', version: '2.10.27', max_payload: 1024, nonce: 'n' };
+      socket.write(`INFO ${JSON.stringify({ ...info, auth_required: true })}\r\n`);
+      socket.once('data', () => socket.end("-ERR 'Authentication Timeout'\r\n"));
+    });
+    await new Promise<void>((resolve) => busy.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void busy.close());
+    const { port } = busy.address() as AddressInfo;
+    const there = { ...credentials, natsUrls: [`nats://127.0.0.1:${port}`] };
+    const failed = await connected({ ...device, credentials }, there).catch(linkTrouble);
+    expect(failed).toMatchObject({
+      kind: 'network',
+      message: expect.stringMatching(/authentication timeout/i),
+    });
   });
 });
