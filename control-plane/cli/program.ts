@@ -4,7 +4,7 @@
 import { Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander';
 import { plainDefault } from '@runnel/shared/help-text.ts';
 import { ApiClient } from './api-client.ts';
-import { apply, deleteJob, validate } from './commands/apply.ts';
+import { apply, type ApplyOptions, deleteJob, validate } from './commands/apply.ts';
 import { handOver } from './commands/agent-program.ts';
 import { describeAgent, describeJob } from './commands/describe.ts';
 import { getAgents, getAlerts, getDatasets, getJobs, getVersions } from './commands/get.ts';
@@ -22,6 +22,7 @@ import {
 } from './commands/tokens.ts';
 import type { Context, OutputFormat } from './context.ts';
 import { EXIT_CODES_HELP, exitCodes } from './exit-code.ts';
+import { addParameters } from './program-parameters.ts';
 import { addRuns, ofAgent } from './program-runs.ts';
 import { report } from './report.ts';
 import type { Terminal } from './terminal.ts';
@@ -88,6 +89,7 @@ function build(terminal: Terminal, options: ProgramOptions, exit: (code: number)
   addJobs(program, context);
   addReads(program, context);
   addRuns(program, context, exit);
+  addParameters(program, context);
   addTokens(program, context);
   addAgents(program, context);
   addSchedule(program, context);
@@ -126,8 +128,9 @@ function addJobs(program: Command, context: MakeContext): void {
     .description('push job documents to the control plane')
     .requiredOption('-f, --file <path...>', 'documents, directories of them, or standard input')
     .option('--dry-run', 'check with the control plane and store nothing', false)
+    .option('--strict', 'fail when an agent that the selector chooses cannot run it', false)
     .addOption(output('table', 'json'))
-    .action((options: { file: string[]; dryRun: boolean }, command: Command) =>
+    .action((options: { file: string[] } & ApplyOptions, command: Command) =>
       apply(context(command), options.file, options),
     );
   program

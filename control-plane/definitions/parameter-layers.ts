@@ -86,6 +86,8 @@ interface ReadLayer extends Layer {
 
 /** The layers of one job, ready to be asked for many agents. */
 export class ParameterLayers {
+  /** The same for the same layers. */
+  readonly text: string;
   /** Weakest first, those of agents and sites last. */
   readonly all: readonly ReadLayer[];
   readonly #fleet: readonly ReadLayer[];
@@ -103,6 +105,7 @@ export class ParameterLayers {
     const [sites, agents] = [ofKind('site'), ofKind('agent')];
     this.#sites = new Map(sites.map((layer) => [layer.scope, layer]));
     this.#agents = new Map(agents.map((layer) => [layer.scope, layer]));
+    this.text = JSON.stringify(layers);
     this.all = [...this.#fleet, ...this.#labels, ...sites, ...agents];
   }
 
@@ -126,6 +129,19 @@ export class ParameterLayers {
 
 export const NO_LAYERS = new ParameterLayers([]);
 
+/** Values with their scopes, put together; `values` of one job in any order. */
+export function layersOf(
+  values: readonly { readonly scope: string; readonly name: string; readonly value: unknown }[],
+): Layer[] {
+  const scopes = new Map<string, [string, unknown][]>();
+  for (const { scope, name, value } of values) {
+    const entries = scopes.get(scope) ?? [];
+    scopes.set(scope, entries);
+    entries.push([name, value]);
+  }
+  return [...scopes].map(([scope, entries]) => ({ scope, values: Object.fromEntries(entries) }));
+}
+
 function termsOf({ of }: ReadLayer): number {
   return of.kind === 'label' ? of.selector.terms.length : 0;
 }
@@ -139,6 +155,15 @@ function isTied(a: ReadLayer, b: ReadLayer): boolean {
 }
 
 export type Declared = Readonly<Record<string, ParameterDefinition>>;
+
+/** Values that are set under names which the job does not declare: `limit (site:lyon)`. */
+export function unusedValues(declared: Declared, { all }: ParameterLayers): string[] {
+  return all.flatMap(({ scope, values }) =>
+    Object.keys(values)
+      .filter((name) => !Object.hasOwn(declared, name))
+      .map((name) => `${name} (${scope})`),
+  );
+}
 
 export interface LayeredValues {
   /** What the device is told: as written, defaults included, in the order of the declaration. */

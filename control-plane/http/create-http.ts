@@ -7,6 +7,7 @@ import type { Random } from '@runnel/shared/random.ts';
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import { Definitions } from '../definitions/definitions.ts';
+import { JobParameterLayers } from '../definitions/job-parameters.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { DesiredState } from '../rollouts/desired-state.ts';
 import type { DeviceCommands } from '../runs/device-commands.ts';
@@ -29,6 +30,7 @@ import { jobRoutes } from './jobs.ts';
 import { LiveHub } from './live-hub.ts';
 import { liveRoutes } from './live.ts';
 import type { MetricFamily } from './metrics.ts';
+import { parameterRoutes } from './parameters.ts';
 import { RateLimit } from './rate-limit.ts';
 import { roleGuards } from './role-guards.ts';
 import { runCommandRoutes } from './run-commands.ts';
@@ -87,6 +89,7 @@ export function createHttp(parts: CreateHttpParts): Http {
     await agentChanged(agent);
     await parts.desired.recompute(agent);
   };
+  const parameters = parametersOf(parts);
   const { cookieName } = auth;
   const secureCookie = parts.publicUrl?.startsWith('https:') ?? false;
   const now = (): number => clock.now();
@@ -104,7 +107,8 @@ export function createHttp(parts: CreateHttpParts): Http {
     root: [healthRoutes({ checks: parts.checks, families, guards }), signInRoutes(signIn)],
     api: [
       agentRoutes(shared),
-      jobRoutes({ ...shared, definitions: definitionsOf(parts, hub) }),
+      jobRoutes({ ...shared, parameters, definitions: definitionsOf(parts, hub) }),
+      parameterRoutes({ ...shared, parameters }),
       runRoutes(shared),
       runCommandRoutes({ ...shared, control: new RunControl(parts) }),
       datasetRoutes(shared),
@@ -153,6 +157,19 @@ function definitionsOf(parts: CreateHttpParts, hub: LiveHub): Definitions {
       await desired.recomputeAll();
       hub.jobsChanged();
     },
+  });
+}
+
+function parametersOf({ db, clock, fleet, desired }: CreateHttpParts): JobParameterLayers {
+  return new JobParameterLayers({
+    db,
+    clock,
+    agents: () =>
+      fleet
+        .agents()
+        .filter(({ status }) => status === 'approved')
+        .map((record) => fleet.placeable(record)),
+    changed: () => desired.recomputeAll(),
   });
 }
 

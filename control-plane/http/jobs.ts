@@ -4,9 +4,14 @@ import type { Kysely } from 'kysely';
 import { RunnelError } from '@runnel/shared/errors.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import { datasetsOf } from '../definitions/datasets-of.ts';
-import type { Definitions } from '../definitions/definitions.ts';
-import { type PlaceableAgent, placedJob } from '../rollouts/placement.ts';
-import { placementReport, placementWarnings } from '../rollouts/placement-report.ts';
+import type { ApplyOutcome, Definitions } from '../definitions/definitions.ts';
+import type { JobParameterLayers } from '../definitions/job-parameters.ts';
+import { placedJob } from '../rollouts/placement.ts';
+import {
+  placementReport,
+  placementWarnings,
+  refuseUnplaced,
+} from '../rollouts/placement-report.ts';
 import { getVersion, type JobVersionRecord, listVersions } from '../store/jobs.ts';
 import type { Schema } from '../store/schema.ts';
 import type { FleetView } from './fleet-view.ts';
@@ -26,6 +31,7 @@ import {
 export interface JobRoutesParts {
   readonly db: Kysely<Schema>;
   readonly definitions: Definitions;
+  readonly parameters: Pick<JobParameterLayers, 'layers'>;
   readonly fleet: FleetView;
   readonly guards: RoleGuards;
 }
@@ -42,6 +48,13 @@ const documentBody = {
     'text/plain': { schema: z.string() },
   },
 };
+
+const applyQuery = z.object({
+  dryRun: flagParam,
+  strict: flagParam.openapi({
+    description: 'Store nothing when an agent that the selector chooses cannot run the job.',
+  }),
+});
 
 export function jobRoutes(parts: JobRoutesParts): Router {
   const router = newRouter();
@@ -62,7 +75,7 @@ function addChanges(router: Router, parts: JobRoutesParts): void {
     path: '/jobs',
     tags: ['jobs'],
     summary: 'Apply a job document',
-    request: { query: z.object({ dryRun: flagParam }), body: documentBody },
+    request: { query: applyQuery, body: documentBody },
     responses: {
       200: json(applyReplySchema, 'No new version was needed, or a dry run'),
       201: json(applyReplySchema, 'A new version'),
@@ -71,16 +84,21 @@ function addChanges(router: Router, parts: JobRoutesParts): void {
   });
   router.post('/jobs', parts.guards.operator, async (c) => {
     const text = documentText(await c.req.text());
-    const { document, ...outcome } = isSet(c.req.query('dryRun'))
-      ? await parts.definitions.dryRun(text)
-      : await parts.definitions.apply(text, actorOf(c).id);
-    const item = parts.fleet.jobItems().find((job) => job.name === outcome.name);
+    const { definitions, fleet } = parts;
+    if (isSet(c.req.query('strict'))) {
+      const { placements, name } = await reportOf(parts, await definitions.dryRun(text));
+      refuseUnplaced(name, placements);
+    }
+    const dryRun = isSet(c.req.query('dryRun'));
+    const outcome = await (dryRun
+      ? definitions.dryRun(text)
+      : definitions.apply(text, actorOf(c).id));
+    const { document: _document, ...fields } = outcome;
+    const { placements, warnings } = await reportOf(parts, outcome);
+    const item = fleet.jobItems().find((job) => job.name === outcome.name);
     const agents = { desired: item?.agents.desired ?? 0 };
     const status = outcome.created && !outcome.dryRun ? 201 : 200;
-    const job = placedJob({ ...outcome, document: JSON.parse(document) });
-    const placements = placementReport(job, placeableAgents(parts));
-    const warnings = placementWarnings(job, placements);
-    return c.json({ ...outcome, agents, warnings, placements }, status);
+    return c.json({ ...fields, agents, warnings, placements }, status);
   });
 
   router.openAPIRegistry.registerPath({
@@ -96,8 +114,14 @@ function addChanges(router: Router, parts: JobRoutesParts): void {
   );
 }
 
-function placeableAgents({ fleet }: JobRoutesParts): PlaceableAgent[] {
-  return fleet.agents().map((record) => fleet.placeable(record));
+/** Where the job can run, and what to say of it. */
+async function reportOf(parts: JobRoutesParts, outcome: ApplyOutcome) {
+  const { fleet, parameters } = parts;
+  const layers = await parameters.layers(outcome.name);
+  const job = placedJob({ ...outcome, document: JSON.parse(outcome.document) }, layers);
+  const agents = fleet.agents().map((record) => fleet.placeable(record));
+  const placements = placementReport(job, agents);
+  return { name: job.name, placements, warnings: placementWarnings(job, placements) };
 }
 
 function documentText(text: string): string {

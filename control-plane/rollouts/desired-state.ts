@@ -28,7 +28,9 @@ import {
   putDesired,
   sweepDesiredContents,
 } from '../store/desired.ts';
+import { layersOf, ParameterLayers } from '../definitions/parameter-layers.ts';
 import { type JobRecord, listJobs } from '../store/jobs.ts';
+import { type ParameterRecord, parameterRecords } from '../store/parameters.ts';
 import type { Schema } from '../store/schema.ts';
 import { Turns } from '../turns.ts';
 import { contentText, payloadText, sha256 } from './desired-payload.ts';
@@ -223,11 +225,14 @@ export class DesiredState {
   async #loadJobs(): Promise<void> {
     const placed: PlacedJob[] = [];
     const known = new Map(this.#jobs.map((job) => [job.name, job]));
+    const values = valuesByJob(await parameterRecords(this.#parts.db));
     for (const job of await listJobs(this.#parts.db)) {
       try {
         const same = known.get(job.name);
+        const layers = new ParameterLayers(layersOf(values.get(job.name) ?? []));
         // To parse every document again at every change would cost seconds in a large fleet.
-        placed.push(same !== undefined && isCurrent(same, job) ? same : placedJob(job));
+        const isSame = same !== undefined && isCurrent(same, job, layers);
+        placed.push(isSame ? same : placedJob(job, layers));
       } catch (error) {
         this.#parts.unreadable(job.name, error);
       }
@@ -311,9 +316,20 @@ export class DesiredState {
   }
 }
 
-function isCurrent({ desired }: PlacedJob, job: JobRecord): boolean {
-  const { version, hash, paused } = desired;
-  return version === job.version && hash === job.hash && paused === job.paused;
+function isCurrent(placed: PlacedJob, job: JobRecord, layers: ParameterLayers): boolean {
+  const { version, hash, paused } = placed.desired;
+  const isSame = version === job.version && hash === job.hash && paused === job.paused;
+  return isSame && placed.layers.text === layers.text;
+}
+
+function valuesByJob(records: readonly ParameterRecord[]): Map<string, ParameterRecord[]> {
+  const byJob = new Map<string, ParameterRecord[]>();
+  for (const record of records) {
+    const values = byJob.get(record.job) ?? [];
+    byJob.set(record.job, values);
+    values.push(record);
+  }
+  return byJob;
 }
 
 function isSame(a: BlockedJob | undefined, b: BlockedJob): boolean {

@@ -1,10 +1,12 @@
 /** What a person who submits a job should know of where it will and will not run. Pure. */
+import { RunnelError } from '@runnel/shared/errors.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import type {
   PlacementItem,
   PlacementReport,
   PlacementVerdict,
 } from '../http/parameter-messages.ts';
+import { unusedValues } from '../definitions/parameter-layers.ts';
 import { place, type PlaceableAgent, type PlacedJob } from './placement.ts';
 import { selects } from './selector.ts';
 
@@ -39,10 +41,18 @@ export function placementReport(
 }
 
 /** One text for agents that cannot run it, one for those that did not say; none when all can. */
-export function placementWarnings(
-  { selector }: Pick<PlacedJob, 'selector'>,
-  { counts, items }: PlacementReport,
-): string[] {
+export function placementWarnings(job: PlacedJob, report: PlacementReport): string[] {
+  const unused = unusedValues(job.declared, job.layers);
+  if (unused.length === 0) return agentWarnings(job, report);
+  const named = unused.slice(0, NAMED_MAX).join(', ');
+  const more = unused.length > NAMED_MAX ? ` and ${unused.length - NAMED_MAX} more` : '';
+  return [
+    ...agentWarnings(job, report),
+    `it does not declare parameters that are set, which are not used: ${named}${more}`,
+  ];
+}
+
+function agentWarnings({ selector }: PlacedJob, { counts, items }: PlacementReport): string[] {
   const lacking = counts.refused + counts.blocked;
   const all = lacking + counts.unknown + counts.ok;
   if (all === 0) {
@@ -64,6 +74,19 @@ export function placementWarnings(
     );
   }
   return warnings;
+}
+
+/** Error `placement_conflict`: a device that the selector chooses cannot run the job. */
+export function refuseUnplaced(name: string, { counts, items }: PlacementReport): void {
+  const count = counts.refused + counts.blocked;
+  if (count === 0) return;
+  const named = items.slice(0, Math.min(NAMED_MAX, count)).map(reasonText);
+  const more = count > NAMED_MAX ? `; and ${count - NAMED_MAX} more` : '';
+  throw new RunnelError(
+    'placement_conflict',
+    `${count} ${count === 1 ? 'agent' : 'agents'} cannot run ${name}: ${named.join('; ')}${more}`,
+    { hint: 'nothing was stored; change the job, its selector or the devices' },
+  );
 }
 
 function reasonText({ name, reasons }: PlacementItem): string {

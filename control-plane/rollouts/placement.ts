@@ -21,6 +21,7 @@ import {
 } from '../definitions/parameter-layers.ts';
 import type { PlacementVerdict } from '../http/parameter-messages.ts';
 import { capabilitiesNeeded, missingOf, missingText } from './capabilities.ts';
+import { declaredParameters } from '../definitions/declared-parameters.ts';
 import { parseSelector, type Selectable, selects } from './selector.ts';
 
 export interface PlacedJob {
@@ -181,11 +182,6 @@ function refusalOf(
 export function selectorOf(document: unknown): string | null {
   const selector = member(member(document, 'placement'), 'selector');
   return typeof selector === 'string' ? selector : null;
-}
-
-function declaredParameters(document: unknown): Declared {
-  const declared = member(document, 'parameters');
-  return typeof declared === 'object' && declared !== null ? (declared as Declared) : {};
 }
 
 function member(value: unknown, key: string): unknown {

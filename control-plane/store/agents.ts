@@ -63,8 +63,9 @@ export async function setAgentName(db: Kysely<Schema>, id: string, name: string)
 }
 
 /**
- * Forgets a revoked agent: its row, desired state and marks. Its results, events and audit rows
- * stay as history. Returns false when it is not there or not revoked.
+ * Forgets a revoked agent: its row, desired state, marks and the parameters that were set for it.
+ * Its results, events and audit rows stay as history. Returns false when it is not there or not
+ * revoked.
  */
 export async function deleteRevokedAgent(db: Kysely<Schema>, id: string): Promise<boolean> {
   return await db.transaction().execute(async (transaction) => {
@@ -76,6 +77,7 @@ export async function deleteRevokedAgent(db: Kysely<Schema>, id: string): Promis
     if (deleted.numDeletedRows === 0n) return false;
     await transaction.deleteFrom('desired').where('agent', '=', id).execute();
     await transaction.deleteFrom('marks').where('agent', '=', id).execute();
+    await transaction.deleteFrom('job_parameters').where('scope', '=', `agent:${id}`).execute();
     return true;
   });
 }

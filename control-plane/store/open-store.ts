@@ -11,6 +11,7 @@ import { up as first } from './migrations/0001-first.ts';
 import { up as runs } from './migrations/0002-runs.ts';
 import { up as runQueries } from './migrations/0003-run-queries.ts';
 import { up as runCancelling } from './migrations/0004-run-cancelling.ts';
+import { up as parameters } from './migrations/0006-parameters.ts';
 import type { Schema } from './schema.ts';
 
 type Column = 'id';
@@ -35,7 +36,7 @@ export const postgres: Dialect = {
 };
 
 /** In order, never edited once released; the index is the schema version. */
-const MIGRATIONS = [first, runs, runQueries, runCancelling];
+const MIGRATIONS = [first, runs, runQueries, runCancelling, parameters];
 
 export interface Store {
   readonly db: Kysely<Schema>;

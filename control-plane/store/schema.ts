@@ -115,6 +115,20 @@ export interface DesiredContentsTable {
   content: string;
 }
 
+/**
+ * Values that people set for a job's parameters; `(job, scope, name)` is unique. The scope is
+ * `fleet`, `label:<selector>`, `site:<name>` or `agent:<id>` (definitions/parameter-layers.ts).
+ */
+export interface JobParametersTable {
+  job: string;
+  scope: string;
+  name: string;
+  /** JSON, as a person wrote it. */
+  value: string;
+  set_at: number;
+  set_by: string;
+}
+
 export interface MarksTable {
   agent: string;
   epoch: string;
@@ -235,6 +249,7 @@ export interface Schema {
   job_versions: JobVersionsTable;
   desired: DesiredTable;
   desired_contents: DesiredContentsTable;
+  job_parameters: JobParametersTable;
   marks: MarksTable;
   results: ResultsTable;
   runs: RunsTable;

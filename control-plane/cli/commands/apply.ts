@@ -16,15 +16,20 @@ interface ApplyReply {
   readonly warnings?: readonly string[];
 }
 
+export interface ApplyOptions {
+  readonly dryRun: boolean;
+  readonly strict: boolean;
+}
+
 export async function apply(
   context: Context,
   paths: readonly string[],
-  options: { readonly dryRun: boolean },
+  options: ApplyOptions,
 ): Promise<void> {
   const jobs = await readJobs(context.terminal, paths);
   const replies: (ApplyReply & { readonly file: string })[] = [];
   for (const job of jobs) {
-    const reply = await send(context, job, options.dryRun);
+    const reply = await send(context, job, options);
     replies.push({ file: job.file, ...reply });
     if (context.output === 'table') context.terminal.out(`${lineOf(context, reply, options)}\n`);
     for (const warning of reply.warnings ?? []) {
@@ -35,12 +40,16 @@ export async function apply(
   if (context.output !== 'table') print(context, { items: replies }, () => '');
 }
 
-async function send(context: Context, job: JobText, dryRun: boolean): Promise<ApplyReply> {
+async function send(
+  context: Context,
+  job: JobText,
+  { dryRun, strict }: ApplyOptions,
+): Promise<ApplyReply> {
   const type = job.text.trimStart().startsWith('{') ? 'application/json' : 'application/yaml';
   try {
     return await context.api.request<ApplyReply>('/jobs', {
       method: 'POST',
-      query: { dryRun: dryRun ? 'true' : undefined },
+      query: { dryRun: dryRun ? 'true' : undefined, strict: strict ? 'true' : undefined },
       text: { type, content: job.text },
     });
   } catch (error) {

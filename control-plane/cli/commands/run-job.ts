@@ -7,7 +7,7 @@ import type { RunDetail } from '../../http/run-messages.ts';
 import { CliError, usageError } from '../cli-error.ts';
 import { type Context, print } from '../context.ts';
 import { exitCodes } from '../exit-code.ts';
-import { runParameters } from '../run-parameters.ts';
+import { namedValues } from '../named-values.ts';
 import { shortRun, type Skipped, skippedText, stateText } from '../run-text.ts';
 import { oneLine } from '../table.ts';
 
@@ -59,7 +59,7 @@ export async function runJob(context: Context, job: string, options: RunOptions)
       job,
       ...targetsOf(options),
       partition: options.partition ?? null,
-      parameters: runParameters(options.param ?? [], declared?.parameters ?? {}),
+      parameters: namedValues(options.param ?? [], declared?.parameters ?? {}, asParam),
       fullRefresh: options.fullRefresh,
     },
   });
@@ -101,7 +101,7 @@ export async function backfill(
       order: options.order,
       maxActive: options.maxActive,
       dryRun: options.dryRun,
-      parameters: runParameters(options.param ?? [], declared.parameters),
+      parameters: namedValues(options.param ?? [], declared.parameters, asParam),
     },
   });
   print(context, answers, () =>
@@ -207,3 +207,5 @@ function stopped({ terminal }: Context, error: unknown): unknown {
     code: 'interrupted',
   });
 }
+
+const asParam = (text: string): string => `--param "${text}"`;

@@ -32,6 +32,7 @@ export const ROUTES: Readonly<Record<string, Needs>> = {
   'POST /api/v1/agents/:agent/approve': 'operator',
   'POST /api/v1/agents/:agent/revoke': 'operator',
   'GET /api/v1/agents/:agent/events': 'viewer',
+  'GET /api/v1/agents/:agent/parameters': 'viewer',
   'GET /api/v1/agents/:agent/host': 'viewer',
 
   'GET /api/v1/jobs': 'viewer',
@@ -41,6 +42,9 @@ export const ROUTES: Readonly<Record<string, Needs>> = {
   'DELETE /api/v1/jobs/:job': 'operator',
   'POST /api/v1/jobs/:job/pause': 'operator',
   'POST /api/v1/jobs/:job/resume': 'operator',
+  'GET /api/v1/jobs/:job/parameters': 'viewer',
+  'PATCH /api/v1/jobs/:job/parameters': 'operator',
+  'GET /api/v1/jobs/:job/agents/:agent/parameters': 'viewer',
   'GET /api/v1/jobs/:job/versions': 'viewer',
   'GET /api/v1/jobs/:job/versions/:version': 'viewer',
 

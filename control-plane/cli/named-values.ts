@@ -1,18 +1,21 @@
-/** `--param name=value` of runs, read by what the job declares. */
-import type { AnyJob } from '@runnel/shared/definitions/parse-job.ts';
+/** `name=value` on the command line, read by what the job declares. */
 import { usageError } from './cli-error.ts';
 
-type Declared = AnyJob['parameters'][string];
+interface Declared {
+  readonly type?: string | null | undefined;
+  readonly schema?: unknown;
+}
 
-/** Error `usage`: no `name=value`. */
-export function runParameters(
+/** Error `usage`: no `name=value`; `shown` says how it was given. */
+export function namedValues(
   given: readonly string[],
-  declared: AnyJob['parameters'],
+  declared: Readonly<Record<string, Declared>>,
+  shown: (text: string) => string,
 ): Record<string, unknown> {
   return Object.fromEntries(
     given.map((text) => {
       const at = text.indexOf('=');
-      if (at < 1) throw usageError(`--param "${text}" is no name=value`, 'for example limit=0.8');
+      if (at < 1) throw usageError(`${shown(text)} is no name=value`, 'for example limit=0.8');
       const name = text.slice(0, at);
       const spec = Object.hasOwn(declared, name) ? declared[name] : undefined;
       return [name, valueOf(text.slice(at + 1), spec)];
@@ -22,13 +25,13 @@ export function runParameters(
 
 /** JSON, or the text itself: always for what is declared as text, else where it is no JSON. */
 function valueOf(text: string, declared: Declared | undefined): unknown {
-  const schema = declared?.schema as { readonly type?: unknown } | undefined;
+  const schema = declared?.schema as { readonly type?: unknown } | null | undefined;
   const type = declared?.type ?? schema?.type;
   if (type === 'string' || type === 'duration') return text;
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    // The device says what is wrong with it, in the words of its parameter.
+    // Whoever takes it says what is wrong with it, in the words of its parameter.
     if (error instanceof SyntaxError) return text;
     throw error;
   }
