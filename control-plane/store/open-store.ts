@@ -13,6 +13,7 @@ import { up as runQueries } from './migrations/0003-run-queries.ts';
 import { up as runCancelling } from './migrations/0004-run-cancelling.ts';
 import { up as parameters } from './migrations/0006-parameters.ts';
 import type { Schema } from './schema.ts';
+import { withStatementCache } from './statement-cache.ts';
 
 type Column = 'id';
 
@@ -47,7 +48,7 @@ export interface Store {
 /** `path` is a file, or `:memory:` for tests. Errors: `store_version`, `store_open`. */
 export async function openStore(path: string): Promise<Store> {
   const database = openDatabase(path);
-  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database }) });
+  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: withStatementCache(database) }) });
   try {
     await migrate(db, sqlite);
   } catch (error) {

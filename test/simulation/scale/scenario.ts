@@ -111,7 +111,7 @@ export class Scenario {
     const watch = fleet.watch('enrolled');
     const times = { heartbeatMs: heartbeat * 1000, resultsMs: results * 1000, skewMs: skew * 1000 };
     fleet.enrol({ ...times, duplicates }, control.url, token);
-    const reached = await fleet.reached(watch, this.#deadline(60, 10));
+    const reached = await fleet.reached(watch, this.#deadline(60, 5));
     if (reached.missing === 0) return reached;
     throw new RunnelError('enrol_slow', `${reached.missing} agents were not enrolled in time`);
   }
@@ -120,7 +120,7 @@ export class Scenario {
     const { options, fleet } = this.#parts;
     const watch = fleet.watch('synced');
     fleet.order({ do: 'start', overMs: (options.agents / STARTS_PER_SECOND) * 1000 });
-    return await fleet.reached(watch, this.#deadline(60));
+    return await fleet.reached(watch, this.#deadline(120));
   }
 
   /** Reported: the control plane answered a report in which the version runs. */
@@ -128,7 +128,7 @@ export class Scenario {
     const { control, fleet } = this.#parts;
     const watch = fleet.watch(`running ${version}`);
     await control.call('POST', '/jobs', jobDocument(version));
-    const reached = await fleet.reached(watch, this.#deadline(60));
+    const reached = await fleet.reached(watch, this.#deadline(120));
     if (reached.missing > 0 || (await this.#shown())) return reached;
     throw new RunnelError('not_shown', 'the API does not show what every agent reported');
   }
@@ -207,7 +207,7 @@ export class Scenario {
   }
 
   /** Seconds for a small fleet, and what a large one takes at this many agents a second. */
-  #deadline(seconds: number, agentsPerSecond = 100): number {
+  #deadline(seconds: number, agentsPerSecond = 50): number {
     return (seconds + this.#parts.options.agents / agentsPerSecond) * 1000;
   }
 }
