@@ -1,10 +1,14 @@
 /**
- * JSON Schemas inside of documents: of parameters and of tasks' outputs. Read by zod; what it
- * cannot read is refused with the keyword at fault, and so is a keyword that nobody knows or that
- * says something of another type than the schema's: a keyword that is ignored checks nothing.
+ * JSON Schemas (2020-12) inside of documents: of parameters, of rows and of tasks' outputs.
+ *
+ * What would check nothing is refused with the keyword at fault: a keyword that nobody knows, one
+ * that says something of another type than the schema's, a bound that is no number, a pattern or a
+ * format that is none, a reference to nothing. Checked by `@cfworker/json-schema`, which reads the
+ * schema as it goes: a compiler of schemas would need `eval`, and zod's own reading of JSON Schema
+ * passes by keywords that stand beside others (`required` without `properties`, `type` beside
+ * `enum`, `minItems` without `items`).
  */
-import { z } from 'zod';
-import { messageOf } from '../errors.ts';
+import { format as FORMATS, Validator } from '@cfworker/json-schema';
 import { nearest } from '../expressions/suggest.ts';
 import { type Path, pathText } from './path.ts';
 import { wordFor } from './strict.ts';
@@ -22,7 +26,7 @@ const HINT = 'JSON Schema, for example { type: object, properties: { n: { type: 
 const TYPES = ['string', 'number', 'integer', 'boolean', 'object', 'array', 'null'];
 const ANNOTATIONS =
   '$schema $id $comment $ref $defs definitions title description default examples deprecated ' +
-  'readOnly writeOnly type enum const anyOf oneOf allOf not nullable';
+  'readOnly writeOnly type enum const anyOf oneOf allOf not';
 
 /** Keywords that say something of values of one type, and nothing of others. */
 const OF_TYPE: Readonly<Record<string, readonly string[]>> = {
@@ -45,28 +49,81 @@ function words(text: string): string[] {
   return text.split(' ');
 }
 
-const read = new WeakMap<object, { readonly check: z.ZodType } | SchemaProblem>();
+/** Keywords by what their value has to be. */
+const SHAPES: readonly (readonly [string[], (value: unknown) => boolean, string])[] = [
+  [words('minimum maximum exclusiveMinimum exclusiveMaximum'), isNumber, 'a number'],
+  [['multipleOf'], (value) => isNumber(value) && value > 0, 'a number above 0'],
+  [
+    words(
+      'minLength maxLength minItems maxItems minContains maxContains minProperties maxProperties',
+    ),
+    (value) => Number.isInteger(value) && Number(value) >= 0,
+    'a whole number',
+  ],
+  [words('required'), isListOf((each) => typeof each === 'string'), 'a list of names'],
+  [words('enum'), isListOf(() => true), 'a list of values'],
+  [words('anyOf oneOf allOf prefixItems'), isListOf(isSchema), 'a list of schemas'],
+  [words('not items contains additionalProperties propertyNames'), isSchema, 'a schema'],
+  [
+    words('properties patternProperties $defs definitions'),
+    (value) => isMap(value) && Object.values(value).every(isSchema),
+    'a map of schemas',
+  ],
+  [['uniqueItems'], (value) => typeof value === 'boolean', 'true or false'],
+  [['pattern'], isPattern, 'a regular expression'],
+  [
+    ['patternProperties'],
+    (value) => Object.keys(value as Values).every(isPattern),
+    'a map by regular expressions',
+  ],
+  [
+    ['format'],
+    (value) => typeof value === 'string' && Object.hasOwn(FORMATS, value),
+    `one of ${Object.keys(FORMATS).join(', ')}`,
+  ],
+];
+
+/** What is wrong with a value, with the place inside of it; undefined when it passes. */
+export type SchemaCheck = (value: unknown) => string | undefined;
+
+const read = new WeakMap<object, { readonly check: SchemaCheck } | SchemaProblem>();
 
 /** A schema that checks values, or what is wrong with it. */
-export function readJsonSchema(schema: unknown): { readonly check: z.ZodType } | SchemaProblem {
+export function readJsonSchema(schema: unknown): { readonly check: SchemaCheck } | SchemaProblem {
   if (!isMap(schema)) return { path: [], problem: 'is no JSON Schema', hint: HINT };
   let result = read.get(schema);
   if (result === undefined) {
-    result = keywordProblem(schema, []) ?? converted(schema);
+    result = keywordProblem(schema, [], schema) ?? { check: checkOf(schema) };
     read.set(schema, result);
   }
   return result;
 }
 
-function converted(schema: Values): { readonly check: z.ZodType } | SchemaProblem {
-  try {
-    return { check: z.fromJSONSchema(schema) };
-  } catch (error) {
-    return { path: [], problem: `cannot be checked: ${messageOf(error)}`, hint: HINT };
-  }
+function checkOf(schema: Values): SchemaCheck {
+  const validator = new Validator(schema, '2020-12');
+  return (value) => {
+    const { valid, errors } = validator.validate(value);
+    if (valid) return undefined;
+    // The last one is the innermost: those before it say that something inside is wrong.
+    const error = errors.at(-1);
+    const message = (error?.error ?? 'does not meet the schema').replace(/\.$/, '');
+    const where = placeOf(error?.instanceLocation ?? '#');
+    return `${where}${message.charAt(0).toLowerCase()}${message.slice(1)}`;
+  };
 }
 
-function keywordProblem(schema: Values, path: Path): SchemaProblem | undefined {
+/** `#/1/id` as `[1].id: `. */
+function placeOf(location: string): string {
+  const names = location.split('/').slice(1).map(unescaped);
+  const path = names.map((name) => (/^\d+$/.test(name) ? Number(name) : name));
+  return path.length === 0 ? '' : `${pathText(path)}: `;
+}
+
+function unescaped(name: string): string {
+  return decodeURIComponent(name).replaceAll('~1', '/').replaceAll('~0', '~');
+}
+
+function keywordProblem(schema: Values, path: Path, root: Values): SchemaProblem | undefined {
   const types = [schema['type'] ?? []].flat();
   for (const type of types) {
     if (TYPES.some((known) => known === type)) continue;
@@ -87,12 +144,35 @@ function keywordProblem(schema: Values, path: Path): SchemaProblem | undefined {
       const problem = `"${keyword}" checks nothing without type: ${of}`;
       return { path: at, problem, hint: `add type: ${of} beside it` };
     }
+    const problem = shapeProblem(keyword, schema[keyword], root);
+    if (problem !== undefined) return { path: at, problem, hint: HINT };
   }
   for (const [inner, at] of innerSchemas(schema, path)) {
-    const problem = keywordProblem(inner, at);
+    const problem = keywordProblem(inner, at, root);
     if (problem !== undefined) return problem;
   }
   return undefined;
+}
+
+function shapeProblem(keyword: string, value: unknown, root: Values): string | undefined {
+  if (keyword === '$ref') return refProblem(value, root);
+  for (const [keywords, fits, what] of SHAPES) {
+    if (!keywords.includes(keyword) || fits(value)) continue;
+    return `cannot be checked: ${wordFor(value)} is not ${what}`;
+  }
+  return undefined;
+}
+
+/** Within the schema alone: there is nothing else that it could mean here. */
+function refProblem(ref: unknown, root: Values): string | undefined {
+  if (typeof ref === 'string' && /^#(\/|$)/.test(ref)) {
+    let at: unknown = root;
+    for (const name of ref.split('/').slice(1)) {
+      at = isMap(at) || Array.isArray(at) ? (at as Values)[unescaped(name)] : undefined;
+    }
+    if (isSchema(at)) return undefined;
+  }
+  return `cannot be checked: ${wordFor(ref)} is no schema in here, as "#/$defs/name" would be`;
 }
 
 function innerSchemas(schema: Values, path: Path): (readonly [Values, Path])[] {
@@ -114,15 +194,26 @@ function isMap(value: unknown): value is Values {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** What is wrong with a value, with the place inside of it; undefined when it passes. */
-export function schemaProblem(check: z.ZodType, value: unknown): string | undefined {
-  const result = check.safeParse(value);
-  if (result.success) return undefined;
-  const [issue] = result.error.issues;
-  const path = (issue?.path ?? []).map((key) => (typeof key === 'symbol' ? '?' : key));
-  const where = path.length === 0 ? '' : `${pathText(path)}: `;
-  const message = issue?.message ?? 'does not meet the schema';
-  return `${where}${message.charAt(0).toLowerCase()}${message.slice(1)}`;
+function isSchema(value: unknown): boolean {
+  return isMap(value) || typeof value === 'boolean';
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+function isListOf(fits: (each: unknown) => boolean): (value: unknown) => boolean {
+  return (value) => Array.isArray(value) && value.every(fits);
+}
+
+function isPattern(text: unknown): boolean {
+  if (typeof text !== 'string') return false;
+  try {
+    return new RegExp(text, 'u') instanceof RegExp;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
 }
 
 /** A plausible value: what the schema itself names, else the least of its type. */

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { DefinitionIssue } from '../errors.ts';
 import { durationOf } from '../expressions/duration-text.ts';
 import { suggestion } from '../expressions/suggest.ts';
-import { readJsonSchema, sampleOfSchema, schemaProblem } from './json-schema.ts';
+import { readJsonSchema, sampleOfSchema } from './json-schema.ts';
 import { parsePath, type Path } from './path.ts';
 import { issueAt, strict, withHint, wordFor } from './strict.ts';
 
@@ -101,7 +101,7 @@ function valueOf(parameter: ParameterDefinition, given: unknown): Checked {
   }
   if (schema !== undefined) {
     const read = readJsonSchema(schema);
-    const problem = 'problem' in read ? read.problem : schemaProblem(read.check, given);
+    const problem = 'problem' in read ? read.problem : read.check(given);
     if (problem !== undefined) return { problem };
   }
   if (type === 'number') {

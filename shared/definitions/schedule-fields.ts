@@ -71,7 +71,7 @@ const scheduleFields = {
     .describe(
       'Cron expression of 5 fields, or of 6 with the seconds first; or a list of them. A fixed ' +
         'hour that the clock skips runs once at the first instant after the gap, one that ' +
-        'repeats runs once, at the first; `*` in the hour field follows elapsed time. ' +
+        'repeats runs once, at the first; `*` or a step in the hour field follows elapsed time. ' +
         'Example: `15 0 * * *`.',
     ),
   every: period

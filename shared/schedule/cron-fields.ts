@@ -37,8 +37,11 @@ export interface CronFields {
   readonly daysOfWeek: readonly DayRule[];
   /** Both day fields must match, instead of either. */
   readonly bothDays: boolean;
-  /** Every hour of the day, however it is written: the schedule then follows elapsed time. */
-  readonly everyHour: boolean;
+  /**
+   * The hours are those of an interval (`*`, a step, or all 24 however they are written) and not
+   * times of the day: the schedule follows elapsed time.
+   */
+  readonly followsElapsedTime: boolean;
 }
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -95,7 +98,7 @@ export function parseCronFields(text: string): CronFields {
     daysOfMonth: dayRules(day!, dayOfMonthRule),
     daysOfWeek: dayRules(both ? weekday!.slice(1) : weekday!, weekdayRules),
     bothDays: both,
-    everyHour: hours.length === 24,
+    followsElapsedTime: hours.length === 24 || hour!.includes('/'),
   };
 }
 

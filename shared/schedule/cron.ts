@@ -3,12 +3,12 @@
  *
  * The rule for days on which the zone's clock jumps (DESIGN.md §8):
  *
- * - An expression for every hour (`*`, or any list of all 24) follows elapsed time: it fires at
+ * - `*` or a step in the hour field (also any list of all 24) follows elapsed time: it fires at
  *   every real instant at which the wall shows a time that it names, in both passes of an hour that
- *   repeats, and has nothing in a gap.
+ *   repeats, and has nothing in a gap. So `0 * * * *` leaves no hour out and runs none twice.
  * - Any other set of hours names times of the day. One that the clock skips fires once, at the
  *   first instant after the gap; several in one gap fire together as one. One that repeats fires
- *   once, in the first pass. So a step of two hours neither leaves 02:00 out nor runs it twice.
+ *   once, in the first pass.
  *
  * A time zone's rules are those of the device's own time-zone data.
  */
@@ -40,8 +40,8 @@ export function cronProblem(text: string): CronProblem | undefined {
 
 /** @throws {RunnelError} `cron_invalid` as `cronProblem` tells it. */
 export function cronFireTimes(text: string, timezone: string): FireTimes {
-  const { calendar, everyHour } = cronCalendarOf(text);
-  const [next, count] = everyHour
+  const { calendar, followsElapsedTime } = cronCalendarOf(text);
+  const [next, count] = followsElapsedTime
     ? [nextByElapsedTime, countByElapsedTime]
     : [nextByTimeOfDay, countByTimeOfDay];
   return {
@@ -52,7 +52,7 @@ export function cronFireTimes(text: string, timezone: string): FireTimes {
 
 function cronCalendarOf(text: string): {
   readonly calendar: CronCalendar;
-  readonly everyHour: boolean;
+  readonly followsElapsedTime: boolean;
 } {
   const fields = parseCronFields(text);
   const calendar = new CronCalendar(fields);
@@ -61,7 +61,7 @@ function cronCalendarOf(text: string): {
       hint: 'for example "0 0 L * *" for the last day of every month',
     });
   }
-  return { calendar, everyHour: fields.everyHour };
+  return { calendar, followsElapsedTime: fields.followsElapsedTime };
 }
 
 function nextByElapsedTime(

@@ -44,7 +44,7 @@ async function load(
   database: SqliteDatabase,
   request: SqliteLoadRequest,
 ): Promise<SqliteLoadAnswer> {
-  const { mode, where, run } = request;
+  const { mode, run } = request;
   ensureLedger(database);
   const known = database
     .prepare(`SELECT rows, content FROM ${LEDGER} WHERE effect_key = ?`)
@@ -53,6 +53,26 @@ async function load(
     requireSameContent(known.content, run);
     return { loaded: false, rows: Number(known.rows) };
   }
+  const rows = isNothingYet(database, request) ? 0 : await loadRows(database, request);
+  const { effectKey, job, partition, task, tries, loadedAt, content } = run;
+  const written = [effectKey, job, partition, task, rows, tries, loadedAt, content];
+  database.prepare(WRITE_LEDGER).run(written);
+  return { loaded: true, rows };
+}
+
+/**
+ * An empty input without columns says nothing of a table that is still to be made: the first one
+ * that has rows makes it.
+ */
+function isNothingYet(
+  database: SqliteDatabase,
+  { create, columns, table }: SqliteLoadRequest,
+): boolean {
+  return create && columns.length === 0 && columnsOf(database, tableName(table).table).length === 0;
+}
+
+async function loadRows(database: SqliteDatabase, request: SqliteLoadRequest): Promise<number> {
+  const { mode, where } = request;
   const table = quoteTable(tableName(request.table));
   if (request.create && request.columns.length > 0) createTable(database, table, request);
   checkColumns(database, request);
@@ -64,14 +84,8 @@ async function load(
       .run(filter.map(([, value]) => bindable(value)));
   }
   // Without columns there are no values, and no statement that inserts none.
-  const hasColumns = request.columns.length > 0;
-  const rows = hasColumns
-    ? await insertAll(database.prepare(insertText(table, request)), request)
-    : 0;
-  const { effectKey, job, partition, task, tries, loadedAt, content } = run;
-  const written = [effectKey, job, partition, task, rows, tries, loadedAt, content];
-  database.prepare(WRITE_LEDGER).run(written);
-  return { loaded: true, rows };
+  if (request.columns.length === 0) return 0;
+  return await insertAll(database.prepare(insertText(table, request)), request);
 }
 
 /** One that an earlier version made has no `content`. */

@@ -3,8 +3,8 @@
  * counts: the bound and the schema of its output, a branch that names its dependents, and lists of
  * `forEach` behind it that are not too long. What does not meet them is a failed attempt.
  */
-import { z } from 'zod';
 import type { CompiledTask } from '@runnel/shared/definitions/batch-program.ts';
+import { readJsonSchema } from '@runnel/shared/definitions/json-schema.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
 import { suggestion } from '@runnel/shared/expressions/suggest.ts';
 import { limits } from '@runnel/shared/limits.ts';
@@ -120,8 +120,6 @@ export function isBeingCancelled(draft: RunDraft, task: CompiledTask): boolean {
   return cancelling !== null && (cancelling.force || !isTeardown(task));
 }
 
-const schemas = new WeakMap<CompiledTask, z.ZodType>();
-
 function outputProblem(task: CompiledTask, output: Json): RunError | null {
   const { id, outputSchema } = task.definition;
   const bytes = Buffer.byteLength(JSON.stringify(output));
@@ -132,18 +130,11 @@ function outputProblem(task: CompiledTask, output: Json): RunError | null {
     return { code: 'output_too_large', class: 'resources', message };
   }
   if (outputSchema === null) return null;
-  try {
-    const schema = schemas.get(task) ?? z.fromJSONSchema(outputSchema as never);
-    schemas.set(task, schema);
-    const parsed = schema.safeParse(output);
-    if (parsed.success) return null;
-    const [issue] = parsed.error.issues;
-    const at = ['output', ...(issue?.path ?? [])].join('.');
-    const message = `the output of "${id}" is not what outputSchema says: ${at}: ${issue?.message}`;
-    return { code: 'output_schema', class: 'data', message };
-  } catch (thrown) {
-    return runErrorOf(thrown);
-  }
+  const read = readJsonSchema(outputSchema);
+  const problem = 'problem' in read ? `outputSchema ${read.problem}` : read.check(output);
+  if (problem === undefined) return null;
+  const message = `the output of "${id}" is not what outputSchema says: ${problem}`;
+  return { code: 'output_schema', class: 'data', message };
 }
 
 /** What all instances of the run leave behind has a bound of its own. */

@@ -1,10 +1,10 @@
 /**
  * Whether a failed attempt is made again, and when (DESIGN.md §8).
  *
- * The pause before attempt n + 1 is `initial × factor^(n − 1)`, at most `max`, spread by ±20 % so
- * that devices that failed together do not come back together. The spread is a hash of run, task
- * and attempt: the same on every replay. What the other side asked for (`Retry-After`) is honoured
- * as a lower bound, up to `limits.retryAfterMsMax`.
+ * The pause before attempt n + 1 is `initial × factor^(n − 1)`, at most `max`, spread by ±20 % (at
+ * `max` by −20 % alone) so that devices that failed together do not come back together. The spread
+ * is a hash of run, task and attempt: the same on every replay. What the other side asked for
+ * (`Retry-After`) is honoured as a lower bound, up to `limits.retryAfterMsMax`.
  *
  * Attempts that the agent's own stop interrupted do not count against `attempts`: they have a bound
  * of their own, so that a task that kills its agent does not do so for ever.
@@ -46,7 +46,7 @@ export function retryPauseMs(policy: RetryPolicy, failed: FailedAttempt): number
 
 /** The longest pause that there can be: one that seems longer comes of a clock that went back. */
 export function longestPauseMs(policy: RetryPolicy): number {
-  return Math.max(limits.retryAfterMsMax, policy.backoff.maxMs * (1 + JITTER));
+  return Math.max(limits.retryAfterMsMax, policy.backoff.maxMs);
 }
 
 function defaultAttempts(policy: RetryPolicy, errorClass: ErrorClass): number {
@@ -64,7 +64,9 @@ function pauseOfInterrupted(policy: RetryPolicy, failed: FailedAttempt): number 
 function pauseMs(policy: RetryPolicy, failures: number, failed: FailedAttempt): number {
   const { initialMs, factor, maxMs } = policy.backoff;
   const whole = Math.min(maxMs, initialMs * factor ** (failures - 1));
-  return whole * (1 - JITTER + 2 * JITTER * shareOf(`${failed.seed}/${failed.attempt}`));
+  const leastMs = whole * (1 - JITTER);
+  const mostMs = Math.min(maxMs, whole * (1 + JITTER));
+  return leastMs + (mostMs - leastMs) * shareOf(`${failed.seed}/${failed.attempt}`);
 }
 
 /** A number in `[0, 1)` that depends on the text alone. */

@@ -101,10 +101,7 @@ class Load {
       requireSameContent(known.content, this.#run);
       return { loaded: false, rows: known.rows };
     }
-    if (this.#config.create) await this.#ensure(this.#table, this.#definition());
-    await this.#checkColumns();
-    if (this.#config.mode === 'replace') await this.#delete();
-    const rows = await this.#insertAll();
+    const rows = (await this.#isNothingYet()) ? 0 : await this.#loadRows();
     const { effectKey, tries, loadedAt, content } = this.#run;
     await this.#client.query(
       `UPDATE ${this.#ledger} SET rows = $2, tries = $3, loaded_at = $4, content = $5 ` +
@@ -112,6 +109,23 @@ class Load {
       [effectKey, rows, tries, loadedAt, content],
     );
     return { loaded: true, rows };
+  }
+
+  /**
+   * An empty input without columns says nothing of a table that is still to be made: the first one
+   * that has rows makes it.
+   */
+  async #isNothingYet(): Promise<boolean> {
+    const { create } = this.#config;
+    return create && this.#columns.length === 0 && !(await this.#exists(this.#table));
+  }
+
+  async #loadRows(): Promise<number> {
+    const { create, mode } = this.#config;
+    if (create && this.#columns.length > 0) await this.#ensure(this.#table, this.#definition());
+    await this.#checkColumns();
+    if (mode === 'replace') await this.#delete();
+    return await this.#insertAll();
   }
 
   /** One that an earlier version made has no `content`. */

@@ -4,7 +4,7 @@
  */
 import { canonicalJson } from '@runnel/shared/definitions/canonical-json.ts';
 import { compileRowCheck } from '@runnel/shared/definitions/compile-quality.ts';
-import { readJsonSchema, schemaProblem } from '@runnel/shared/definitions/json-schema.ts';
+import { readJsonSchema } from '@runnel/shared/definitions/json-schema.ts';
 import type { QualityCheck } from '@runnel/shared/definitions/quality-checks.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
 import { ExpressionError } from '@runnel/shared/expressions/expression.ts';
@@ -124,7 +124,7 @@ function ofSchema({ columns, extra, row: schema }: NonNullable<QualityCheck['sch
       const unknown = Object.keys(row).find((column) => !Object.hasOwn(columns ?? {}, column));
       if (unknown !== undefined) return `${unknown} is no column of the schema`;
     }
-    return check === undefined ? undefined : schemaProblem(check, row);
+    return check?.(row);
   };
 }
 

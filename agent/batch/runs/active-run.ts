@@ -57,6 +57,9 @@ export class ActiveRun {
   #snapshot: RunSnapshot;
   #isRetired = false;
 
+  /** The time of its last event. */
+  #latestMs = -Infinity;
+
   constructor(
     options: ActiveRunOptions,
     program: BatchProgram,
@@ -112,7 +115,7 @@ export class ActiveRun {
   /** The same in parts, for several runs in one commit. Throws what `transition` throws. */
   step(event: RunEvent): RunStepParts {
     if (this.#isRetired) throw new RunnelError('run_reloaded', `run ${this.run.id} was reloaded`);
-    const now = this.#options.now();
+    const now = this.#eventTime();
     const before = this.#snapshot;
     const result = transition(this.program, before, event, now, this.#options.agent);
     const ended = result.effects.some(({ kind }) => kind === 'ended');
@@ -140,6 +143,15 @@ export class ActiveRun {
     };
   }
 
+  /**
+   * A clock that is set back by less than what counts as a step must not make a task begin before
+   * the one that it waited for has ended.
+   */
+  #eventTime(): number {
+    this.#latestMs = Math.max(this.#latestMs, this.#options.now());
+    return this.#latestMs;
+  }
+
   #gather(tx: BatchTx, before: RunSnapshot, result: RunStep, write?: (tx: BatchTx) => void): void {
     const now = this.#options.now();
     const { run } = result.state;
@@ -159,6 +171,7 @@ export class ActiveRun {
   async redate(deltaMs: number): Promise<void> {
     const { now, store } = this.#options;
     const before = this.#snapshot;
+    this.#latestMs += deltaMs;
     await store.commit((tx) => {
       tx.undo(() => (this.#snapshot = before));
       this.#snapshot = redated(before, deltaMs);

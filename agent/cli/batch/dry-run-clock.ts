@@ -11,10 +11,12 @@ export class DryRunClock implements Clock {
   #atMs: number;
   /** Null: it stands still, so that a run is asked for at exactly its time. */
   #sinceMs: number | null = null;
+  #heldAtMs: number;
 
   constructor(clock: Clock, atMs: number) {
     this.#clock = clock;
     this.#atMs = atMs;
+    this.#heldAtMs = clock.monotonicMs();
   }
 
   now(): EpochMs {
@@ -25,11 +27,13 @@ export class DryRunClock implements Clock {
   /** Stands still at this time until `go`. */
   hold(atMs: number): void {
     this.#atMs = atMs;
+    this.#heldAtMs = this.#clock.monotonicMs();
     this.#sinceMs = null;
   }
 
+  /** As if it had never stood: what goes by what passes meanwhile does not see it jump back. */
   go(): void {
-    this.#sinceMs ??= this.#clock.monotonicMs();
+    this.#sinceMs ??= this.#heldAtMs;
   }
 
   monotonicMs(): number {

@@ -107,6 +107,21 @@ tasks:
     expect(ran.out.trimEnd().split('\n').at(-1)).toMatch(/^{"run":/);
   });
 
+  it('tells times that never go back from a task to the one that waited for it', async () => {
+    const ids = Array.from({ length: 12 }, (_, at) => `t${at}`);
+    const tasks = ids.map((id, at) => {
+      const needs = at === 0 ? '' : ` needs: ${ids[at - 1]},`;
+      return `  - { id: ${id},${needs} value: { value: ${at} } }`;
+    });
+    const at = Date.parse('2026-11-23T00:15:00Z');
+    const job = jobFile(`tasks:\n${tasks.join('\n')}`);
+    const ran = await execute(job, { at: '2026-11-23T00:15:00Z' });
+    expect(ran.tasks.map(({ task }) => task)).toEqual(ids);
+    const times = ran.tasks.flatMap(({ startedAt, endedAt }) => [startedAt!, endedAt!]);
+    expect(times).toEqual(times.toSorted((a, b) => a - b));
+    expect(times[0]).toBeGreaterThanOrEqual(at);
+  });
+
   it('has a line for each item, and one for a task whose list is empty', async () => {
     const job = jobFile(`
 tasks:

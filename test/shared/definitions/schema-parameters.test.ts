@@ -1,5 +1,6 @@
 /** Parameters that a JSON Schema describes, and values from several layers. */
 import { describe, expect, test } from 'vitest';
+import { readJsonSchema } from '@runnel/shared/definitions/json-schema.ts';
 import {
   effectiveParameters,
   effectiveParametersOf,
@@ -44,11 +45,14 @@ describe.each(['StreamJob', 'BatchJob'])('a parameter of a %s by schema', (kind)
     ['p: { schema: { typ: object } }', 'p.schema.typ', 'did you mean "type"?'],
     ['p: { schema: { if: { type: string } } }', 'p.schema.if', '"if" is not supported'],
     ['p: { schema: { minItems: 1 } }', 'p.schema.minItems', 'add type: array'],
-    ['p: { schema: { type: string, pattern: "(" } }', 'p.schema', 'cannot be checked'],
+    ['p: { schema: { type: string, pattern: "(" } }', 'p.schema.pattern', 'cannot be checked'],
+    ['p: { schema: { type: string, format: colour } }', 'p.schema.format', 'cannot be checked'],
+    ['p: { schema: { type: array, minItems: two } }', 'p.schema.minItems', 'a whole number'],
+    ['p: { schema: { type: object, required: a } }', 'p.schema.required', 'a list of names'],
     [
       'p: { schema: { type: object, properties: { a: { $ref: "#/x" } } } }',
-      'p.schema',
-      'cannot be checked',
+      'p.schema.properties.a["$ref"]',
+      'no schema in here',
     ],
     [
       'p: { schema: { type: object, properties: { a: { tpye: number } } } }',
@@ -70,6 +74,29 @@ describe.each(['StreamJob', 'BatchJob'])('a parameter of a %s by schema', (kind)
     expect(issues[0]?.path).toBe(`parameters.${path}`);
     expect(`${issues[0]?.message} ${issues[0]?.hint}`).toContain(message);
     expect(issues[0]?.line).toBe(4);
+  });
+});
+
+describe('every keyword of a schema checks, whatever stands beside it', () => {
+  test.each([
+    [{ type: 'object', required: ['b'] }, { b: 1 }, { a: 1 }],
+    [
+      { type: 'object', properties: { a: { type: 'number' } }, required: ['b'] },
+      { a: 1, b: null },
+      { a: 1 },
+    ],
+    [{ type: 'array', minItems: 1 }, [1], []],
+    [{ type: 'string', minLength: 3, enum: ['a', 'bbb'] }, 'bbb', 'a'],
+    [{ type: 'number', enum: ['a', 1] }, 1, 'a'],
+    [{ type: 'number', anyOf: [{ type: 'number', minimum: 3 }] }, 4, 1],
+    [{ not: { type: 'string' } }, 1, 'a'],
+    [{ $defs: { n: { type: 'number' } }, anyOf: [{ $ref: '#/$defs/n' }] }, 1, 'a'],
+    [{ type: 'object', additionalProperties: false, properties: { a: {} } }, { a: 1 }, { b: 1 }],
+  ])('%j', (schema, good, bad) => {
+    const read = readJsonSchema(schema);
+    const check = 'check' in read ? read.check : undefined;
+    expect(check?.(good)).toBe(undefined);
+    expect(check?.(bad)).toEqual(expect.any(String));
   });
 });
 

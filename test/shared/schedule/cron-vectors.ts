@@ -235,18 +235,37 @@ export const vectors: readonly CronVector[] = [
     fires: ['2026-11-01T05:30:00Z', '2026-11-01T06:30:00Z', '2026-11-01T07:30:00Z'],
   },
   {
-    claim: 'every second hour does not leave 02:00 out',
+    claim: 'a step follows elapsed time as every hour does: nothing in the gap',
     cron: '0 */2 * * *',
+    timezone: NY,
+    from: '2026-03-08T04:30:00Z',
+    fires: ['2026-03-08T05:00:00Z', '2026-03-08T08:00:00Z', '2026-03-08T10:00:00Z'],
+  },
+  {
+    claim: 'the hours of a step as a list are times of the day: 02:00 at the end of the gap',
+    cron: '0 0,2,4 * * *',
     timezone: NY,
     from: '2026-03-08T04:30:00Z',
     fires: ['2026-03-08T05:00:00Z', '2026-03-08T07:00:00Z', '2026-03-08T08:00:00Z'],
   },
   {
-    claim: 'every second hour does not run 02:00 twice (Paris)',
+    claim: 'a step over a range fires in both passes of an hour that repeats',
+    cron: '30 1-23/2 * * *',
+    timezone: NY,
+    from: '2026-11-01T04:45:00Z',
+    fires: ['2026-11-01T05:30:00Z', '2026-11-01T06:30:00Z', '2026-11-01T08:30:00Z'],
+  },
+  {
+    claim: 'every second hour meets 02:00 in both passes (Paris)',
     cron: '0 */2 * * *',
     timezone: 'Europe/Paris',
     from: '2026-10-24T21:30:00Z',
-    fires: ['2026-10-24T22:00:00Z', '2026-10-25T00:00:00Z', '2026-10-25T03:00:00Z'],
+    fires: [
+      '2026-10-24T22:00:00Z',
+      '2026-10-25T00:00:00Z',
+      '2026-10-25T01:00:00Z',
+      '2026-10-25T03:00:00Z',
+    ],
   },
   // São Paulo: 4 November 2018 00:00 → 01:00; 18 February 2018 00:00 → 23:00 of the day before.
   {

@@ -64,9 +64,17 @@ const minutes = fc.oneof(
   fc.uniqueArray(fc.nat(59), { minLength: 1, maxLength: 4 }),
   fc.constant(Array.from({ length: 60 }, (_, minute) => minute)),
 );
+/** Times of the day as a list; or an interval, by `*` or a step, which follows elapsed time. */
 const hours = fc.oneof(
-  fc.uniqueArray(fc.oneof(fc.nat(3), fc.nat(23)), { minLength: 1, maxLength: 8 }),
-  fc.constant(null),
+  fc
+    .uniqueArray(fc.oneof(fc.nat(3), fc.nat(23)), { minLength: 1, maxLength: 8 })
+    .map((list) => ({ text: list.join(), hours: new Set(list), followsElapsedTime: false })),
+  fc.constant({ text: '*', hours: null, followsElapsedTime: true }),
+  fc.tuple(fc.nat(3), fc.integer({ min: 1, max: 8 })).map(([first, step]) => ({
+    text: first === 0 ? `*/${step}` : `${first}-23/${step}`,
+    hours: new Set(Array.from({ length: 24 }, (_, at) => first + at * step)),
+    followsElapsedTime: true,
+  })),
 );
 
 /** Of the five days that are looked at: before, at and after the change. */
@@ -82,11 +90,12 @@ describe('around every change of a clock', () => {
         const dates = dys?.map((day) => new Date(fromMs + day * DAY).getUTCDate()) ?? null;
         const named = {
           minutes: new Set(mins),
-          hours: hrs === null ? null : new Set(hrs),
+          hours: hrs.hours,
+          followsElapsedTime: hrs.followsElapsedTime,
           days: dates === null ? null : new Set(dates),
         };
         const expected = naiveFires(named, timezone, fromMs, toMs);
-        const cron = `${mins.join()} ${hrs?.join() ?? '*'} ${dates?.join() ?? '*'} * *`;
+        const cron = `${mins.join()} ${hrs.text} ${dates?.join() ?? '*'} * *`;
         const times = cronFireTimes(cron, timezone);
         const found: number[] = [];
         for (let at = times.next(fromMs); at! <= toMs; at = times.next(at!)) found.push(at!);

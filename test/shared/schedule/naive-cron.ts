@@ -6,6 +6,8 @@ export interface NamedTimes {
   readonly minutes: ReadonlySet<number>;
   /** Null: every hour. */
   readonly hours: ReadonlySet<number> | null;
+  /** The hours are those of an interval, not times of the day. */
+  readonly followsElapsedTime: boolean;
   /** Days of the month; null: every day. */
   readonly days: ReadonlySet<number> | null;
 }
@@ -23,12 +25,12 @@ export function naiveFires(
 ): number[] {
   const shown = wallsShown(timezone, fromMs - DAY, toMs + 2 * DAY);
   const fires = new Set<number>();
-  const { minutes, hours, days } = named;
+  const { minutes, hours, days, followsElapsedTime } = named;
   const isNamed = (wall: number): boolean =>
     minutes.has((wall / MINUTE) % 60) &&
     (days === null || days.has(new Date(wall).getUTCDate())) &&
     (hours === null || hours.has(Math.floor(wall / (60 * MINUTE)) % 24));
-  if (hours === null) {
+  if (followsElapsedTime) {
     for (const [at, wall] of shown) if (isNamed(wall)) fires.add(at);
   } else {
     const first = new Map<number, number>();

@@ -85,6 +85,15 @@ describe('a retry', () => {
     expect(Math.max(...pauses.map(Number))).toBeGreaterThan(11_500);
   });
 
+  it('never waits longer than the policy says, spread or not', () => {
+    const capped = { ...policy, backoff: { initialMs: 1000, factor: 2, maxMs: 1000 } } as const;
+    const pauses = Array.from({ length: 200 }, (_, at) =>
+      Number(retryPauseMs(capped as RetryPolicy, failed({ seed: `nightly/${at}` }))),
+    );
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(1000);
+    expect(Math.min(...pauses)).toBeLessThan(850);
+  });
+
   it('waits as long as the other side asked for, within a bound', () => {
     expect(retryPauseMs(policy, failed({ retryAfterMs: 300_000 }))).toBe(300_000);
     expect(retryPauseMs(policy, failed({ retryAfterMs: 1 }))).toBeGreaterThanOrEqual(8000);

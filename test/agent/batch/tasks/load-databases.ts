@@ -160,4 +160,13 @@ export function loadContract(open: (site: TaskSite) => Promise<DatabaseUnderTest
     const later = await load(database, {}, [], { tries: 2 });
     expect(later.success.output).toEqual({ rowCount: 0, loaded: false });
   });
+
+  it('an empty input makes no table; the first one with rows does', async () => {
+    const database = await open(taskSite());
+    const settings = { create: true, mode: 'upsert', key: ['machine'] };
+    const nothing = await load(database, settings, []);
+    expect(nothing.success.output).toEqual({ rowCount: 0, loaded: true });
+    await load(database, settings, ROWS, otherDay);
+    expect(await database.query(ALL)).toEqual(ROWS);
+  });
 }
