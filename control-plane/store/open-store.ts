@@ -48,7 +48,9 @@ export interface Store {
 /** `path` is a file, or `:memory:` for tests. Errors: `store_version`, `store_open`. */
 export async function openStore(path: string): Promise<Store> {
   const database = openDatabase(path);
-  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: withStatementCache(database) }) });
+  const db = new Kysely<Schema>({
+    dialect: new SqliteDialect({ database: withStatementCache(database) }),
+  });
   try {
     await migrate(db, sqlite);
   } catch (error) {
