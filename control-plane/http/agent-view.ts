@@ -5,6 +5,7 @@
 import type { Condition } from '@runnel/shared/protocol/condition.ts';
 import type { Heartbeat, JobReport } from '@runnel/shared/protocol/heartbeat.ts';
 import type { BatchReport } from '@runnel/shared/protocol/runs.ts';
+import type { BlockedJob } from '../rollouts/placement.ts';
 import type { AgentRecord } from '../store/agents.ts';
 import type {
   AgentDetail,
@@ -28,6 +29,8 @@ export interface AgentReport {
 export interface AgentDesired {
   readonly revision: number;
   readonly versions: ReadonlyMap<string, number>;
+  /** Jobs that it was to have and cannot run. */
+  readonly blocked: ReadonlyMap<string, BlockedJob>;
 }
 
 export function agentItem(
@@ -66,9 +69,17 @@ export function agentDetail(
   };
 }
 
-/** `pending` until an agent speaks of a job that it is to run. */
-export function jobPhaseOf(reported: JobReport | undefined): string {
+/** `pending` until an agent speaks of a job that it is to run; `refused` where it cannot be. */
+export function jobPhaseOf(
+  reported: JobReport | undefined,
+  blocked: BlockedJob | undefined,
+): string {
+  if (blocked !== undefined && blocked.verdict !== 'unknown') return 'refused';
   return reported?.phase ?? 'pending';
+}
+
+export function notPlacedText(blocked: BlockedJob | undefined): string | null {
+  return blocked === undefined ? null : blocked.reasons.join('; ');
 }
 
 function fields(
@@ -94,13 +105,14 @@ function fields(
   };
 }
 
-/** Jobs that are desired or reported, by name. */
+/** Jobs that are desired, were to be or are reported, by name. */
 function jobNames(
   heartbeat: Heartbeat | undefined,
   desired: AgentDesired,
 ): [string, JobReport | undefined][] {
   const reported = new Map(heartbeat?.jobs.map((job) => [job.name, job]));
-  const names = new Set([...desired.versions.keys(), ...reported.keys()]);
+  const { versions, blocked } = desired;
+  const names = new Set([...versions.keys(), ...blocked.keys(), ...reported.keys()]);
   return [...names].toSorted().map((name) => [name, reported.get(name)]);
 }
 
@@ -109,12 +121,14 @@ function jobFields(
   reported: JobReport | undefined,
   desired: AgentDesired,
 ): AgentJobItem {
+  const blocked = desired.blocked.get(name);
   return {
     name,
     version: reported?.version ?? null,
-    phase: jobPhaseOf(reported),
+    phase: jobPhaseOf(reported, blocked),
     desiredVersion: desired.versions.get(name) ?? null,
     attempted: reported?.attempted ?? null,
+    notPlaced: notPlacedText(blocked),
     failedRun: failedRunOf(reported?.batch?.lastRun),
   };
 }

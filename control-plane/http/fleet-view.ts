@@ -13,7 +13,13 @@ import { type AgentFacts, type PlaceableAgent, selectorOf } from '../rollouts/pl
 import { agentById, type AgentRecord, allAgents } from '../store/agents.ts';
 import { type JobRecord, listJobs } from '../store/jobs.ts';
 import type { Schema } from '../store/schema.ts';
-import { agentDetail, agentItem, type AgentReport, jobPhaseOf } from './agent-view.ts';
+import {
+  agentDetail,
+  agentItem,
+  type AgentReport,
+  jobPhaseOf,
+  notPlacedText,
+} from './agent-view.ts';
 import type {
   AgentDetail,
   AgentItem,
@@ -139,10 +145,10 @@ export class FleetView {
         name: record.name,
         connection: report.connection,
         version: reported?.version ?? null,
-        phase: blocked && blocked.verdict !== 'unknown' ? 'refused' : jobPhaseOf(reported),
+        phase: jobPhaseOf(reported, blocked),
         desiredVersion: desired ?? null,
         attempted: reported?.attempted ?? null,
-        notPlaced: blocked === undefined ? null : blocked.reasons.join('; '),
+        notPlaced: notPlacedText(blocked),
         batch: reported?.batch ?? null,
       });
     }
@@ -153,6 +159,7 @@ export class FleetView {
     return {
       revision: this.#parts.desired.revisionOf(id),
       versions: this.#parts.desired.versionsOf(id),
+      blocked: this.#parts.desired.blockedOf(id),
     };
   }
 

@@ -45,6 +45,8 @@ export interface AgentJobItem {
   /** Null when the job is no longer desired there. */
   readonly desiredVersion: number | null;
   readonly attempted: AttemptedItem | null;
+  /** Why it is not placed there although its selector chooses the device, or null. */
+  readonly notPlaced: string | null;
   /** The newest run of a batch job that ended, when it failed. */
   readonly failedRun: FailedRunItem | null;
 }

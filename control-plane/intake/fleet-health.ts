@@ -139,8 +139,8 @@ export class FleetHealth {
   facts(agent: string): AgentFacts {
     const heartbeat = this.#entries.get(agent)?.heartbeat;
     if (heartbeat === undefined) return {};
-    const { capabilities, agentVersion } = heartbeat;
-    return { capabilities, agentVersion, rules: this.#policies.of(agent) };
+    const { capabilities, agentVersion, jobs: reportedJobs } = heartbeat;
+    return { capabilities, agentVersion, reportedJobs, rules: this.#policies.of(agent) };
   }
 
   /** It was deleted. */

@@ -7,7 +7,7 @@ import type {
   PlacementVerdict,
 } from '../http/parameter-messages.ts';
 import { unusedValues } from '../definitions/parameter-layers.ts';
-import { place, type PlaceableAgent, type PlacedJob } from './placement.ts';
+import { type PlaceableAgent, type PlacedJob, refusalFor } from './placement.ts';
 import { selects } from './selector.ts';
 
 const NAMED_MAX = 5;
@@ -22,8 +22,7 @@ export function placementReport(
   const items: PlacementItem[] = agents
     .filter((agent) => agent.status === 'approved' && selects(job.selector, agent))
     .map((agent) => {
-      const [blocked] = place(agent, [job]).blocked;
-      const { verdict = 'ok', reasons = [] } = blocked ?? {};
+      const { verdict = 'ok', reasons = [] } = refusalFor(agent, job) ?? {};
       return { agent: agent.id, name: agent.name, verdict, reasons };
     });
   const ordered = ORDER.flatMap((verdict) => items.filter((item) => item.verdict === verdict));

@@ -70,6 +70,8 @@ export interface AgentFacts {
   /** Undefined when it does not say. */
   readonly rules?: DeviceRules | undefined;
   readonly agentVersion?: string | undefined;
+  /** Jobs that it speaks of: it has them, whatever became of them. */
+  readonly reportedJobs?: readonly { readonly name: string }[] | undefined;
 }
 
 export interface PlaceableAgent extends Selectable, AgentFacts {
@@ -158,10 +160,31 @@ export function place(agent: PlaceableAgent, jobs: readonly PlacedJob[]): Placem
     if (!selects(job.selector, agent)) continue;
     const values = job.parametersOf(agent);
     const refusal = refusalOf(agent, job, values);
-    if (refusal === undefined) placed.push({ job, values });
-    else blocked.push({ name: job.name, version: job.desired.version, ...refusal });
+    if (refusal === undefined || isKept(agent, job, refusal)) placed.push({ job, values });
+    else {
+      const { verdict, reasons } = refusal;
+      blocked.push({ name: job.name, version: job.desired.version, verdict, reasons });
+    }
   }
   return { placed, blocked };
+}
+
+/**
+ * A device that has the job refuses a version by itself, and keeps what ran before with its state;
+ * to take the job from it would lose both.
+ */
+function isKept(agent: PlaceableAgent, job: PlacedJob, { lacks }: Refusal): boolean {
+  return !lacks && agent.reportedJobs?.some(({ name }) => name === job.name) === true;
+}
+
+interface Refusal extends Pick<BlockedJob, 'verdict' | 'reasons'> {
+  /** It lacks a capability, or has not said. */
+  readonly lacks: boolean;
+}
+
+/** Why an agent cannot run a job, undefined when it can; whether it has it already or not. */
+export function refusalFor(agent: PlaceableAgent, job: PlacedJob): Refusal | undefined {
+  return refusalOf(agent, job, job.parametersOf(agent));
 }
 
 /** Every reason at once, the kind of the hardest: what the device forbids, what it lacks. */
@@ -169,13 +192,16 @@ function refusalOf(
   { capabilities, rules }: AgentFacts,
   job: PlacedJob,
   { problems }: AgentValues,
-): Pick<BlockedJob, 'verdict' | 'reasons'> | undefined {
+): Refusal | undefined {
   const refused = rules === undefined ? [] : job.refusals(rules);
   const missing = missingOf(job.needs, capabilities);
-  const lacks = missing === undefined || missing === null ? [] : [missingText(missing)];
-  const reasons = [...refused, ...lacks, ...problems];
-  if (reasons.length > 0) return { verdict: refused.length > 0 ? 'refused' : 'blocked', reasons };
-  return missing === null ? { verdict: 'unknown', reasons: [missingText(null)] } : undefined;
+  const lacks = missing !== undefined;
+  const lacking = lacks && missing !== null ? [missingText(missing)] : [];
+  const reasons = [...refused, ...lacking, ...problems];
+  if (reasons.length > 0) {
+    return { verdict: refused.length > 0 ? 'refused' : 'blocked', reasons, lacks };
+  }
+  return lacks ? { verdict: 'unknown', reasons: [missingText(null)], lacks } : undefined;
 }
 
 /** `placement.selector` of a job document; null where it has none. */

@@ -94,8 +94,8 @@ function jobCauses(agent: AgentItem): Cause[] {
   return agent.jobs
     .filter((job) => isBroken(job) && !reported.has(`jobs/${job.name}`))
     .map((job) => ({
-      severity: job.phase === 'backoff' ? 'warning' : 'error',
-      text: `${job.name}: ${job.attempted?.reason || job.phase}`,
+      severity: job.phase === 'backoff' || job.notPlaced !== null ? 'warning' : 'error',
+      text: `${job.name}: ${job.notPlaced ?? (job.attempted?.reason || job.phase)}`,
       since: job.attempted?.at ?? null,
     }));
 }

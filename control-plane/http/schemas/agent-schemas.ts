@@ -36,6 +36,9 @@ const agentJobFields = {
   phase: z.string().openapi({ example: 'running' }),
   desiredVersion: count.nullable(),
   attempted: attemptedSchema,
+  notPlaced: z.string().nullable().openapi({
+    description: 'Why it is not placed there although its selector chooses the device.',
+  }),
   failedRun: z
     .object({ run: z.string(), partition: z.string(), endedAt: z.number() })
     .nullable()

@@ -28,6 +28,7 @@ const running = {
   phase: 'running',
   desiredVersion: 1,
   attempted: null,
+  notPlaced: null,
   failedRun: null,
 };
 

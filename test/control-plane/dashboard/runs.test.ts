@@ -197,7 +197,14 @@ describe('the log', () => {
 
 test('a device whose newest run of a job failed needs attention, with the way to the run', () => {
   const failedRun = { run: 'r1', partition: '2026-11-22', endedAt: 5 };
-  const job = { name: 'j', version: 1, phase: 'running', desiredVersion: 1, attempted: null };
+  const job = {
+    name: 'j',
+    version: 1,
+    phase: 'running',
+    desiredVersion: 1,
+    attempted: null,
+    notPlaced: null,
+  };
   const agent = sampleAgent({ id: 'x', jobs: [{ ...job, failedRun }] });
   expect(attentionOf(agent)).toEqual({
     level: 'error',
