@@ -29,6 +29,7 @@ import {
 } from '@runnel/control-plane/store/jobs.ts';
 import type { Store } from '@runnel/control-plane/store/open-store.ts';
 import type { Schema } from '@runnel/control-plane/store/schema.ts';
+import { parametersContract } from './store-parameters-contract.ts';
 import { resultsContract } from './store-results-contract.ts';
 import { retentionContract } from './store-retention-contract.ts';
 import { runsContract } from './store-runs-contract.ts';
@@ -65,6 +66,7 @@ export function storeContract(name: string, openEmpty: OpenEmptyStore): void {
     resultsContract(withStore);
     retentionContract(withStore);
     runsContract(withStore);
+    parametersContract(withStore);
   });
 }
 

@@ -1,6 +1,6 @@
 /**
  * A device's whole life with the built programs: enrolled, given a job, its results at the control
- * plane, refused what its policy does not allow, restarted while the control plane is away, and
+ * plane, kept from what its policy does not allow, given another parameter, restarted while the control plane is away, and
  * revoked in the end.
  *
  *   control plane  ──apply──────────────x down             ┌─ up ──────── revoke

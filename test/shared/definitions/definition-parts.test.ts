@@ -109,12 +109,16 @@ describe('selectors', () => {
     ['role', true],
     ['!role', false],
     ['!floor', true],
+    ['site=lyon and role=press', true],
+    ['site in (lyon, turin) AND !floor and role', true],
+    ['site=lyon and role=oven', false],
+    ['and!=1', true],
   ])('%s holds: %s', (text, holds) => {
     const selector = parseSelector(text);
     expect('terms' in selector && selectorMatches(selector, labels)).toBe(holds);
   });
 
-  test.each(['site in ()', 'a=b)', '(a=b', 'a b', ',', 'a=b=c', '-a', 'a in b'])(
+  test.each(['site in ()', 'a=b)', '(a=b', 'a b', ',', 'a=b=c', '-a', 'a in b', 'a and and b'])(
     '%s is refused with an example',
     (text) => {
       expect(parseSelector(text)).toHaveProperty('hint');
