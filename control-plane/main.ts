@@ -26,6 +26,7 @@ import { FleetHealth } from './intake/fleet-health.ts';
 import { Intake } from './intake/intake.ts';
 import { AccountPusher } from './nats/account-pusher.ts';
 import type { ListenAddress } from './nats/listen-address.ts';
+import { PackageFolder, type PackagesChoice } from './packages/package-folder.ts';
 import { DesiredState } from './rollouts/desired-state.ts';
 import { DeviceCommands } from './runs/device-commands.ts';
 import { RunFacts } from './runs/run-facts.ts';
@@ -41,6 +42,8 @@ export interface ControlPlaneOptions {
   /** Port 0 takes any free one. */
   readonly http: ListenAddress;
   readonly publicUrl: string | undefined;
+  /** Where archives of the agent are; without it `packages` in the data directory. */
+  readonly packages?: PackagesChoice;
   readonly nats: NatsChoice;
   readonly natsAdvertise: string | undefined;
   readonly clock: Clock;
@@ -186,6 +189,14 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
     checks: readyChecks(db, nats),
     families: () => partMetrics({ fleet, health, intake, events, retention, nats, runs }),
     publicUrl: options.publicUrl,
+    packages: new PackageFolder({
+      folder: join(options.dataDir, 'packages'),
+      releaseKey: undefined,
+      publicCa: undefined,
+      ...options.packages,
+      publicUrl: options.publicUrl,
+      sign: (payload) => identity.signDesired(payload),
+    }),
     dashboardFolder: dashboardFolder(),
     version: controlVersion,
   });

@@ -2,13 +2,17 @@
  * The options of `runnel-control serve` and what they mean. Wrong ones are refused by commander, or
  * as `arguments` where two of them do not go together.
  */
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { durationOf } from '@runnel/shared/expressions/duration-text.ts';
 import type { NatsChoice } from './connect-nats.ts';
 import { type ListenAddress, parseListen } from './nats/listen-address.ts';
 import type { NatsTls } from './nats/nats-config.ts';
+import type { PackagesChoice } from './packages/package-folder.ts';
 import { KEEP_DEFAULT } from './store/retention.ts';
 
 export interface TlsOptions {
@@ -21,6 +25,9 @@ export interface ServeOptions extends TlsOptions {
   readonly data: string;
   readonly http: ListenAddress;
   readonly publicUrl?: string;
+  readonly publicCa?: string;
+  readonly packages?: string;
+  readonly packagesKey?: string;
   readonly natsListen?: ListenAddress;
   readonly natsUrl?: string;
   readonly natsCreds?: string;
@@ -41,6 +48,9 @@ export function addServeOptions(command: Command): Command {
       port: 8080,
     })
     .option('--public-url <url>', 'how people and devices reach it, when not by --http', httpUrl)
+    .option('--public-ca <file>', 'private CA of --public-url (PEM); installers get it', path)
+    .option('--packages <dir>', 'archives of the agent, made by npm run package', path)
+    .option('--packages-key <key>', 'offer only archives of this release key', releaseKey)
     .option('--nats-listen <host:port>', 'where its own nats-server listens', address)
     .addOption(
       new Option('--nats-url <url>', 'use this NATS server instead of an own one').conflicts([
@@ -91,6 +101,34 @@ function addKeepOptions(command: Command): Command {
         .argParser(keptFor)
         .default(KEEP_DEFAULT.runsMs, '90d'),
     );
+}
+
+/** Error `arguments`: a CA that cannot be read. */
+export async function packagesChoice(options: ServeOptions): Promise<PackagesChoice> {
+  const { data, packages, packagesKey, publicCa } = options;
+  return {
+    folder: packages ?? defaultPackages(data),
+    releaseKey: packagesKey,
+    publicCa: publicCa === undefined ? undefined : await caText(publicCa),
+  };
+}
+
+/** In the data directory, or where `npm run package` of this very checkout puts them. */
+function defaultPackages(data: string): string {
+  const own = join(data, 'packages');
+  const checkout = join(dirname(fileURLToPath(import.meta.url)), '../..');
+  const isCheckout = existsSync(join(checkout, 'deploy/package'));
+  return existsSync(own) || !isCheckout ? own : join(checkout, '.runnel/packages');
+}
+
+async function caText(file: string): Promise<string> {
+  try {
+    const text = await readFile(file, 'utf8');
+    if (/^[^']*-----BEGIN CERTIFICATE-----[^']*$/.test(text)) return text;
+  } catch (cause) {
+    throw new RunnelError('arguments', `--public-ca: ${messageOf(cause)}`, { cause });
+  }
+  throw new RunnelError('arguments', `--public-ca: ${file} holds no certificate in PEM`);
 }
 
 export function natsChoice(options: ServeOptions): NatsChoice {
@@ -155,6 +193,11 @@ function keptRows(text: string): number {
   const rows = Number(text);
   if (Number.isSafeInteger(rows) && rows > 0) return rows;
   throw new InvalidArgumentError('write a whole number above 0');
+}
+
+function releaseKey(text: string): string {
+  if (/^[A-Za-z0-9_-]{43}$/.test(text)) return text;
+  throw new InvalidArgumentError('write the public key that npm run package printed');
 }
 
 function httpUrl(text: string): string {

@@ -19,6 +19,7 @@ import {
   addServeOptions,
   address,
   natsChoice,
+  packagesChoice,
   path,
   type ServeOptions,
   type TlsOptions,
@@ -44,6 +45,7 @@ async function serve(options: ServeOptions): Promise<void> {
     dataDir: options.data,
     http: options.http,
     publicUrl: options.publicUrl,
+    packages: await packagesChoice(options),
     nats: natsChoice(options),
     natsAdvertise: options.natsAdvertise,
     keep: {

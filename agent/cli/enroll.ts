@@ -49,6 +49,8 @@ export async function enrollCommand(terminal: Terminal, options: EnrollOptions):
         'can be started now; it connects by itself once it is approved\n',
     );
   }
+  // The installer starts it.
+  if (terminal.env.RUNNEL_INSTALL !== undefined) return exitCodes.ok;
   terminal.out(`start it: npx runnel-agent run --data ${dataDir}\n`);
   return exitCodes.ok;
 }

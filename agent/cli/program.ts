@@ -17,6 +17,8 @@ import { EXIT_CODES_HELP, type ExitCode, exitCodes } from './exit-code.ts';
 import type { RunCommandOptions } from './run.ts';
 import type { StatusOptions } from './status.ts';
 import type { Terminal } from './terminal.ts';
+import type { UninstallOptions } from './uninstall.ts';
+import type { VerifyPackageOptions } from './verify-package.ts';
 
 /** Runs one command line; never throws, and never exits by itself. */
 export async function runProgram(terminal: Terminal, args: readonly string[]): Promise<ExitCode> {
@@ -52,13 +54,16 @@ function newProgram(terminal: Terminal, done: (code: ExitCode) => void): Command
   addDescribe(program, terminal, done);
   addDryRun(program, terminal, done);
   addTest(program, terminal, done);
+  addInstalled(program, terminal, done);
   return program;
 }
 
 type Done = (code: ExitCode) => void;
 
 const data = (): Option =>
-  new Option('--data <dir>', 'data directory of the agent').makeOptionMandatory();
+  new Option('--data <dir>', 'data directory of the agent')
+    .env('RUNNEL_DATA')
+    .makeOptionMandatory();
 
 const output = (): Option =>
   new Option('-o, --output <format>', 'for people or for programs')
@@ -164,5 +169,31 @@ function addTest(program: Command, terminal: Terminal, done: Done): void {
     .action(async (job: string) => {
       const { testAnyCommand } = await import('./test-any.ts');
       done(await testAnyCommand({ job }, streams, terminal));
+    });
+}
+
+function addInstalled(program: Command, terminal: Terminal, done: Done): void {
+  program
+    .command('verify-package')
+    .description(
+      'whether an archive of the agent is signed by its control plane; the installer asks',
+    )
+    .argument('<archive>', 'the file')
+    .requiredOption('--manifest <file>', 'what the control plane serves at /packages/manifest.json')
+    .option('--token <token>', 'join token, which names the control plane')
+    .option('--data <dir>', 'data directory of an enrolled agent, which knows it')
+    .action(async (archive: string, options: VerifyPackageOptions) => {
+      const { verifyPackageCommand } = await import('./verify-package.ts');
+      done(await verifyPackageCommand(terminal, archive, options));
+    });
+  program
+    .command('uninstall')
+    .description('remove what the installer installed; asks about the data')
+    .option('--yes', 'do not ask; without --purge the data stays', false)
+    .addOption(new Option('--keep-data', 'identity, results that wait and state stay'))
+    .addOption(new Option('--purge', 'they go too, for ever').conflicts('keepData'))
+    .action(async (options: UninstallOptions) => {
+      const { uninstallCommand } = await import('./uninstall.ts');
+      done(await uninstallCommand(terminal, options));
     });
 }

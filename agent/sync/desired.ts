@@ -72,18 +72,31 @@ export interface VerifiedDesired {
 }
 
 /**
- * Errors beside those of `verifyKeyList`: `key_unknown`, `signature_invalid`, `agent_mismatch`,
- * `revision_lower`, `revision_reused` (same revision, other content).
+ * The list by which a text of the control plane is signed. Errors beside those of `verifyKeyList`:
+ * `key_unknown`, `signature_invalid`.
  */
-export function verifyDesired(trust: DesiredTrust, signed: SignedDesired): VerifiedDesired {
+export function verifySigned(
+  trust: KeyTrust,
+  signed: Omit<SignedDesired, 'v'>,
+  what: string,
+): SigningKeyList {
   const keys = verifyKeyList(trust, signed.keys);
   const key = keys.keys.find((candidate) => candidate.id === signed.keyId);
   if (key === undefined) {
     throw refused('key_unknown', `signing key ${signed.keyId} is not on the root's list`);
   }
   if (!verifySignature(key.publicKey, signed.payload, signed.signature)) {
-    throw refused('signature_invalid', 'the signature of the desired state does not verify');
+    throw refused('signature_invalid', `the signature of the ${what} does not verify`);
   }
+  return keys;
+}
+
+/**
+ * Errors beside those of `verifySigned`: `agent_mismatch`, `revision_lower`, `revision_reused`
+ * (same revision, other content).
+ */
+export function verifyDesired(trust: DesiredTrust, signed: SignedDesired): VerifiedDesired {
+  const keys = verifySigned(trust, signed, 'desired state');
   const document = parseMessage(desiredDocument, parseJson(signed.payload, 'desired state'));
   const hash = textHash(signed.payload);
   if (document.agent !== trust.agent) {

@@ -263,6 +263,7 @@ function addTokens(program: Command, context: MakeContext): void {
     .option('--uses <n>', 'role agent: how many devices may join with it')
     .option('--expires <duration>', 'for example 1h or 7d')
     .option('--quiet', 'print the token alone', false)
+    .option('--install', 'role agent: print the one line that installs a device', false)
     .addOption(output('table', 'json'))
     .action((options: TokenOptions, command: Command) => createToken(context(command), options));
   token

@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import { Definitions } from '../definitions/definitions.ts';
 import { JobParameterLayers } from '../definitions/job-parameters.ts';
 import type { Identity } from '../identity/identity.ts';
+import type { PackageFolder } from '../packages/package-folder.ts';
 import type { DesiredState } from '../rollouts/desired-state.ts';
 import type { DeviceCommands } from '../runs/device-commands.ts';
 import { RunControl } from '../runs/run-control.ts';
@@ -37,6 +38,7 @@ import { runCommandRoutes } from './run-commands.ts';
 import { runDetail, runItems } from './run-view.ts';
 import { findRun, runRoutes } from './runs.ts';
 import { resultItem } from './schemas/result-schemas.ts';
+import { packageRoutes } from './packages.ts';
 import { meRoutes, signInRoutes } from './sign-in.ts';
 import { tokenRoutes } from './tokens.ts';
 
@@ -58,6 +60,8 @@ export interface CreateHttpParts {
   readonly families: () => readonly MetricFamily[];
   /** How the world reaches us, when it is not how a request did. */
   readonly publicUrl: string | undefined;
+  /** Archives of the agent for devices. */
+  readonly packages: PackageFolder;
   readonly dashboardFolder: string;
   readonly version: string;
 }
@@ -104,7 +108,11 @@ export function createHttp(parts: CreateHttpParts): Http {
     authenticate: auth,
     dashboardFolder: parts.dashboardFolder,
     version: parts.version,
-    root: [healthRoutes({ checks: parts.checks, families, guards }), signInRoutes(signIn)],
+    root: [
+      healthRoutes({ checks: parts.checks, families, guards }),
+      signInRoutes(signIn),
+      packageRoutes(shared),
+    ],
     api: [
       agentRoutes(shared),
       jobRoutes({ ...shared, parameters, definitions: definitionsOf(parts, hub) }),

@@ -1,8 +1,11 @@
 /** `/api/v1/tokens` and sign-in links: made here, shown once, hashed at rest. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Clock } from '@runnel/shared/clock.ts';
+import { RunnelError } from '@runnel/shared/errors.ts';
 import { labels as labelsSchema } from '@runnel/shared/protocol/enrolment.ts';
 import type { Kysely } from 'kysely';
+import { installLine } from '../packages/install-script.ts';
+import type { PackageFolder } from '../packages/package-folder.ts';
 import { appendAudit } from '../store/audit.ts';
 import type { Schema } from '../store/schema.ts';
 import { listTokens, revokeToken } from '../store/tokens.ts';
@@ -19,6 +22,7 @@ export interface TokenRoutesParts {
   readonly identity: Pick<Identity, 'createJoinToken' | 'createApiToken' | 'createSignInLink'>;
   /** Where devices and browsers reach this control plane, given how this request did. */
   readonly publicUrl: (requestUrl: string) => string;
+  readonly packages: PackageFolder;
   readonly guards: RoleGuards;
 }
 
@@ -43,6 +47,16 @@ const tokenSchema = z
   })
   .openapi('Token');
 
+const installSchema = z
+  .object({
+    command: z.string().nullable().openapi({
+      description: 'The one line that installs the agent on a device; null: there are no archives.',
+    }),
+    version: z.string().nullable().openapi({ description: 'The release that it installs.' }),
+    problem: z.string().nullable().openapi({ description: 'Why there are none, for people.' }),
+  })
+  .openapi('Install', { description: 'For role agent.' });
+
 const newTokenSchema = z
   .object({
     id: z.string(),
@@ -50,8 +64,9 @@ const newTokenSchema = z
     token: z.string().openapi({ description: 'Shown this once.' }),
     expiresAt: z.number().nullable(),
     enrollCommand: z.string().optional().openapi({
-      description: 'For role agent: the command to run on the device.',
+      description: 'For role agent: the command on a device that has the sources.',
     }),
+    install: installSchema.optional(),
   })
   .openapi('NewToken');
 
@@ -118,8 +133,27 @@ function addCreate(router: Router, parts: TokenRoutesParts): void {
     const enrollCommand =
       `npx runnel-agent enroll --url ${url} --token ${made.token} --data ./runnel-agent` +
       ' && npx runnel-agent run --data ./runnel-agent';
-    return c.json({ ...shown(made), role: body.role, enrollCommand }, 201);
+    const install = await installOf(parts.packages, url, made.token);
+    return c.json({ ...shown(made), role: body.role, enrollCommand, install }, 201);
   });
+}
+
+/** A control plane without archives still adds devices, from sources. */
+async function installOf(
+  packages: PackageFolder,
+  url: string,
+  token: string,
+): Promise<z.infer<typeof installSchema>> {
+  try {
+    const { manifest, installer } = await packages.offer();
+    const privateCa = packages.hasPrivateCa;
+    const command = installLine({ url, token, sha256: installer.sha256, privateCa });
+    return { command, version: manifest.version, problem: null };
+  } catch (error) {
+    if (!(error instanceof RunnelError)) throw error;
+    const hint = error.hint === undefined ? '' : `; ${error.hint}`;
+    return { command: null, version: null, problem: `${error.message}${hint}` };
+  }
 }
 
 const shown = ({ id, token, expiresAt }: MadeToken): MadeToken => ({ id, token, expiresAt });

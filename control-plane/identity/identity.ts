@@ -172,7 +172,7 @@ export class Identity {
     );
   }
 
-  /** Signs the exact text of a desired document. */
+  /** Signs the exact text of a desired document, or of the manifest of archives. */
   signDesired(payload: string): SignedDesired {
     return this.#keys.signDesired(payload);
   }

@@ -14,6 +14,7 @@ const ENTRIES = [
   /^agent\/batch\/child\/task-child\.ts$/,
   /^control-plane\/(server-cli|cli\/main)\.ts$/,
   /^control-plane\/dashboard\/(vite\.config|main)\.tsx?$/,
+  /^deploy\/package\/main\.ts$/,
   /^vitest(\.\w+)?\.config\.ts$/,
   /^test\/.*\.(test|soak)\.ts$/,
   /^test\/(bench|e2e|simulation|soak)\//,

@@ -1,5 +1,6 @@
 /** `runnel token create|list|revoke` and `runnel agents revoke|approve`. */
 import { durationOf } from '@runnel/shared/expressions/duration-text.ts';
+import { RunnelError } from '@runnel/shared/errors.ts';
 import { usageError } from '../cli-error.ts';
 import { type Context, print } from '../context.ts';
 import { ago, labelText, table } from '../table.ts';
@@ -13,6 +14,7 @@ export interface TokenOptions {
   readonly uses?: string;
   readonly expires?: string;
   readonly quiet: boolean;
+  readonly install: boolean;
 }
 
 interface NewToken {
@@ -21,11 +23,16 @@ interface NewToken {
   readonly token: string;
   readonly expiresAt: number | null;
   readonly enrollCommand?: string;
+  /** Of a control plane that serves archives of the agent, or says why it does not. */
+  readonly install?: { readonly command: string | null; readonly problem: string | null };
 }
 
 export async function createToken(context: Context, options: TokenOptions): Promise<void> {
   if (options.role !== 'agent' && (options.labels !== undefined || options.uses !== undefined)) {
     throw usageError('--labels and --uses are for --role agent');
+  }
+  if (options.role !== 'agent' && options.install) {
+    throw usageError('--install is for --role agent');
   }
   const made = await context.api.request<NewToken>('/tokens', {
     method: 'POST',
@@ -41,7 +48,19 @@ export async function createToken(context: Context, options: TokenOptions): Prom
     context.terminal.out(`${made.token}\n`);
     return;
   }
+  if (options.install) {
+    print(context, made, () => installText(made));
+    return;
+  }
   print(context, made, () => newTokenText(context, made));
+}
+
+/** The line alone, to be copied or piped; why there is none goes the way of errors. */
+function installText({ install, enrollCommand }: NewToken): string {
+  if (install?.command) return `${install.command}\n`;
+  throw new RunnelError('packages_not_found', install?.problem ?? 'no archives of the agent', {
+    hint: `on a device that has the sources: ${enrollCommand}`,
+  });
 }
 
 function newTokenText(context: Context, made: NewToken): string {
@@ -49,10 +68,14 @@ function newTokenText(context: Context, made: NewToken): string {
     made.expiresAt === null
       ? 'does not expire'
       : `expires ${ago(made.expiresAt, context.terminal.clock.now())}`;
-  const command =
-    made.enrollCommand === undefined ? '' : `\nOn the device:\n  ${made.enrollCommand}\n`;
+  const command = made.enrollCommand === undefined ? '' : `\nOn the device:\n  ${onDevice(made)}\n`;
   const facts = `Token ${made.id}, role ${made.role}, ${until}. It is shown this once.`;
   return `${made.token}\n\n${facts}\n${command}`;
+}
+
+function onDevice({ install, enrollCommand }: NewToken): string {
+  if (install?.command) return `${install.command}\n\nOr from sources:\n  ${enrollCommand}`;
+  return `${enrollCommand}\n\nThat is from sources: ${install?.problem ?? 'no archives here'}`;
 }
 
 /** `a=b`, repeated or joined by commas. */

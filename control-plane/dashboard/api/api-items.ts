@@ -37,5 +37,7 @@ export interface TokenItem {
   readonly id: string;
   readonly token: string;
   readonly enrollCommand: string;
+  /** One line for any device; without archives of the agent the reason why there is none. */
+  readonly install: { readonly command: string | null; readonly problem: string | null };
   readonly expiresAt: number | null;
 }

@@ -185,6 +185,7 @@ function Command({
 }): JSX.Element {
   const now = useNow();
   const { token, uses } = invitation;
+  const command = token.install.command ?? token.enrollCommand;
   const left = token.expiresAt === null ? null : token.expiresAt - now;
   const over = left !== null && left <= 0;
   const span = left === null ? '' : `, for another ${formatDuration(left)}`;
@@ -198,15 +199,20 @@ function Command({
       }
     >
       <div class="command">
-        <code id="enroll-command">{token.enrollCommand}</code>
-        <CopyButton primary text={token.enrollCommand} label="Copy" selectId="enroll-command" />
+        <code id="enroll-command">{command}</code>
+        <CopyButton primary text={command} label="Copy" selectId="enroll-command" />
       </div>
       <p class="help">
         {over
           ? 'This command has expired. Make another one.'
           : `Good for ${plural(uses, 'device')}${span}. Its secret is shown only now.`}
       </p>
-      {isForThisMachine(token.enrollCommand) ? (
+      <p class="help">
+        {token.install.command === null
+          ? `This needs the sources on the device: ${token.install.problem ?? 'no archives here'}.`
+          : 'It needs curl or wget there. Without root rights leave out $(command -v sudo).'}
+      </p>
+      {isForThisMachine(command) ? (
         <p class="help">
           It works on this machine only; give the control plane --public-url for other devices.
         </p>
@@ -256,7 +262,7 @@ function Arrival({ agent }: { agent: AgentItem }): JSX.Element {
             ? 'Its name was used with another key before: open it to approve.'
             : here
               ? 'Jobs for its labels start now.'
-              : 'Start it with npx runnel-agent run; it connects in a moment.'}
+              : 'It connects in a moment.'}
         </span>
       </p>
       <ConnectionState status={agent.status} connection={agent.connection} />
