@@ -14,6 +14,7 @@ import { limits } from '@runnel/shared/limits.ts';
 import type { DesiredDocument, DesiredJob } from '@runnel/shared/protocol/desired.ts';
 import type { Heartbeat, JobReport, SourceReport } from '@runnel/shared/protocol/heartbeat.ts';
 import type { BatchCommand, BatchOutcome } from '@runnel/shared/protocol/runs.ts';
+import type { SlaReport } from '@runnel/shared/protocol/sla.ts';
 import type { Random } from '@runnel/shared/random.ts';
 import type { AgentConfig } from './config/agent-config.ts';
 import type { AgentPolicy } from '@runnel/shared/policy/agent-policy.ts';
@@ -41,6 +42,7 @@ export interface JobRuntime {
   /** Rejects when the store cannot be written; all else is contained in reports. */
   applyJobs(jobs: readonly DesiredJob[], refused: readonly JobRefusal[]): Promise<void>;
   jobReports(): readonly JobReport[];
+  slaReports(): readonly SlaReport[] | undefined;
   sourceReports(): readonly SourceReport[];
   outboxReport(): Heartbeat['outbox'];
   counters(): Readonly<Record<string, number>>;
@@ -176,6 +178,7 @@ class ComposedAgent implements RunningAgent {
       capabilities,
       conditions: conditions.list(),
       jobs: runtime.jobReports(),
+      slas: runtime.slaReports(),
       sources: runtime.sourceReports(),
       outbox: runtime.outboxReport(),
       counters: { ...runtime.counters(), ...this.#sender.counters },

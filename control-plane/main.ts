@@ -31,6 +31,7 @@ import { DesiredState } from './rollouts/desired-state.ts';
 import { DeviceCommands } from './runs/device-commands.ts';
 import { RunFacts } from './runs/run-facts.ts';
 import { partMetrics } from './part-metrics.ts';
+import { Slas } from './sla/slas.ts';
 import { DatasetStats } from './store/dataset-stats.ts';
 import { openStore } from './store/open-store.ts';
 import { newestResultId } from './store/results.ts';
@@ -145,6 +146,7 @@ interface Foundation {
 interface Later {
   http?: Http;
   intake?: Intake;
+  slas?: Slas;
 }
 
 /** What agents report comes in, what is desired of them goes out, and both can be seen. */
@@ -177,6 +179,9 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
     connection: report,
   });
   const runs = await RunFacts.open(db, { fleet, health, commands });
+  const slas = await openSlas(options, parts, { health, desired, fleet });
+  later.slas = slas;
+  closers.add('promises', () => slas.stop());
   const intake = startIntake(options, parts, { health, desired, fleet, commands, runs, later });
   later.intake = intake;
   closers.add('intake', () => intake.stop());
@@ -185,9 +190,13 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   const retention = startRetention(options, parts, datasets);
   const http = createHttp({
     ...{ db, clock, random, log, identity, desired, fleet, hosts, datasets, commands },
-    forget: (agent) => health.forget(agent),
+    slas: slas.board,
+    forget: (agent) => {
+      health.forget(agent);
+      slas.board.place(agent, []);
+    },
     checks: readyChecks(db, nats),
-    families: () => partMetrics({ fleet, health, intake, events, retention, nats, runs }),
+    families: () => partMetrics({ fleet, health, intake, events, retention, nats, runs, slas }),
     publicUrl: options.publicUrl,
     packages: new PackageFolder({
       folder: join(options.dataDir, 'packages'),
@@ -206,6 +215,7 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
     const host = change === 'beat' ? health.report(agent).heartbeat?.host : undefined;
     if (host !== undefined) hosts.add(agent, at, host);
     hub.agentChanged(agent);
+    slas.heard(agent);
     desired.reported(agent).catch((error: unknown) => {
       log.error({ agent, err: error }, 'an agent was not placed anew; its next heartbeat tries');
     });
@@ -235,9 +245,29 @@ async function openDesired(
     },
     changed: (agents) => {
       for (const agent of agents) later.http?.hub.agentChanged(agent);
+      void later.slas?.placed(agents);
     },
     unreadable: (job, error) => log.error({ job, err: error }, 'a stored job cannot be placed'),
   });
+}
+
+async function openSlas(
+  { clock, log }: ControlPlaneOptions,
+  { db }: Foundation,
+  { health, desired, fleet }: Pick<IntakeNeeds, 'health' | 'desired' | 'fleet'>,
+): Promise<Slas> {
+  const parts = {
+    ...{ db, clock, log },
+    hearingSince: () => health.hearingSince(),
+    report: (agent: string) => health.report(agent),
+    agentName: (agent: string) => fleet.find(agent)?.name ?? null,
+    versionsOf: (agent: string) => desired.versionsOf(agent),
+    job: (name: string) => fleet.job(name),
+  };
+  return await Slas.open(
+    parts,
+    fleet.agents().map(({ id }) => id),
+  );
 }
 
 interface IntakeNeeds {
@@ -264,8 +294,9 @@ function startIntake(
     desired: (request) => desired.reply(request),
     renew: (agent) => identity.renewOverNats(agent),
     answered: (answer) => commands.answered(answer),
-    stored: (_block, applied) => {
+    stored: (block, applied) => {
       later.http?.hub.resultsChanged();
+      later.slas?.stored(block, applied);
       if (applied.runs === undefined) return;
       runs.stored(applied.runs.changes);
       later.http?.hub.runsChanged(applied.runs.changes);

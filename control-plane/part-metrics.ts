@@ -6,6 +6,7 @@ import type { FleetHealth } from './intake/fleet-health.ts';
 import type { Intake } from './intake/intake.ts';
 import type { ConnectedNats } from './connect-nats.ts';
 import type { RunFacts } from './runs/run-facts.ts';
+import type { Slas } from './sla/slas.ts';
 import type { Retention } from './store/retention.ts';
 
 export interface CountingParts {
@@ -15,6 +16,7 @@ export interface CountingParts {
   readonly events: EventWriter;
   readonly retention: Retention;
   readonly runs: RunFacts;
+  readonly slas: Slas;
   readonly nats: ConnectedNats;
 }
 
@@ -64,6 +66,7 @@ export function partMetrics(parts: CountingParts): MetricFamily[] {
       counters.runReportsRefused,
     ),
     ...parts.runs.families(),
+    ...parts.slas.families(),
     ...retentionMetrics(parts),
     gauge('runnel_nats_connected', 'Whether NATS is connected.', nats.link.connected ? 1 : 0),
     counter('runnel_nats_reconnects_total', 'Reconnections.', nats.link.counters.reconnects),

@@ -100,6 +100,13 @@ export const limits = {
   /** Results and alerts that the control plane keeps; the oldest go first, counted. */
   resultsKeptMsMax: 30 * 86_400_000,
   resultsKeptRowsMax: 10_000_000,
+  /** Intervals of verdicts on promises that it keeps; the oldest that are over go, counted. */
+  slaIntervalsKeptMsMax: 400 * 86_400_000,
+  slaIntervalsKeptRowsMax: 2_000_000,
+  /** Changes of verdicts that wait for its store; the newest are dropped, counted. */
+  slaChangesWaitingMax: 100_000,
+  /** Intervals that one answer is made of; of more the newest, and the answer says so. */
+  slaIntervalsReadMax: 100_000,
   /** Events that it keeps, and rows of its audit log; the oldest go first, counted. */
   eventsKeptMsMax: 30 * 86_400_000,
   eventsKeptRowsMax: 1_000_000,

@@ -12,7 +12,7 @@
  * | batch       | `[kind, …]` (batch/records.ts)    | versioned MessagePack                     |
  *
  * `meta` holds `['format']`, and by kind: `job`, `counters`, `source`, `garbage`, `slots`,
- * `journal`.
+ * `journal`, `sla` (sla/sla-record.ts).
  * A store whose format is newer than FORMAT is refused and left as it is (I11).
  */
 import { Packr } from 'msgpackr';

@@ -33,6 +33,9 @@ export function metricsText({ state, version, startedAt, connected }: MetricsInp
     page.gauge('runnel_condition', 'Conditions that hold.', 1, { type, severity, reason });
   }
   for (const job of state.jobs) jobMetrics(page, job);
+  for (const { job, sla, verdict } of state.slas ?? []) {
+    page.gauge('runnel_sla_verdict', '1 for the verdict that stands.', 1, { job, sla, verdict });
+  }
   for (const source of state.sources) sourceMetrics(page, source);
   for (const [name, value] of Object.entries(state.counters)) {
     page.counter(`runnel_agent_${snakeCase(name)}_total`, 'Counter of the agent.', value);

@@ -13,24 +13,24 @@ import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { randomId } from '@runnel/shared/ids.ts';
 import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
 import type { JobReport, SourceReport } from '@runnel/shared/protocol/heartbeat.ts';
+import type { SlaReport } from '@runnel/shared/protocol/sla.ts';
 import type { BatchCommand, BatchOutcome } from '@runnel/shared/protocol/runs.ts';
 import type { Random } from '@runnel/shared/random.ts';
 import type { CheckpointStore, ReplaceableStore } from '../checkpoints/checkpoint-store.ts';
 import { type DataDirLock, lockDataDir } from '../checkpoints/data-dir-lock.ts';
 import { openStore } from '../checkpoints/recover-store.ts';
 import type { BatchEngine, BatchSettings } from '../batch/batch-engine.ts';
-import type { ControlEntry } from '../journal/control-entry.ts';
 import { Journal } from '../journal/journal.ts';
 import { DeadLetters } from '../outbox/dead-letters.ts';
 import { Delivery } from '../outbox/delivery.ts';
-import { Outbox, type OutboxDepth, type OutboxOptions } from '../outbox/outbox.ts';
+import { Outbox, type OutboxDepth } from '../outbox/outbox.ts';
 import type { Conditions } from '../resources/conditions.ts';
 import type { Sink } from '../sinks/sink.ts';
 import type { Source } from '../sources/source.ts';
 import { batchSlotOf } from './batch-parts.ts';
 import type { BatchSlot } from './batch-slot.ts';
 import { BUDGETS, type Budgets } from './budgets.ts';
-import { ClockWatch } from './clock-watch.ts';
+import { type ClockWatch, clockWatchOf } from './clock-watch.ts';
 import { CommitCycle, type CommitCycleOptions } from './commit-cycle.ts';
 import { JobCompiler } from './job-compiler.ts';
 import type { JobHost } from './job-host.ts';
@@ -39,11 +39,13 @@ import { jobReport } from './job-report.ts';
 import { readJobs } from './job-record.ts';
 import { JobSet, type JobSetOptions } from './job-set.ts';
 import type { CompileJob, Connector } from './runnable-job.ts';
+import { SlaSlot } from './sla-slot.ts';
 import { SourceGarbage } from './source-garbage.ts';
 import { SourceSet } from './source-set.ts';
 import { tellRecovered } from './storage-condition.ts';
 import { countDeath } from './unclean-deaths.ts';
 import { VersionSwitch } from './version-switch.ts';
+import { wantedSources } from './wanted-sources.ts';
 
 export interface AgentRuntimeOptions {
   readonly dataDir: string;
@@ -87,6 +89,7 @@ export class AgentRuntime {
   readonly #garbage: SourceGarbage;
   readonly #clockWatch: ClockWatch | undefined;
   readonly #batch: BatchSlot;
+  readonly #slas: SlaSlot;
   readonly #listeners = new Set<(job: string) => void>();
   /** Changes of jobs, one after the other. */
   #changes: Promise<unknown> = Promise.resolve();
@@ -145,10 +148,11 @@ export class AgentRuntime {
       bytesMax: budgets.journalBytesMax,
       ageMsMax: budgets.journalAgeMsMax,
     });
-    const unsendable: OutboxOptions['unsendable'] = (...row) =>
-      this.deadLetters.addUnsendable(...row);
     const { outboxBytesMax: bytesMax } = budgets;
-    this.outbox = new Outbox({ ...shared, bytesMax, unsendable, commit });
+    this.outbox = new Outbox({
+      ...{ ...shared, bytesMax, commit },
+      unsendable: (...row) => this.deadLetters.addUnsendable(...row),
+    });
     this.deadLetters = new DeadLetters(store, budgets.deadLettersMax);
     this.delivery = new Delivery({
       ...shared,
@@ -158,11 +162,18 @@ export class AgentRuntime {
       commit,
     });
     this.#sources = new SourceSet({ ...shared, create: createSource });
+    const { journal } = this;
     const { stateBytesMax } = budgets;
-    this.#jobs = this.#jobSet({ ...shared, journal: this.journal, stateBytesMax }, compile);
-    this.#clockWatch = this.#watchClock(options);
+    this.#jobs = this.#jobSet({ ...shared, journal, stateBytesMax }, compile);
+    this.#clockWatch = clockWatchOf(options, (entry) => this.#cycle.control(entry));
     const watches = this.#clockWatch === undefined ? [] : [this.#clockWatch];
     this.#batch = this.#batchSlot(care);
+    this.#slas = new SlaSlot({
+      ...{ ...options, store, journal, outbox: this.outbox, jobs: this.#jobs },
+      batch: () => this.#batch,
+      wake: () => this.#cycle.wake(),
+      changed: (job) => this.#tell(job),
+    });
     this.#cycle = new CommitCycle({
       ...shared,
       journal: this.journal,
@@ -170,19 +181,21 @@ export class AgentRuntime {
       bounds: budgets.gather,
       jobs: this.#jobs,
       sources: this.#sources,
-      others: [this.#batch.writes, this.outbox, this.delivery, this.deadLetters, ...watches],
+      others: [
+        this.#batch.writes,
+        this.#slas,
+        this.outbox,
+        this.delivery,
+        this.deadLetters,
+        ...watches,
+      ],
       ...(options.acknowledge !== undefined && { acknowledge: options.acknowledge }),
     });
     this.#jobs.attach(this.#cycle);
     this.#sources.attach(this.#cycle);
-    const parts = { journal: this.journal, cycle: this.#cycle, jobs: this.#jobs };
-    const versions = new VersionSwitch({ store, ...parts });
+    const versions = new VersionSwitch({ store, journal, cycle: this.#cycle, jobs: this.#jobs });
     this.#plan = new JobPlan({
-      ...shared,
-      cycle: this.#cycle,
-      jobs: this.#jobs,
-      versions,
-      compile,
+      ...{ ...shared, versions, compile, cycle: this.#cycle, jobs: this.#jobs },
       changed: (job) => this.#changed(job),
     });
     this.#garbage = this.#sourceGarbage(compile);
@@ -216,13 +229,6 @@ export class AgentRuntime {
       exclusive: (change) => this.#change(() => this.#cycle.exclusive(change)),
       changed: (job) => this.#changed(job),
     });
-  }
-
-  #watchClock(options: AgentRuntimeOptions): ClockWatch | undefined {
-    const { clock, log, isClockSynchronised: isSynchronised } = options;
-    if (isSynchronised === undefined) return undefined;
-    const control = (entry: ControlEntry): void => this.#cycle.control(entry);
-    return new ClockWatch({ clock, log, isSynchronised, control });
   }
 
   #jobSet(
@@ -274,6 +280,7 @@ export class AgentRuntime {
       await this.#runSources();
       this.delivery.applied();
       this.#clockWatch?.applied();
+      await this.#slas.apply(desired);
     });
   }
 
@@ -290,6 +297,10 @@ export class AgentRuntime {
 
   async batchCommand(command: BatchCommand): Promise<BatchOutcome> {
     return this.batch.command(command);
+  }
+
+  slaReports(): readonly SlaReport[] | undefined {
+    return this.#slas.reports();
   }
 
   sourceReports(): SourceReport[] {
@@ -337,6 +348,7 @@ export class AgentRuntime {
       this.#options.log.warn({ error: messageOf(error) }, 'the last change of jobs failed');
     });
     this.#clockWatch?.stop();
+    this.#slas.stop();
     await this.#batch.close();
     await this.#sources.stop();
     await this.#cycle.close();
@@ -372,21 +384,16 @@ export class AgentRuntime {
   #changed(job: string): void {
     const host = this.#jobs.hosts.get(job);
     this.delivery.configure(job, host?.runnable.sinks ?? []);
+    this.#tell(job);
+  }
+
+  #tell(job: string): void {
     for (const listener of this.#listeners) listener(job);
   }
 
   async #runSources(): Promise<void> {
-    const wanted = new Map<string, Connector>();
-    const blocking = new Set<string>();
-    for (const { runnable } of this.#jobs.hosts.values()) {
-      for (const { connector } of runnable.sources) {
-        wanted.set(connector.id, connector);
-        if (runnable.onLag === 'block') blocking.add(connector.id);
-      }
-    }
-    for (const connector of this.#batch.engine?.sources() ?? []) {
-      wanted.set(connector.id, connector);
-    }
+    const ofBatch = this.#batch.engine?.sources() ?? [];
+    const { wanted, blocking } = wantedSources(this.#jobs.hosts.values(), ofBatch);
     await this.#sources.run(wanted, blocking);
     await this.#garbage.collect(new Set(wanted.keys()));
   }

@@ -9,11 +9,23 @@ import type { Participant } from './participant.ts';
 
 const EVERY_MS = 10_000;
 
-export interface ClockWatchOptions {
+interface ClockWatchOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly isSynchronised: (nowMs: number) => boolean;
   readonly control: (entry: ControlEntry) => void;
+}
+
+/** Undefined where the clock can always be believed. */
+export function clockWatchOf(
+  device: Pick<ClockWatchOptions, 'clock' | 'log'> & {
+    readonly isClockSynchronised?: (nowMs: number) => boolean;
+  },
+  control: ClockWatchOptions['control'],
+): ClockWatch | undefined {
+  const { clock, log, isClockSynchronised: isSynchronised } = device;
+  if (isSynchronised === undefined) return undefined;
+  return new ClockWatch({ clock, log, isSynchronised, control });
 }
 
 export class ClockWatch implements Participant {

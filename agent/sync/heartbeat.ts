@@ -18,6 +18,7 @@ import type {
   JobReport,
   SourceReport,
 } from '@runnel/shared/protocol/heartbeat.ts';
+import type { SlaReport } from '@runnel/shared/protocol/sla.ts';
 import { PROTOCOL_VERSION } from '@runnel/shared/protocol/version.ts';
 import type { Random } from '@runnel/shared/random.ts';
 import { agentVersion, platform } from '../config/agent-version.ts';
@@ -32,6 +33,8 @@ export interface AgentState {
   readonly conditions: readonly Condition[];
   readonly jobs: readonly JobReport[];
   readonly sources: readonly SourceReport[];
+  /** Undefined while no job promises anything. */
+  readonly slas?: readonly SlaReport[] | undefined;
   readonly outbox: Heartbeat['outbox'];
   readonly counters: Readonly<Record<string, number>>;
   readonly host: HostReport;
@@ -117,6 +120,7 @@ export class HeartbeatLoop {
       conditions: [...state.conditions],
       jobs: [...state.jobs],
       sources: [...state.sources],
+      ...(state.slas !== undefined && { slas: [...state.slas] }),
       outbox: state.outbox,
       counters: state.counters,
       host: state.host,

@@ -13,6 +13,7 @@ import type { PackageFolder } from '../packages/package-folder.ts';
 import type { DesiredState } from '../rollouts/desired-state.ts';
 import type { DeviceCommands } from '../runs/device-commands.ts';
 import { RunControl } from '../runs/run-control.ts';
+import type { SlaBoard } from '../sla/sla-board.ts';
 import type { DatasetStats } from '../store/dataset-stats.ts';
 import { newestResultId, pageResults } from '../store/results.ts';
 import { runsOf } from '../store/runs.ts';
@@ -40,6 +41,7 @@ import { findRun, runRoutes } from './runs.ts';
 import { resultItem } from './schemas/result-schemas.ts';
 import { packageRoutes } from './packages.ts';
 import { meRoutes, signInRoutes } from './sign-in.ts';
+import { slaRoutes } from './slas.ts';
 import { tokenRoutes } from './tokens.ts';
 
 export interface CreateHttpParts {
@@ -53,6 +55,7 @@ export interface CreateHttpParts {
   readonly hosts: HostHistory;
   readonly datasets: DatasetStats;
   readonly commands: DeviceCommands;
+  readonly slas: SlaBoard;
   /** An agent was deleted: what is known of it goes. */
   readonly forget: (agent: string) => void;
   readonly checks: readonly ReadyCheck[];
@@ -120,6 +123,7 @@ export function createHttp(parts: CreateHttpParts): Http {
       runRoutes(shared),
       runCommandRoutes({ ...shared, control: new RunControl(parts) }),
       datasetRoutes(shared),
+      slaRoutes(shared),
       eventRoutes(shared),
       tokenRoutes({ ...shared, publicUrl: publicUrlOf(parts.publicUrl) }),
       enrolRoutes({ ...shared, enrolled }),

@@ -113,6 +113,14 @@ export class FleetHealth {
     this.#witness = change(this.#witness, now);
   }
 
+  /** Since when we have been able to hear devices, by the clock on the wall; null: we cannot. */
+  hearingSince(): number | null {
+    const since = this.#witness.connectedSinceMs;
+    if (since === null) return null;
+    const { clock } = this.#options;
+    return Math.floor(clock.now() - (clock.monotonicMs() - since));
+  }
+
   onChange(listener: HealthListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

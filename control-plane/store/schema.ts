@@ -213,6 +213,27 @@ export interface RunTasksTable {
   received_at: number;
 }
 
+/**
+ * How long a promise had which verdict: `[from_at, to_at)`, null while it lasts. Two lines of each
+ * promise: `own` is what the control plane made of all that it could see, without a gap; `device`
+ * is what the device told of itself, and may reach into a time in which it could not be heard.
+ */
+export interface SlaIntervalsTable {
+  id: Generated<number>;
+  line: string;
+  job: string;
+  /** Empty for a promise of the whole fleet. */
+  agent: string;
+  sla: string;
+  kind: string;
+  verdict: string;
+  cause: string;
+  /** `device` or `control-plane`: by whose facts. */
+  judge: string;
+  from_at: number;
+  to_at: number | null;
+}
+
 /** What happened to agents, jobs and connections: transitions, not heartbeats. */
 export interface EventsTable {
   id: Generated<number>;
@@ -254,6 +275,7 @@ export interface Schema {
   results: ResultsTable;
   runs: RunsTable;
   run_tasks: RunTasksTable;
+  sla_intervals: SlaIntervalsTable;
   events: EventsTable;
   audit: AuditTable;
   settings: SettingsTable;

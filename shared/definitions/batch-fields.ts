@@ -3,9 +3,10 @@ import { z } from 'zod';
 import type { Quota } from './batch-job.ts';
 import { positiveDuration } from './duration.ts';
 import { parametersField } from './parameters.ts';
-import { placementField, slaField } from './placement.ts';
+import { placementField } from './placement.ts';
 import { rolloutField } from './rollout.ts';
 import { partitionField, scheduleField } from './schedule-fields.ts';
+import { slaField } from './sla.ts';
 import { API_VERSION, metadataField } from './stream-job.ts';
 import { strict, withHint } from './strict.ts';
 

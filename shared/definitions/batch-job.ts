@@ -7,8 +7,9 @@ import type { DurationMs, EpochMs, JobName } from '../ids.ts';
 import type { Labels } from '../protocol/enrolment.ts';
 import type { ParameterDefinition } from './parameters.ts';
 import type { Path } from './path.ts';
-import type { Placement, Sla } from './placement.ts';
+import type { Placement } from './placement.ts';
 import type { Rollout } from './rollout.ts';
+import type { Sla } from './sla.ts';
 import type { SourceDefinition } from './sources/registry.ts';
 
 /** What starts a run. A job may have several; a job with none runs when somebody asks for it. */

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { condition } from './condition.ts';
 import { batchReport } from './runs.ts';
+import { slaReport } from './sla.ts';
 import { versionField } from './version.ts';
 
 export const JOB_PHASES = [
@@ -108,6 +109,8 @@ export const heartbeat = z.object({
     lost: z.number().int(),
   }),
   counters: z.record(z.string(), z.number()),
+  /** Verdicts on what its jobs promise. Older agents, and those without promises, do not say. */
+  slas: z.array(slaReport).optional(),
   host: hostReport,
 });
 export type Heartbeat = z.infer<typeof heartbeat>;

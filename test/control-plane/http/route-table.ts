@@ -62,6 +62,9 @@ export const ROUTES: Readonly<Record<string, Needs>> = {
   'GET /api/v1/datasets': 'viewer',
   'GET /api/v1/datasets/:dataset/results': 'viewer',
   'GET /api/v1/alerts': 'viewer',
+  'GET /api/v1/slas': 'viewer',
+  'GET /api/v1/slas/history': 'viewer',
+  'GET /api/v1/slas/compliance': 'viewer',
   'GET /api/v1/events': 'viewer',
 };
 

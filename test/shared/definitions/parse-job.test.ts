@@ -77,9 +77,10 @@ onLag: block
       gate: { minHealthy: 0.9 },
       onFailure: 'rollback',
     });
+    const budget = { atRisk: 0.8, objective: 0.99, windowMs: 30 * 86_400_000 };
     expect(job.sla).toEqual([
-      { name: 'fresh', freshness: 120_000, over: 3_600_000 },
-      { name: 'delivered', successRate: 0.995, over: 3_600_000 },
+      { name: 'fresh', kind: 'freshness', withinMs: 120_000, ...budget },
+      { name: 'delivered', kind: 'successRate', share: 0.995, overMs: 3_600_000, ...budget },
     ]);
     expect(job.onLag).toBe('block');
     expect(job.onIncompatibleState).toBe('fail');
