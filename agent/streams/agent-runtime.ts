@@ -155,11 +155,8 @@ export class AgentRuntime {
     });
     this.deadLetters = new DeadLetters(store, budgets.deadLettersMax);
     this.delivery = new Delivery({
-      ...shared,
+      ...{ ...shared, deadLetters: this.deadLetters, createSink, commit },
       laneBytesMax: budgets.sinkBytesMax,
-      deadLetters: this.deadLetters,
-      createSink,
-      commit,
     });
     this.#sources = new SourceSet({ ...shared, create: createSource });
     const { journal } = this;
@@ -175,12 +172,9 @@ export class AgentRuntime {
       changed: (job) => this.#tell(job),
     });
     this.#cycle = new CommitCycle({
-      ...shared,
-      journal: this.journal,
+      ...{ ...shared, journal, jobs: this.#jobs, sources: this.#sources },
       pace: budgets.pace,
       bounds: budgets.gather,
-      jobs: this.#jobs,
-      sources: this.#sources,
       others: [
         this.#batch.writes,
         this.#slas,

@@ -24,6 +24,7 @@ import type { Context, OutputFormat } from './context.ts';
 import { EXIT_CODES_HELP, exitCodes } from './exit-code.ts';
 import { addParameters } from './program-parameters.ts';
 import { addRuns, ofAgent } from './program-runs.ts';
+import { addSlas } from './program-sla.ts';
 import { report } from './report.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -92,6 +93,7 @@ function build(terminal: Terminal, options: ProgramOptions, exit: (code: number)
   addParameters(program, context);
   addTokens(program, context);
   addAgents(program, context);
+  addSlas(program, context);
   addSchedule(program, context);
   addHandOvers(program, async (args) => exit(await handOver(terminal, options.home, args)));
   return program;

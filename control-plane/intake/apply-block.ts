@@ -19,6 +19,7 @@ import type { ResultBlock, Row } from '@runnel/shared/protocol/results.ts';
 import type { Schema } from '../store/schema.ts';
 import { storableText } from '../store/storable-text.ts';
 import { type AppliedRuns, applyRuns, isRunRow } from './apply-runs.ts';
+import { applySlas, isSlaNews, isSlaRow } from './apply-slas.ts';
 
 /** Rows in one statement: 17 values each stay under every database's bound on parameters. */
 const ROWS_PER_INSERT = 500;
@@ -58,6 +59,8 @@ export const applyBlock: ApplyBlock = async (transaction, block, now) => {
   const others = reports.length === 0 ? rows : rows.filter((row) => !isRunRow(row));
   await insertRows(transaction, block, others, now);
   await insertEvents(transaction, block, others, now);
+  const promises = others.filter(isSlaRow);
+  if (promises.length > 0) await applySlas(transaction, block.agent, promises, now);
   const applied = { mark: block.last, rows, lost, outcome: 'applied' } as const;
   if (reports.length === 0) return applied;
   return { ...applied, runs: await applyRuns(transaction, block.agent, reports, now) };
@@ -146,7 +149,7 @@ async function insertEvents(
   now: number,
 ): Promise<void> {
   const values = rows
-    .filter(({ kind }) => kind === 'event')
+    .filter((row) => row.kind === 'event' && (!isSlaRow(row) || isSlaNews(row)))
     .map(({ time, job, dataset, value }) => ({
       // A device whose clock is ahead must not keep its events from ever growing old.
       at: Math.min(time, now),

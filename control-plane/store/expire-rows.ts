@@ -168,9 +168,38 @@ function dueRows<R extends { readonly id: number; readonly at: number }>(
   return due;
 }
 
+/**
+ * Intervals that are over: by age, and the oldest beyond the number. One that lasts stays, however
+ * long ago it began. Empty: nothing is due.
+ */
+export async function expireSlaIntervals(
+  db: Kysely<Schema>,
+  bounds: KeepBounds,
+  limit: number,
+): Promise<ExpiredRow[]> {
+  return await db.transaction().execute(async (transaction) => {
+    const beyond = (await newestId(transaction, 'sla_intervals')) - bounds.rowsMax;
+    const due = await transaction
+      .selectFrom('sla_intervals')
+      .select(['id', 'to_at'])
+      .where('to_at', 'is not', null)
+      .where((e) => e.or([e('to_at', '<', bounds.beforeMs), e('id', '<=', beyond)]))
+      .orderBy('id')
+      .limit(limit)
+      .execute();
+    const ids = due.map(({ id }) => id);
+    if (ids.length === 0) return [];
+    await transaction.deleteFrom('sla_intervals').where('id', 'in', ids).execute();
+    return due.map(({ id, to_at: to }) => ({
+      id,
+      reason: to !== null && to < bounds.beforeMs ? 'age' : 'rows',
+    }));
+  });
+}
+
 async function newestId(
   db: Kysely<Schema>,
-  table: 'results' | 'events' | 'audit' | 'runs',
+  table: 'results' | 'events' | 'audit' | 'runs' | 'sla_intervals',
 ): Promise<number> {
   const row = await db
     .selectFrom(table)

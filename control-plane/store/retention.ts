@@ -14,7 +14,13 @@ import { limits } from '@runnel/shared/limits.ts';
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { DatasetStats } from './dataset-stats.ts';
-import { type ExpiredRow, expireHistory, expireResults, expireRuns } from './expire-rows.ts';
+import {
+  type ExpiredRow,
+  expireHistory,
+  expireResults,
+  expireRuns,
+  expireSlaIntervals,
+} from './expire-rows.ts';
 import type { Schema } from './schema.ts';
 
 const SWEEP_EVERY_MS = 10_000;
@@ -31,6 +37,9 @@ export interface Keep {
   readonly runsRows: number;
   /** Instances of tasks over all runs. */
   readonly runTasksRows: number;
+  /** Intervals of verdicts on promises that are over. */
+  readonly slaIntervalsMs: number;
+  readonly slaIntervalsRows: number;
 }
 
 export const KEEP_DEFAULT: Keep = {
@@ -42,6 +51,8 @@ export const KEEP_DEFAULT: Keep = {
   runsMs: limits.runsKeptMsMax,
   runsRows: limits.runsKeptRowsMax,
   runTasksRows: limits.runTasksKeptRowsMax,
+  slaIntervalsMs: limits.slaIntervalsKeptMsMax,
+  slaIntervalsRows: limits.slaIntervalsKeptRowsMax,
 };
 
 export interface RetentionParts {
@@ -53,7 +64,7 @@ export interface RetentionParts {
   readonly keep: Keep;
 }
 
-type Table = 'results' | 'events' | 'audit' | 'runs';
+type Table = 'results' | 'events' | 'audit' | 'runs' | 'sla_intervals';
 
 export class Retention {
   readonly counters = {
@@ -62,6 +73,7 @@ export class Retention {
       events: { age: 0, rows: 0, superseded: 0 },
       audit: { age: 0, rows: 0, superseded: 0 },
       runs: { age: 0, rows: 0, superseded: 0 },
+      sla_intervals: { age: 0, rows: 0, superseded: 0 },
     },
     failures: 0,
   };
@@ -101,6 +113,7 @@ export class Retention {
       rowsMax: keep.runsRows,
       tasksMax: keep.runTasksRows,
     };
+    const slas = { beforeMs: now - keep.slaIntervalsMs, rowsMax: keep.slaIntervalsRows };
     try {
       await this.#sweepTable('results', () =>
         datasets.remove(() => expireResults(db, results, BATCH_ROWS)),
@@ -108,6 +121,7 @@ export class Retention {
       await this.#sweepTable('events', () => expireHistory(db, 'events', events, BATCH_ROWS));
       await this.#sweepTable('audit', () => expireHistory(db, 'audit', audit, BATCH_ROWS));
       await this.#sweepTable('runs', () => expireRuns(db, runs, BATCH_ROWS));
+      await this.#sweepTable('sla_intervals', () => expireSlaIntervals(db, slas, BATCH_ROWS));
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
       this.counters.failures += 1;

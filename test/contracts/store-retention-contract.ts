@@ -25,6 +25,8 @@ const EVERYTHING: Keep = {
   runsMs: 1e9,
   runsRows: 1e9,
   runTasksRows: 1e9,
+  slaIntervalsMs: 1e12,
+  slaIntervalsRows: 1e9,
 };
 
 /** Time stands still at `now`, so that a test says what is old. */
