@@ -50,6 +50,8 @@ export function judge<K extends SlaKind>(
 const AVERAGE_OF_MIN = 3;
 /** A rate changes as old records leave it: it is looked at this often. */
 const RATE_LOOKS = 60;
+/** Of counts up to thousands of millions. */
+const ROUNDING = 1e-6;
 /** Longest time that better must hold; see `holdMs`. */
 const HOLD_MS_MAX = 5 * 60_000;
 const RATE_HOLD_MS = 60_000;
@@ -207,9 +209,9 @@ function judgeCompleteness(
 /** By how much of what may be missing is missing. */
 function missing(count: number, total: number, share: number, atRisk: number): Judged {
   // Of 1,000 at 99.5% five may fail; floating point must not make it four.
-  const allowed = total * (1 - share) + 1e-9;
-  if (count > allowed) return 'breached';
-  return count > 0 && count >= allowed * atRisk ? 'atRisk' : 'met';
+  const allowed = total * (1 - share);
+  if (count > allowed + ROUNDING) return 'breached';
+  return count > 0 && count >= allowed * atRisk - ROUNDING ? 'atRisk' : 'met';
 }
 
 function judgeDeadline(
