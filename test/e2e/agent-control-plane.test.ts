@@ -1,7 +1,7 @@
 /**
  * A device's whole life with the built programs: enrolled, given a job, its results at the control
- * plane, kept from what its policy does not allow, given another parameter, restarted while the control plane is away, and
- * revoked in the end.
+ * plane, kept from what its policy does not allow, restarted while the control plane is away, given
+ * another parameter, and revoked in the end.
  *
  *   control plane  ──apply──────────────x down             ┌─ up ──────── revoke
  *   agent          ──run──file lines────────kill─┌─run─lines┴─▶ results ──▶ still runs
@@ -19,17 +19,25 @@ kind: StreamJob
 metadata: { name: lines }
 sources:
   lines: { file: { path: files/in.jsonl, every: 50ms } }
+parameters: { from: { type: number, default: 0 } }
 steps:
   - id: pass
-    filter: "payload.n >= 0"
+    filter: "payload.n >= params.from"
 sinks:
   - { from: pass, results: { dataset: lines } }
+`;
+/** Beside what is allowed without one: no host readings, no other paths. */
+const policy = `apiVersion: runnel/v1
+kind: AgentPolicy
+sources: [file, mqtt]
 `;
 const greedy = job.replaceAll('lines', 'greedy').replace('files/in.jsonl', '/etc/hostname');
 
 interface Agent {
   readonly id: string;
   readonly connection: string;
+  readonly desiredRevision: number;
+  readonly observedRevision: number;
   readonly jobs: { name: string; version: number | null; phase: string }[];
 }
 
@@ -91,14 +99,35 @@ class Site {
     appendFileSync(join(this.agentDir, 'files/in.jsonl'), lines);
   }
 
-  apply(text: string): void {
+  /** What was said of where it cannot run. */
+  apply(text: string): readonly string[] {
     const file = join(this.dir, 'job.yaml');
     writeFileSync(file, text);
-    this.runnel('apply', '-f', file);
+    const reply = JSON.parse(this.runnel('apply', '-f', file, '-o', 'json')) as {
+      readonly items: readonly [{ readonly warnings: readonly string[] }];
+    };
+    return reply.items[0].warnings;
   }
 }
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
+
+/** It reaches the job that runs: what it shuts out is in no result. */
+async function setParameter(site: Site): Promise<void> {
+  site.runnel('params', 'set', 'lines', 'from=1000', '--site', 'lyon');
+  await waitFor('the parameter', async () => {
+    const [agent] = await site.agents();
+    return agent?.desiredRevision === agent?.observedRevision;
+  });
+  site.write(500, 600);
+  site.write(1000, 1010);
+  await waitFor(
+    'what the parameter lets through',
+    async () => (await site.results('lines')).length >= 410,
+    20_000,
+  );
+  expect((await site.results('lines')).filter((n) => n >= 400 && n < 1000)).toEqual([]);
+}
 
 it('enrol, run, offline restart, late results, refusal, revocation', async () => {
   const site = new Site();
@@ -107,6 +136,7 @@ it('enrol, run, offline restart, late results, refusal, revocation', async () =>
   const place = ['--url', site.url, '--token', join1, '--data', site.agentDir];
   runBin('agent', ['enroll', ...place, '--name', 'press-1', '--label', 'site=lyon']);
   mkdirSync(join(site.agentDir, 'files'));
+  writeFileSync(join(site.agentDir, 'policy.yaml'), policy);
   site.startAgent();
   await waitFor('online', async () => (await site.agents())[0]?.connection === 'online', 20_000);
 
@@ -116,7 +146,12 @@ it('enrol, run, offline restart, late results, refusal, revocation', async () =>
   await waitFor('the first results', () => arrived(100), 20_000);
   await waitFor('running', async () => (await site.agents())[0]?.jobs[0]?.phase === 'running');
 
-  site.apply(greedy);
+  expect(site.apply(greedy)[0]).toContain(
+    'press-1: sources.greedy: path /etc/hostname is not under the data directory',
+  );
+  expect(
+    site.apply(greedy.replace('file: { path: /etc/hostname, every: 50ms }', 'host: {}'))[0],
+  ).toContain('policy.yaml does not allow host as a source');
   await waitFor(
     'the refusal',
     async () => {
@@ -138,6 +173,7 @@ it('enrol, run, offline restart, late results, refusal, revocation', async () =>
   await waitFor('the late results', () => arrived(400), 40_000);
   expect((await site.results('lines')).toSorted((a, b) => a - b)).toEqual(upTo(400));
 
+  await setParameter(site);
   const status = (): { jobs: { phase: string }[]; conditions: { reason: string }[] } => {
     // Exit code 1 says that there is an error condition, which here is the point.
     try {

@@ -40,7 +40,7 @@ const cli = (...args: string[]) =>
 const patch = (body: object) => control.request('PATCH', '/api/v1/jobs/hot/parameters', { body });
 const given = async (device: Device) => (await device.desired()).jobs[0]?.parameters;
 
-it('a value reaches just the devices that its layer chooses, at once and with its origin', async () => {
+it('a value reaches just the devices of its layer, at once and with its origin', async () => {
   await control.post('/jobs', jobText('1'));
   const before = [await lyon.desired(), await turin.desired()].map(({ revision }) => revision);
   const set = await patch({ scope: 'site:lyon', set: { limit: 9, note: 'café' } });
@@ -62,7 +62,7 @@ it('a value reaches just the devices that its layer chooses, at once and with it
   expect(one.json.parameters.limit).toMatchObject({ value: 9, origin: 'site:lyon' });
 });
 
-it('a value that the job cannot use is refused with what would fit; nothing of it is set', async () => {
+it('a value that the job cannot use is refused with why; nothing of it is set', async () => {
   const wrong = await patch({ scope: 'fleet', set: { limit: 'x', lmit: 3, note: 'ok' } });
   expect([wrong.status, wrong.json.code]).toEqual([422, 'definition_invalid']);
   expect(wrong.json.issues.map((issue: { path: string }) => issue.path).toSorted()).toEqual([
