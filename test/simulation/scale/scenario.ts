@@ -15,8 +15,8 @@ import type { Phase, PhaseName, Report } from './report.ts';
 import { UsageWatch } from './usage.ts';
 
 const JOB = 'simulated';
-/** Power-on of a fleet is spread by this many agents a second. */
-const STARTS_PER_SECOND = 1000;
+/** Devices are not switched on in one instant: this many a second. */
+const STARTS_PER_SECOND = 200;
 const PAGE_ROWS = 1000;
 const LOOK_MS = 100;
 
