@@ -47,6 +47,8 @@ const RUNNING = new Set(['running', 'catchingUp']);
 export class FleetView {
   readonly #parts: FleetViewParts;
   readonly #agents = new Map<string, AgentRecord>();
+  /** `agents()` until one of them changes: sorting ten thousand costs more than most answers. */
+  #sorted: readonly AgentRecord[] | undefined;
   #jobs: readonly JobRecord[] = [];
 
   private constructor(parts: FleetViewParts) {
@@ -63,6 +65,7 @@ export class FleetView {
   /** After this agent's row changed or went. */
   async refreshAgent(id: string): Promise<void> {
     const record = await agentById(this.#parts.db, id);
+    this.#sorted = undefined;
     if (record === undefined) this.#agents.delete(id);
     else this.#agents.set(id, record);
   }
@@ -88,10 +91,11 @@ export class FleetView {
   }
 
   /** Every agent by name, then id. */
-  agents(): AgentRecord[] {
-    return [...this.#agents.values()].toSorted(
+  agents(): readonly AgentRecord[] {
+    this.#sorted ??= [...this.#agents.values()].toSorted(
       (a, b) => compare(a.name, b.name) || compare(a.id, b.id),
     );
+    return this.#sorted;
   }
 
   /** As placement and selectors see it. */

@@ -22,10 +22,37 @@ export interface NetworkCounters {
 export interface NetworkOptions {
   readonly random: Random;
   readonly counters: NetworkCounters;
+  /** Shared by the agents of a process. */
+  readonly gate: Gate;
   /** Share of result blocks that the control plane gets twice. */
   readonly duplicates: number;
   /** A request of this kind goes out; the returned function hears that it was answered. */
   readonly asking: (kind: RequestKind) => () => void;
+}
+
+/**
+ * How many agents of a process sign in at once. Devices have a processor each, these share one: a
+ * thousand sign-ins begun together would all wait for it until nats-server gives them up, and the
+ * work would be done for nothing.
+ */
+const SIGN_INS_MAX = 32;
+
+export class Gate {
+  #inside = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  async pass<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#inside < SIGN_INS_MAX) this.#inside += 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await run();
+    } finally {
+      // Whoever waits takes the place over.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#inside -= 1;
+      else next();
+    }
+  }
 }
 
 const DOWN: Trouble = { kind: 'network', message: 'the network is down' };
@@ -53,7 +80,7 @@ export class FlakyNetwork {
 
   async #connect(options: LinkOptions): Promise<Link> {
     this.#throwIfDown();
-    const link = await connectLink(options);
+    const link = await this.#options.gate.pass(() => connectLink(options));
     if (this.#down) await link.close();
     this.#throwIfDown();
     this.#options.counters.connects += 1;

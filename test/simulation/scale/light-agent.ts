@@ -17,7 +17,7 @@ import type { RequestKind } from '@runnel/shared/protocol/subjects.ts';
 import type { Random } from '@runnel/shared/random.ts';
 import { MemoryCredentials, MemoryDesired } from './device-memory.ts';
 import type { EnrolledDevice } from './enrol-device.ts';
-import { FlakyNetwork, type NetworkCounters } from './flaky-network.ts';
+import { FlakyNetwork, type Gate, type NetworkCounters } from './flaky-network.ts';
 import { LightOutbox } from './light-outbox.ts';
 import type { Moment } from './worker-messages.ts';
 
@@ -30,6 +30,7 @@ export interface LightWorld {
   /** Between two rows of the job. */
   readonly resultsMs: number;
   readonly duplicates: number;
+  readonly gate: Gate;
   readonly counters: NetworkCounters & { restarts: number; rowsSent: number; blocksSent: number };
   readonly tell: (moment: Moment['what']) => void;
 }
@@ -57,9 +58,9 @@ export class LightAgent {
     this.#credentials = new MemoryCredentials(pinned, credentials);
     this.#desired = new MemoryDesired(agent, pinned);
     this.outbox = new LightOutbox(agent, index);
-    const { random, counters, duplicates } = world;
+    const { random, counters, duplicates, gate } = world;
     const asking = (kind: RequestKind) => this.#asking(kind);
-    this.network = new FlakyNetwork({ random, counters, duplicates, asking });
+    this.network = new FlakyNetwork({ random, counters, duplicates, gate, asking });
   }
 
   /** Power-on: a process with an epoch of its own. */

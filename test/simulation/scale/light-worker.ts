@@ -8,6 +8,7 @@ import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { epochMs } from '@runnel/shared/ids.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
 import { enrolDevice, type EnrolledDevice } from './enrol-device.ts';
+import { Gate } from './flaky-network.ts';
 import { LightAgent } from './light-agent.ts';
 import type {
   FromWorker,
@@ -40,6 +41,7 @@ class LightWorker {
     ...{ connects: 0, cuts: 0, restarts: 0, lostAnswers: 0, sentTwice: 0 },
     ...{ rowsSent: 0, blocksSent: 0 },
   };
+  readonly #gate = new Gate();
   #moments: Moment[] = [];
   readonly #disturbed = new Set<Promise<void>>();
 
@@ -88,6 +90,7 @@ class LightWorker {
       random: systemRandom,
       log: pino({ level: 'silent' }),
       counters: this.#counters,
+      gate: this.#gate,
       tell: (what: Moment['what']) => this.#tell(what, index),
     };
   }
