@@ -12,6 +12,7 @@ import { MemoryState } from '@runnel/shared/engine/memory-state.ts';
 import { outputLine } from '@runnel/shared/engine/record.ts';
 import type { DeadLetter, JobCounters } from '@runnel/shared/engine/stream-job.ts';
 import { RunnelError } from '@runnel/shared/errors.ts';
+import { inert } from '@runnel/shared/terminal-text.ts';
 import { errorText, exitCodeOf } from './error-text.ts';
 import { type ExitCode, exitCodes } from './exit-code.ts';
 import { readEntries } from './input-lines.ts';
@@ -51,11 +52,11 @@ export async function dryRunCommand(
     for (;;) {
       const result = await outputs.next();
       if (result.done === true) {
-        io.stderr.write(letters.text() + countersText(result.value));
+        io.stderr.write(inert(letters.text() + countersText(result.value)));
         return exitCodes.ok;
       }
       const text = result.value.map((output) => `${outputLine(output)}\n`).join('');
-      if (!io.stdout.write(text)) await once(io.stdout, 'drain');
+      if (!io.stdout.write(inert(text))) await once(io.stdout, 'drain');
     }
   } catch (error) {
     io.stderr.write(errorText(error));

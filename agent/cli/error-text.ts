@@ -1,5 +1,6 @@
 /** The command line's one mapper of errors: what a person reads, and the exit code. */
 import { DefinitionError, messageOf, RunnelError } from '@runnel/shared/errors.ts';
+import { inert } from '@runnel/shared/terminal-text.ts';
 import { type ExitCode, exitCodes } from './exit-code.ts';
 
 const UNREACHABLE = new Set(['unreachable', 'tls', 'timeout']);
@@ -22,6 +23,10 @@ export function exitCodeOf(error: unknown): ExitCode {
 
 /** One line, or one for each issue of a document; a hint on a line of its own. */
 export function errorText(error: unknown): string {
+  return inert(linesOf(error));
+}
+
+function linesOf(error: unknown): string {
   if (error instanceof DefinitionError) {
     return error.issues
       .map(({ path, message, line, column, hint }) => {

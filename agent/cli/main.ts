@@ -2,11 +2,12 @@
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
+import { inert } from '@runnel/shared/terminal-text.ts';
 import type { Terminal } from './terminal.ts';
 
 const terminal: Terminal = {
-  out: (text) => process.stdout.write(text),
-  err: (text) => process.stderr.write(text),
+  out: (text) => process.stdout.write(inert(text)),
+  err: (text) => process.stderr.write(inert(text)),
   clock: systemClock,
   random: systemRandom,
   // The build puts both entries into one folder.

@@ -1,3 +1,4 @@
+import { inert } from '@runnel/shared/terminal-text.ts';
 import type { CommandStreams } from './dry-run.ts';
 import { type ExitCode, exitCodes } from './exit-code.ts';
 
@@ -12,7 +13,8 @@ export async function reportTests<T extends { readonly name: string }>(
     const problems = await run(test);
     if (problems.length > 0) failed += 1;
     const lines = problems.map((problem) => `    ${problem}\n`).join('');
-    stdout.write(`${problems.length === 0 ? 'ok  ' : 'FAIL'} ${test.name}\n${lines}`);
+    const word = problems.length === 0 ? 'ok  ' : 'FAIL';
+    stdout.write(inert(`${word} ${test.name}\n${lines}`));
   }
   stdout.write(`${tests.length - failed} of ${tests.length} tests pass\n`);
   return failed === 0 ? exitCodes.ok : exitCodes.failed;

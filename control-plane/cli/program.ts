@@ -26,7 +26,7 @@ import { addParameters } from './program-parameters.ts';
 import { addRuns, ofAgent } from './program-runs.ts';
 import { addSlas } from './program-sla.ts';
 import { report } from './report.ts';
-import type { Terminal } from './terminal.ts';
+import { guarded, type Terminal } from './terminal.ts';
 
 export interface ProgramOptions {
   readonly version: string;
@@ -44,10 +44,11 @@ const DEFAULT_URL = 'http://127.0.0.1:8080';
 
 /** Runs one command line (without the program's name) and gives the exit code. */
 export async function run(
-  terminal: Terminal,
+  given: Terminal,
   args: readonly string[],
   options: ProgramOptions,
 ): Promise<number> {
+  const terminal = guarded(given);
   let exitCode: number = exitCodes.ok;
   const program = build(terminal, options, (code) => {
     exitCode = code;

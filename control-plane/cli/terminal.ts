@@ -3,6 +3,7 @@
  * run the same commands with texts instead of a terminal.
  */
 import type { Clock } from '@runnel/shared/clock.ts';
+import { inert, inertButColoured } from '@runnel/shared/terminal-text.ts';
 
 export interface Terminal {
   /** Results only. */
@@ -21,6 +22,19 @@ export interface Terminal {
   readonly interrupted: AbortSignal;
   /** Runs a program with our standard streams and gives its exit code. */
   handOver(program: string, args: readonly string[]): Promise<number>;
+}
+
+/**
+ * The same terminal, to which no text can do anything, whatever a command forgets: the one place
+ * that all output passes.
+ */
+export function guarded(terminal: Terminal): Terminal {
+  const safe = coloured(terminal) ? inertButColoured : inert;
+  const guard: Terminal = Object.create(terminal, {
+    out: { value: (text: string) => terminal.out(safe(text)) },
+    err: { value: (text: string) => terminal.err(safe(text)) },
+  });
+  return guard;
 }
 
 /** Colours only for people who did not ask for none. */

@@ -8,6 +8,7 @@
  */
 import type { Partition } from '@runnel/shared/schedule/partition.ts';
 import { partitionNamed, partitionsAt } from '@runnel/shared/schedule/partitions.ts';
+import { inert } from '@runnel/shared/terminal-text.ts';
 import type { RunChange } from '../../batch/batch-engine.ts';
 import { runKey } from '../../batch/dag/task-scope.ts';
 import type { RunRecord } from '../../batch/records.ts';
@@ -67,9 +68,8 @@ export async function dryRunBatchCommand(
         : [partitionNamed(definition, options.partition, atMs)];
     if (!options.execute) {
       const plan = batchPlan({ job, parameters, atMs, partitions });
-      io.stdout.write(
-        options.output === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : planText(plan),
-      );
+      const isJson = options.output === 'json';
+      io.stdout.write(inert(isJson ? `${JSON.stringify(plan, null, 2)}\n` : planText(plan)));
       return exitCodes.ok;
     }
     return await execute({ job, given, atMs, partitions, options }, io, world);
@@ -92,7 +92,7 @@ async function execute(
   io: CommandStreams,
   world: BatchWorld,
 ): Promise<ExitCode> {
-  const note = (text: string): boolean => io.stderr.write(`${text}\n`);
+  const note = (text: string): boolean => io.stderr.write(`${inert(text)}\n`);
   const inputs = inputFiles(options.input, job.job, io.stdin);
   const directory = dataDirectory(options.data);
   const { path: dataDir } = directory;
@@ -174,17 +174,21 @@ class Shown {
 
   tasks(change: RunChange, nowMs: number): void {
     const lines = this.#ended.lines(change, nowMs);
-    if (this.#output === 'jsonl') this.#io.stdout.write(lines.map(taskLineText).join(''));
+    if (this.#output === 'jsonl') this.#say(lines.map(taskLineText).join(''));
     else this.#lines.push(...lines);
   }
 
   run(run: RunRecord): void {
-    if (this.#output === 'jsonl') this.#io.stdout.write(runLineText(run));
-    else if (this.#output === 'text') this.#io.stdout.write(runText(run, this.#lines));
+    if (this.#output === 'jsonl') this.#say(runLineText(run));
+    else if (this.#output === 'text') this.#say(runText(run, this.#lines));
     else {
       const shown = { run: { key: runKey(run), state: run.state }, tasks: this.#lines };
-      this.#io.stdout.write(`${JSON.stringify(shown, null, 2)}\n`);
+      this.#say(`${JSON.stringify(shown, null, 2)}\n`);
     }
     this.#lines = [];
+  }
+
+  #say(text: string): void {
+    this.#io.stdout.write(inert(text));
   }
 }
