@@ -8,8 +8,9 @@
  */
 const ACTIVE = /[^\P{Cc}\n\t]|[\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
+const ESC = '\u001B';
 /** What may stay: `\u001B[31m` and the like, which only colour what follows. */
-const COLOUR = /(\u001B\[\d{1,2}m)/;
+const COLOUR = new RegExp(`(${ESC}\\[\\d{1,2}m)`);
 
 export function inert(text: string): string {
   return text.replaceAll(

@@ -4,7 +4,7 @@
  */
 import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openRuntime } from '@runnel/agent/agent-parts.ts';
 import { composeAgent, type RunningAgent } from '@runnel/agent/compose-agent.ts';

@@ -46,6 +46,9 @@ const shown = (): readonly (readonly [string, readonly string[]])[] => [
 /** Everything that a terminal would act on, or that turns text around. */
 const ACTIVE = /[^\P{Cc}\n\t]|[\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
 
+const ESC = '\u001B';
+const COLOUR = new RegExp(`${ESC}\\[\\d{1,2}m`, 'g');
+
 describe('what a hostile device wrote', () => {
   it('is inert in every command, for people and for programs', async () => {
     for (const [word, args] of shown()) {
@@ -63,7 +66,7 @@ describe('what a hostile device wrote', () => {
   it('is inert for a person whose terminal has colours: only ours are left', async () => {
     for (const [, args] of shown()) {
       const { out } = await run(args, { interactive: true, columns: 400 });
-      const uncoloured = out.replaceAll(/\u001B\[\d{1,2}m/g, '');
+      const uncoloured = out.replaceAll(COLOUR, '');
       expect(ACTIVE.exec(uncoloured), args.join(' ')).toBeNull();
     }
   });
