@@ -28,6 +28,8 @@ import { AccountPusher } from './nats/account-pusher.ts';
 import type { ListenAddress } from './nats/listen-address.ts';
 import { PackageFolder, type PackagesChoice } from './packages/package-folder.ts';
 import { DesiredState } from './rollouts/desired-state.ts';
+import { openRollouts } from './rollouts/open-rollouts.ts';
+import type { Rollouts } from './rollouts/rollouts.ts';
 import { DeviceCommands } from './runs/device-commands.ts';
 import { RunFacts } from './runs/run-facts.ts';
 import { partMetrics } from './part-metrics.ts';
@@ -144,6 +146,8 @@ interface Foundation {
 
 /** Desired state, views and intake know each other; what is not there yet is not told yet. */
 interface Later {
+  desired?: DesiredState;
+  fleet?: FleetView;
   http?: Http;
   intake?: Intake;
   slas?: Slas;
@@ -159,11 +163,13 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   const health = await FleetHealth.open({ db, clock, log, events });
   closers.add('fleet health', () => health.stop());
   const later: Later = {};
-  const desired = await openDesired(options, parts, { health, events, later });
+  const rollouts = await openRollouts({ db, clock, random, log, health, events, later });
+  const desired = await openDesired(options, parts, { health, events, later, rollouts });
+  later.desired = desired;
   closers.add('desired state', () => desired.settled());
   const report = (agent: string) => health.report(agent);
   const newestHost = (agent: string) => hosts.newest(agent);
-  const rollout = () => null;
+  const rollout = (job: string) => rollouts.item(job);
   const fleet = await FleetView.open({
     db,
     desired,
@@ -172,6 +178,7 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
     rollout,
     facts: (agent) => health.facts(agent),
   });
+  later.fleet = fleet;
   const commands = new DeviceCommands({
     clock,
     random,
@@ -189,7 +196,7 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   const datasets = new DatasetStats(db, () => clock.sleep(0));
   const retention = startRetention(options, parts, datasets);
   const http = createHttp({
-    ...{ db, clock, random, log, identity, desired, fleet, hosts, datasets, commands },
+    ...{ db, clock, random, log, identity, desired, rollouts, fleet, hosts, datasets, commands },
     slas: slas.board,
     forget: (agent) => {
       health.forget(agent);
@@ -215,19 +222,28 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
     const host = change === 'beat' ? health.report(agent).heartbeat?.host : undefined;
     if (host !== undefined) hosts.add(agent, at, host);
     hub.agentChanged(agent);
+    rollouts.deviceChanged(agent);
     slas.heard(agent);
     desired.reported(agent).catch((error: unknown) => {
       log.error({ agent, err: error }, 'an agent was not placed anew; its next heartbeat tries');
     });
   });
+  rollouts.onChange(() => hub.jobsChanged());
   health.start();
+  rollouts.start();
+  closers.add('rollouts', () => rollouts.stop());
   return http;
 }
 
 async function openDesired(
   { clock, log }: ControlPlaneOptions,
   { db, identity }: Foundation,
-  { health, events, later }: { health: FleetHealth; events: EventWriter; later: Later },
+  {
+    health,
+    events,
+    later,
+    rollouts,
+  }: { health: FleetHealth; events: EventWriter; later: Later; rollouts: Rollouts },
 ): Promise<DesiredState> {
   return await DesiredState.open({
     db,
@@ -243,6 +259,7 @@ async function openDesired(
       const told = { type: 'placement', severity: 'warning', message, data } as const;
       events.append({ at: clock.now(), agent, job: name, ...told });
     },
+    assignment: (job) => rollouts.assignment(job),
     changed: (agents) => {
       for (const agent of agents) later.http?.hub.agentChanged(agent);
       void later.slas?.placed(agents);

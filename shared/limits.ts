@@ -261,4 +261,8 @@ export const limits = {
   extractFilesMax: 10_000,
   /** A file of one JSON value, which is read whole; a larger one fails, `file_too_large`. */
   jsonFileBytesMax: 64 * MiB,
+  /** A rollout in which nothing moved for this long needs a person: it is shown as stuck. */
+  rolloutStuckAfterMs: 900_000,
+  /** Rollouts of one job that are remembered; the oldest go first. */
+  rolloutsPerJobMax: 100,
 } as const;

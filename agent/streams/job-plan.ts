@@ -166,6 +166,8 @@ export class JobPlan {
   async #change(host: JobHost, desired: DesiredJob, runnable: RunnableJob): Promise<void> {
     const { record } = host;
     if (isSame(record.current, desired)) {
+      // Back to what runs: a version that failed before may be asked for anew, and is tried then.
+      this.#tried.delete(record.name);
       await this.#pauseOrResume(host, desired.paused);
       return;
     }

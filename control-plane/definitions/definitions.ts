@@ -26,8 +26,10 @@ import { checkDefinition } from './check-definition.ts';
 export interface DefinitionsParts {
   readonly db: Kysely<Schema>;
   readonly clock: Clock;
-  /** What is to run changed: bring views and desired state up to date. */
-  readonly changed: () => Promise<void>;
+  /** What is to run changed: roll it out, and bring views and desired state up to date. */
+  readonly changed: (job: string, actor: string) => Promise<void>;
+  /** The version that is there was applied again: rolls it out if it did not succeed before. */
+  readonly retry: (job: string, version: number, actor: string) => Promise<boolean>;
 }
 
 export interface ApplyOutcome {
@@ -60,7 +62,7 @@ export class Definitions {
 
   /** Errors: `definition_invalid` with every issue found. */
   async apply(text: string, actor: string): Promise<ApplyOutcome> {
-    const { db, clock, changed } = this.#parts;
+    const { db, clock, changed, retry } = this.#parts;
     const job = checkDefinition(text);
     const now = clock.now();
     const applied = await applyVersion(
@@ -77,12 +79,15 @@ export class Definitions {
     );
     const { name, kind, hash, canonical } = job;
     const outcome = { name, kind, hash, document: canonical, ...applied, dryRun: false };
-    if (!applied.changed) return outcome;
+    if (!applied.changed) {
+      const retried = await retry(job.name, applied.version, actor);
+      return retried ? { ...outcome, changed: true } : outcome;
+    }
     const { version, generation, created } = applied;
     const data = { version, generation, created, hash: job.hash };
     await appendAudit(db, { at: now, actor, action: 'job.apply', subject: job.name, data });
     await this.#event(job.name, now, `version ${version} is to run`, data);
-    await changed();
+    await changed(name, actor);
     return outcome;
   }
 
@@ -130,7 +135,7 @@ export class Definitions {
     const data = { generation };
     await appendAudit(db, { at: now, actor, action: 'job.delete', subject: name, data });
     await this.#event(name, now, 'deleted', data);
-    await changed();
+    await changed(name, actor);
   }
 
   /**
@@ -148,7 +153,7 @@ export class Definitions {
     const action = paused ? 'job.pause' : 'job.resume';
     await appendAudit(db, { at: now, actor, action, subject: name });
     await this.#event(name, now, paused ? 'paused' : 'goes on', { paused });
-    await changed();
+    await changed(name, actor);
   }
 
   async #event(job: string, at: number, message: string, data: unknown): Promise<void> {

@@ -11,6 +11,7 @@ import { JobParameterLayers } from '../definitions/job-parameters.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { PackageFolder } from '../packages/package-folder.ts';
 import type { DesiredState } from '../rollouts/desired-state.ts';
+import type { Rollouts } from '../rollouts/rollouts.ts';
 import type { DeviceCommands } from '../runs/device-commands.ts';
 import { RunControl } from '../runs/run-control.ts';
 import type { SlaBoard } from '../sla/sla-board.ts';
@@ -36,6 +37,7 @@ import { parameterRoutes } from './parameters.ts';
 import { RateLimit } from './rate-limit.ts';
 import { roleGuards } from './role-guards.ts';
 import { runCommandRoutes } from './run-commands.ts';
+import { rolloutRoutes } from './rollouts.ts';
 import { runDetail, runItems } from './run-view.ts';
 import { findRun, runRoutes } from './runs.ts';
 import { resultItem } from './schemas/result-schemas.ts';
@@ -51,6 +53,7 @@ export interface CreateHttpParts {
   readonly log: Logger;
   readonly identity: Identity;
   readonly desired: DesiredState;
+  readonly rollouts: Rollouts;
   readonly fleet: FleetView;
   readonly hosts: HostHistory;
   readonly datasets: DatasetStats;
@@ -118,8 +121,9 @@ export function createHttp(parts: CreateHttpParts): Http {
     ],
     api: [
       agentRoutes(shared),
-      jobRoutes({ ...shared, parameters, definitions: definitionsOf(parts, hub) }),
+      jobRoutes({ ...shared, parameters, definitions: definitionsOf(parts) }),
       parameterRoutes({ ...shared, parameters }),
+      rolloutRoutes(shared),
       runRoutes(shared),
       runCommandRoutes({ ...shared, control: new RunControl(parts) }),
       datasetRoutes(shared),
@@ -159,16 +163,12 @@ function liveHub(parts: CreateHttpParts, metrics: HttpMetrics): LiveHub {
   });
 }
 
-function definitionsOf(parts: CreateHttpParts, hub: LiveHub): Definitions {
-  const { db, clock, fleet, desired } = parts;
+function definitionsOf({ db, clock, rollouts }: CreateHttpParts): Definitions {
   return new Definitions({
     db,
     clock,
-    changed: async () => {
-      await fleet.refreshJobs();
-      await desired.recomputeAll();
-      hub.jobsChanged();
-    },
+    changed: (job, actor) => rollouts.jobChanged(job, actor),
+    retry: (job, version, actor) => rollouts.retry(job, version, actor),
   });
 }
 

@@ -56,6 +56,8 @@ interface Entry {
   lastSeenAt: number | null;
   heartbeat: Heartbeat | undefined;
   heardAtWitnessedMs: number;
+  /** Monotonic; null when that was before this process began. */
+  heardAtMs: number | null;
   clones: CloneWatch;
   clonedSince: number | null;
   unwritten: boolean;
@@ -136,6 +138,18 @@ export class FleetHealth {
     const conditions =
       entry.clonedSince === null ? reported : [...reported, clonedCondition(entry.clonedSince)];
     return { connection, lastSeenAt, heartbeat, conditions };
+  }
+
+  /** False while devices cannot be heard: what they do now, nobody knows. */
+  get hearing(): boolean {
+    return this.#witness.connectedSinceMs !== null;
+  }
+
+  /** It has said something since we can hear: what is known of it is not from before a gap. */
+  hasSpoken(agent: string): boolean {
+    const since = this.#witness.connectedSinceMs;
+    const heardAtMs = this.#entries.get(agent)?.heardAtMs ?? null;
+    return since !== null && heardAtMs !== null && heardAtMs >= since;
   }
 
   /** The revision that it said it runs; 0 when nothing is known. */
@@ -223,6 +237,7 @@ export class FleetHealth {
     this.#policies.heard(agent, heartbeat.policy);
     entry.lastSeenAt = at;
     entry.heardAtWitnessedMs = witnessedMs(this.#witness, nowMs);
+    entry.heardAtMs = nowMs;
     entry.unwritten = true;
     entry.clones = sawEpoch(entry.clones, heartbeat.epoch, nowMs);
     this.#judge(agent, entry, 'online');
@@ -296,6 +311,7 @@ function newEntry(): Entry {
     lastSeenAt: null,
     heartbeat: undefined,
     heardAtWitnessedMs: 0,
+    heardAtMs: null,
     clones: noClone,
     clonedSince: null,
     unwritten: false,

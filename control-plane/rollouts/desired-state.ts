@@ -19,7 +19,7 @@ import type {
   SignedDesired,
 } from '@runnel/shared/protocol/desired.ts';
 import { PROTOCOL_VERSION } from '@runnel/shared/protocol/version.ts';
-import { agentById, type AgentRecord, allAgents } from '../store/agents.ts';
+import { agentById, type AgentRecord, agentsById, allAgents } from '../store/agents.ts';
 import {
   type DesiredHead,
   desiredHeads,
@@ -28,20 +28,12 @@ import {
   putDesired,
   sweepDesiredContents,
 } from '../store/desired.ts';
-import { layersOf, ParameterLayers } from '../definitions/parameter-layers.ts';
-import { type JobRecord, listJobs } from '../store/jobs.ts';
-import { type ParameterRecord, parameterRecords } from '../store/parameters.ts';
 import type { Schema } from '../store/schema.ts';
 import { Turns } from '../turns.ts';
+import { AssignedJobs, type Assignment } from './assigned-jobs.ts';
+import { loadJobs } from './load-jobs.ts';
 import { contentText, payloadText, sha256 } from './desired-payload.ts';
-import {
-  type AgentFacts,
-  type BlockedJob,
-  type JobOfAgent,
-  place,
-  type PlacedJob,
-  placedJob,
-} from './placement.ts';
+import { type AgentFacts, type BlockedJob, type JobOfAgent, place } from './placement.ts';
 
 export interface DesiredStateParts {
   readonly db: Kysely<Schema>;
@@ -52,6 +44,8 @@ export interface DesiredStateParts {
   readonly notifyChanged: (agent: string, revision: number) => void;
   /** The revision that the agent's last heartbeat reported; 0 when none is known. */
   readonly observedRevision: (agent: string) => number;
+  /** What its rollout says of a job's versions; without it every agent has the job's own. */
+  readonly assignment?: (job: string) => Assignment;
   /** Called after the desired state of these agents changed. */
   readonly changed: (agents: readonly string[]) => void;
   /** What it reported of itself: what it can do, what its policy allows. */
@@ -95,7 +89,7 @@ export class DesiredState {
   readonly #turns = new Turns();
   /** What was blocked before a start was told then. */
   #tells = false;
-  #jobs: readonly PlacedJob[] = [];
+  #jobs = new AssignedJobs([]);
   #waitingAll: Promise<void> | undefined;
 
   private constructor(parts: DesiredStateParts) {
@@ -150,6 +144,15 @@ export class DesiredState {
       await sweepDesiredContents(this.#parts.db);
     });
     return this.#waitingAll;
+  }
+
+  /** After a rollout told these agents another version. */
+  recomputeSome(agents: readonly string[]): Promise<void> {
+    return this.#turns.take(async () => {
+      await this.#loadJobs();
+      const found = await agentsById(this.#parts.db, agents);
+      await this.#bring(found);
+    });
   }
 
   /** After an agent was enrolled, approved, renamed or labelled. */
@@ -223,21 +226,7 @@ export class DesiredState {
   }
 
   async #loadJobs(): Promise<void> {
-    const placed: PlacedJob[] = [];
-    const known = new Map(this.#jobs.map((job) => [job.name, job]));
-    const values = valuesByJob(await parameterRecords(this.#parts.db));
-    for (const job of await listJobs(this.#parts.db)) {
-      try {
-        const same = known.get(job.name);
-        const layers = new ParameterLayers(layersOf(values.get(job.name) ?? []));
-        // To parse every document again at every change would cost seconds in a large fleet.
-        const isSame = same !== undefined && isCurrent(same, job, layers);
-        placed.push(isSame ? same : placedJob(job, layers));
-      } catch (error) {
-        this.#parts.unreadable(job.name, error);
-      }
-    }
-    this.#jobs = placed;
+    this.#jobs = await loadJobs(this.#parts, this.#jobs);
   }
 
   /** `above`: issue anew over this revision, even when the content is the same. */
@@ -258,7 +247,7 @@ export class DesiredState {
         }
         const facts = this.#facts(agent.id);
         this.#placedBy.set(agent.id, placedBy(facts));
-        const { placed, blocked } = place({ ...agent, ...facts }, this.#jobs);
+        const { placed, blocked } = place({ ...agent, ...facts }, this.#jobs.of(agent.id));
         if (this.#block(agent.id, blocked)) unissued.push(agent.id);
         const content = contentFor(placed, contents);
         const head = this.#next(agent.id, content, above);
@@ -316,22 +305,6 @@ export class DesiredState {
   }
 }
 
-function isCurrent(placed: PlacedJob, job: JobRecord, layers: ParameterLayers): boolean {
-  const { version, hash, paused } = placed.desired;
-  const isSame = version === job.version && hash === job.hash && paused === job.paused;
-  return isSame && placed.layers.text === layers.text;
-}
-
-function valuesByJob(records: readonly ParameterRecord[]): Map<string, ParameterRecord[]> {
-  const byJob = new Map<string, ParameterRecord[]>();
-  for (const record of records) {
-    const values = byJob.get(record.job) ?? [];
-    byJob.set(record.job, values);
-    values.push(record);
-  }
-  return byJob;
-}
-
 function isSame(a: BlockedJob | undefined, b: BlockedJob): boolean {
   return a?.version === b.version && String(a.reasons) === String(b.reasons);
 }
@@ -358,7 +331,9 @@ function isPlacedBy(before: PlacedBy | undefined, facts: AgentFacts): boolean {
 
 /** Agents with the same jobs and parameters share one content: a fleet is hashed once. */
 function contentFor(placed: readonly JobOfAgent[], known: Map<string, Content>): Content {
-  const key = JSON.stringify(placed.map(({ job, values }) => [job.name, values.key]));
+  const key = JSON.stringify(
+    placed.map(({ job, values }) => [job.name, job.desired.version, values.key]),
+  );
   const found = known.get(key);
   if (found !== undefined) return found;
   const jobs = placed.map(({ job, values }) => ({ ...job.desired, parameters: values.given }));

@@ -46,6 +46,23 @@ export async function agentById(db: Kysely<Schema>, id: string): Promise<AgentRe
   return row === undefined ? undefined : fromRow(row);
 }
 
+/** Statements have a limit of values on both databases; a fleet is read in parts. */
+const IDS_PER_READ = 500;
+
+/** Those that are there, by id. */
+export async function agentsById(
+  db: Kysely<Schema>,
+  ids: readonly string[],
+): Promise<AgentRecord[]> {
+  const found: AgentRecord[] = [];
+  for (let start = 0; start < ids.length; start += IDS_PER_READ) {
+    const part = ids.slice(start, start + IDS_PER_READ);
+    const rows = await db.selectFrom('agents').select(COLUMNS).where('id', 'in', part).execute();
+    found.push(...rows.map(fromRow));
+  }
+  return found.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+}
+
 export async function setAgentLabels(
   db: Kysely<Schema>,
   id: string,

@@ -11,6 +11,7 @@ import { up as first } from './migrations/0001-first.ts';
 import { up as runs } from './migrations/0002-runs.ts';
 import { up as runQueries } from './migrations/0003-run-queries.ts';
 import { up as runCancelling } from './migrations/0004-run-cancelling.ts';
+import { up as rollouts } from './migrations/0005-rollouts.ts';
 import { up as parameters } from './migrations/0006-parameters.ts';
 import { up as slas } from './migrations/0007-slas.ts';
 import type { Schema } from './schema.ts';
@@ -38,7 +39,7 @@ export const postgres: Dialect = {
 };
 
 /** In order, never edited once released; the index is the schema version. */
-const MIGRATIONS = [first, runs, runQueries, runCancelling, parameters, slas];
+const MIGRATIONS = [first, runs, runQueries, runCancelling, rollouts, parameters, slas];
 
 export interface Store {
   readonly db: Kysely<Schema>;

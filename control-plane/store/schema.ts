@@ -234,6 +234,25 @@ export interface SlaIntervalsTable {
   to_at: number | null;
 }
 
+/**
+ * Rollouts of jobs. What each device is told to run is in the state of the newest one, so that no
+ * second table can disagree with it: one row changes, in one transaction.
+ */
+export interface RolloutsTable {
+  /** Order in which they began. */
+  id: Generated<number>;
+  rollout: string;
+  job: string;
+  version: number;
+  phase: string;
+  /** 1: the newest of a job that is to run. */
+  current: number;
+  started_at: number;
+  ended_at: number | null;
+  /** JSON with a version of its own (rollouts/rollout-record.ts). */
+  state: string;
+}
+
 /** What happened to agents, jobs and connections: transitions, not heartbeats. */
 export interface EventsTable {
   id: Generated<number>;
@@ -276,6 +295,7 @@ export interface Schema {
   runs: RunsTable;
   run_tasks: RunTasksTable;
   sla_intervals: SlaIntervalsTable;
+  rollouts: RolloutsTable;
   events: EventsTable;
   audit: AuditTable;
   settings: SettingsTable;

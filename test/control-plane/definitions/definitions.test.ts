@@ -21,6 +21,7 @@ async function setUp() {
       changes += 1;
       return Promise.resolve();
     },
+    retry: () => Promise.resolve(false),
   });
   return { db: store.db, definitions, changes: () => changes };
 }
