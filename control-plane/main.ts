@@ -218,6 +218,26 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   });
   later.http = http;
   const { hub } = http;
+  listenTo({ health, hosts, hub, slas, rollouts, desired, log });
+  rollouts.onChange(() => hub.jobsChanged());
+  health.start();
+  rollouts.start();
+  closers.add('rollouts', () => rollouts.stop());
+  return http;
+}
+
+interface Listeners {
+  readonly health: FleetHealth;
+  readonly hosts: HostHistory;
+  readonly hub: Http['hub'];
+  readonly slas: Slas;
+  readonly rollouts: Rollouts;
+  readonly desired: DesiredState;
+  readonly log: Logger;
+}
+
+/** Who is told of heartbeats. */
+function listenTo({ health, hosts, hub, slas, rollouts, desired, log }: Listeners): void {
   health.onChange((agent, change, at) => {
     const host = change === 'beat' ? health.report(agent).heartbeat?.host : undefined;
     if (host !== undefined) hosts.add(agent, at, host);
@@ -228,11 +248,6 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
       log.error({ agent, err: error }, 'an agent was not placed anew; its next heartbeat tries');
     });
   });
-  rollouts.onChange(() => hub.jobsChanged());
-  health.start();
-  rollouts.start();
-  closers.add('rollouts', () => rollouts.stop());
-  return http;
 }
 
 async function openDesired(
