@@ -11,6 +11,9 @@ export const ROUTES: Readonly<Record<string, Needs>> = {
   'GET /metrics': 'viewer',
   'GET /signin': 'nobody',
   'GET /api/v1/openapi.json': 'nobody',
+  'GET /install.sh': 'nobody',
+  'GET /packages/manifest.json': 'nobody',
+  'GET /packages/:name': 'nobody',
 
   'POST /api/v1/enroll': 'nobody',
   'POST /api/v1/renew/nonce': 'nobody',
