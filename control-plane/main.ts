@@ -32,6 +32,7 @@ import { openRollouts } from './rollouts/open-rollouts.ts';
 import type { Rollouts } from './rollouts/rollouts.ts';
 import { DeviceCommands } from './runs/device-commands.ts';
 import { RunFacts } from './runs/run-facts.ts';
+import { listenTo } from './listen-to.ts';
 import { partMetrics } from './part-metrics.ts';
 import { Slas } from './sla/slas.ts';
 import { DatasetStats } from './store/dataset-stats.ts';
@@ -224,30 +225,6 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   rollouts.start();
   closers.add('rollouts', () => rollouts.stop());
   return http;
-}
-
-interface Listeners {
-  readonly health: FleetHealth;
-  readonly hosts: HostHistory;
-  readonly hub: Http['hub'];
-  readonly slas: Slas;
-  readonly rollouts: Rollouts;
-  readonly desired: DesiredState;
-  readonly log: Logger;
-}
-
-/** Who is told of heartbeats. */
-function listenTo({ health, hosts, hub, slas, rollouts, desired, log }: Listeners): void {
-  health.onChange((agent, change, at) => {
-    const host = change === 'beat' ? health.report(agent).heartbeat?.host : undefined;
-    if (host !== undefined) hosts.add(agent, at, host);
-    hub.agentChanged(agent);
-    rollouts.deviceChanged(agent);
-    slas.heard(agent);
-    desired.reported(agent).catch((error: unknown) => {
-      log.error({ agent, err: error }, 'an agent was not placed anew; its next heartbeat tries');
-    });
-  });
 }
 
 async function openDesired(

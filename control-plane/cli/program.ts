@@ -24,6 +24,7 @@ import type { Context, OutputFormat } from './context.ts';
 import { EXIT_CODES_HELP, exitCodes } from './exit-code.ts';
 import { addParameters } from './program-parameters.ts';
 import { addRuns, ofAgent } from './program-runs.ts';
+import { addRollouts } from './program-rollout.ts';
 import { addSlas } from './program-sla.ts';
 import { report } from './report.ts';
 import { guarded, type Terminal } from './terminal.ts';
@@ -94,6 +95,7 @@ function build(terminal: Terminal, options: ProgramOptions, exit: (code: number)
   addParameters(program, context);
   addTokens(program, context);
   addAgents(program, context);
+  addRollouts(program, context);
   addSlas(program, context);
   addSchedule(program, context);
   addHandOvers(program, async (args) => exit(await handOver(terminal, options.home, args)));
