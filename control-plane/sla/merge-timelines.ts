@@ -1,7 +1,9 @@
 /**
  * One history of a promise from its two lines (store/schema.ts). The control plane's own line has
- * no gap while the promise is made; where it says `unreachable`, what the device told later of that
- * time takes its place, and what it did not tell stays unreachable.
+ * no gap while the promise is made. Where it says `unreachable`, what the device told later of that
+ * time takes its place, and what it did not tell stays unreachable. Where it goes by the device's
+ * word, the device's own line is the exact one: heartbeats come now and then, and while the control
+ * plane was down nobody took them. Where it goes by what it saw itself, that stands.
  *
  * The device's newest interval has no end yet. It vouches for a time up to now only if the device
  * has been heard since and still stands in it: before its rows have come, what it said last may be
@@ -21,30 +23,34 @@ export function mergeTimelines(
   const told = device.filter(({ to, from }) => to !== null || from === deviceSince);
   const merged: SlaIntervalRecord[] = [];
   for (const interval of own) {
-    // Still silent: of this time nothing can have been told.
-    if (interval.verdict !== 'unreachable' || interval.to === null) add(merged, interval);
-    else for (const part of filled(interval, interval.to, told)) add(merged, part);
+    if (!isFilled(interval)) add(merged, interval);
+    else for (const part of filled(interval, told)) add(merged, part);
   }
   return merged;
 }
 
-/** The silence with what was told of it; no part is empty. */
+/** While a silence lasts nothing can have been told of it. */
+function isFilled({ verdict, judge, to }: SlaIntervalRecord): boolean {
+  return verdict === 'unreachable' ? to !== null : judge === 'device';
+}
+
+/** The interval with what was told of its time; no part is empty. */
 function filled(
-  silence: SlaIntervalRecord,
-  to: number,
+  interval: SlaIntervalRecord,
   told: readonly SlaIntervalRecord[],
 ): SlaIntervalRecord[] {
   const parts: SlaIntervalRecord[] = [];
-  let at = silence.from;
+  const end = interval.to ?? Infinity;
+  let at = interval.from;
   for (const each of told) {
     const from = Math.max(each.from, at);
-    const until = Math.min(each.to ?? to, to);
+    const until = Math.min(each.to ?? Infinity, end);
     if (until <= from) continue;
-    if (from > at) parts.push({ ...silence, from: at, to: from });
-    parts.push({ ...each, judge: 'device', from, to: until });
+    if (from > at) parts.push({ ...interval, from: at, to: from });
+    parts.push({ ...each, judge: 'device', from, to: until === Infinity ? null : until });
     at = until;
   }
-  if (at < to) parts.push({ ...silence, from: at, to });
+  if (at < end) parts.push({ ...interval, from: at });
   return parts;
 }
 

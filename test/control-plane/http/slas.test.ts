@@ -19,6 +19,8 @@ steps: [{ filter: "true" }]
 sinks: [{ from: filter, results: { dataset: rms } }]
 `;
 
+const YAML = { headers: { 'content-type': 'application/yaml' } };
+
 let control: TestControlPlane;
 let device: Device;
 let began: number;
@@ -63,7 +65,7 @@ beforeAll(async () => {
   device = await Device.join(control, { name: 'press-1' });
   began = Date.now();
   await device.beat({ intervalMs: 500, capabilities: ['stream'] });
-  expect((await control.post('/jobs', { document: JOB })).status).toBeLessThan(300);
+  expect((await control.post('/jobs', JOB, YAML)).status).toBeLessThan(300);
 });
 
 afterAll(async () => {

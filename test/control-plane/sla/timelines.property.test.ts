@@ -2,7 +2,7 @@
  * Histories of two lines and what is computed of them, against an oracle that walks every minute
  * and asks each line what it says of it.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { complianceOf, keptIn } from '@runnel/control-plane/sla/compliance.ts';
 import { mergeTimelines } from '@runnel/control-plane/sla/merge-timelines.ts';
@@ -13,7 +13,12 @@ const END = 120;
 
 type Verdict = SlaIntervalRecord['verdict'];
 
-function interval(verdict: Verdict, from: number, to: number | null): SlaIntervalRecord {
+function interval(
+  verdict: Verdict,
+  from: number,
+  to: number | null,
+  judge: SlaIntervalRecord['judge'] = 'control-plane',
+): SlaIntervalRecord {
   return {
     job: 'j',
     agent: 'a',
@@ -21,17 +26,26 @@ function interval(verdict: Verdict, from: number, to: number | null): SlaInterva
     kind: 'freshness',
     verdict,
     cause: '',
-    judge: 'control-plane',
+    judge,
     from: from * MINUTE,
     to: to === null ? null : to * MINUTE,
   };
 }
 
 /** Without a gap; the last one lasts. */
-function line(verdicts: readonly Verdict[], cuts: readonly number[]): SlaIntervalRecord[] {
+function line(
+  verdicts: readonly Verdict[],
+  cuts: readonly number[],
+  judges: readonly SlaIntervalRecord['judge'][] = [],
+): SlaIntervalRecord[] {
   const bounds = [...cuts].toSorted((a, b) => a - b);
   return bounds.map((from, index) =>
-    interval(verdicts[index % verdicts.length] ?? 'met', from, bounds[index + 1] ?? null),
+    interval(
+      verdicts[index % verdicts.length] ?? 'met',
+      from,
+      bounds[index + 1] ?? null,
+      judges[index],
+    ),
   );
 }
 
@@ -43,8 +57,9 @@ const own = fc
       maxLength: 12,
     }),
     cuts,
+    fc.array(fc.constantFrom('device' as const, 'control-plane' as const), { maxLength: 12 }),
   )
-  .map(([verdicts, at]) => line(verdicts, at));
+  .map(([verdicts, at, judges]) => line(verdicts, at, judges));
 const device = fc
   .tuple(
     fc.array(fc.constantFrom<Verdict>('met', 'atRisk', 'breached'), {
@@ -66,9 +81,10 @@ function oracle(
 ): (Verdict | undefined)[] {
   return Array.from({ length: END }, (_, minute) => {
     const mine = at(ownLine, minute);
-    if (mine?.verdict !== 'unreachable' || mine.to === null) return mine?.verdict;
+    if (mine === undefined) return undefined;
+    const isOpen = mine.verdict === 'unreachable' ? mine.to !== null : mine.judge === 'device';
     const told = at(deviceLine, minute);
-    if (told === undefined || (told.to === null && !isHeard)) return 'unreachable';
+    if (!isOpen || told === undefined || (told.to === null && !isHeard)) return mine.verdict;
     return told.verdict;
   });
 }

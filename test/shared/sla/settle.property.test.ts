@@ -2,7 +2,7 @@
  * Verdicts on freshness against an oracle that knows nothing of ladders or machines: it walks every
  * second and asks how old the newest result is, and for how long it was young enough.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SlaOf } from '@runnel/shared/definitions/sla.ts';
 import { settle } from '@runnel/shared/sla/settle.ts';
