@@ -187,9 +187,7 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
     connection: report,
   });
   const runs = await RunFacts.open(db, { fleet, health, commands });
-  const slas = await openSlas(options, parts, { health, desired, fleet });
-  later.slas = slas;
-  closers.add('promises', () => slas.stop());
+  const slas = await openSlas(options, parts, { health, desired, fleet, later });
   const intake = startIntake(options, parts, { health, desired, fleet, commands, runs, later });
   later.intake = intake;
   closers.add('intake', () => intake.stop());
@@ -199,10 +197,7 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   const http = createHttp({
     ...{ db, clock, random, log, identity, desired, rollouts, fleet, hosts, datasets, commands },
     slas: slas.board,
-    forget: (agent) => {
-      health.forget(agent);
-      slas.board.place(agent, []);
-    },
+    forget: (agent) => forgetAgent(agent, health, slas),
     checks: readyChecks(db, nats),
     families: () => partMetrics({ fleet, health, intake, events, retention, nats, runs, slas }),
     publicUrl: options.publicUrl,
@@ -260,10 +255,15 @@ async function openDesired(
   });
 }
 
+function forgetAgent(agent: string, health: FleetHealth, slas: Slas): void {
+  health.forget(agent);
+  slas.board.place(agent, []);
+}
+
 async function openSlas(
   { clock, log }: ControlPlaneOptions,
-  { db }: Foundation,
-  { health, desired, fleet }: Pick<IntakeNeeds, 'health' | 'desired' | 'fleet'>,
+  { db, closers }: Foundation,
+  { health, desired, fleet, later }: Pick<IntakeNeeds, 'health' | 'desired' | 'fleet' | 'later'>,
 ): Promise<Slas> {
   const parts = {
     ...{ db, clock, log },
@@ -273,10 +273,11 @@ async function openSlas(
     versionsOf: (agent: string) => desired.versionsOf(agent),
     job: (name: string) => fleet.job(name),
   };
-  return await Slas.open(
-    parts,
-    fleet.agents().map(({ id }) => id),
-  );
+  const agents = fleet.agents().map(({ id }) => id);
+  const slas = await Slas.open(parts, agents);
+  later.slas = slas;
+  closers.add('promises', () => slas.stop());
+  return slas;
 }
 
 interface IntakeNeeds {

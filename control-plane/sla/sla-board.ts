@@ -11,8 +11,10 @@ import type { Clock } from '@runnel/shared/clock.ts';
 import { type Sla, slaTarget } from '@runnel/shared/definitions/sla.ts';
 import type { SlaReport } from '@runnel/shared/protocol/sla.ts';
 import { type SlaChange, slaTransition, type SlaState } from '@runnel/shared/sla/sla-state.ts';
+import { compare } from '../http/fleet-view.ts';
 import type { SlaCounts, SlaItem, SlaVerdict } from '../http/sla-messages.ts';
 import type { SlaChangeRecord, SlaIntervalRecord } from '../store/slas.ts';
+import type { Arrived, ArrivedRun } from './arrived.ts';
 import { DueHeap } from './due-heap.ts';
 import { FleetPromise } from './fleet-promise.ts';
 import {
@@ -43,25 +45,6 @@ export interface SlaFilter {
   readonly verdict?: SlaVerdict;
 }
 
-/** What of a block concerns promises; times by the clock of the control plane. */
-export interface Arrived {
-  readonly job: string;
-  readonly dataset: string;
-  readonly windowStart: number | null;
-  readonly windowEnd: number | null;
-  readonly lagMs: number;
-}
-
-export interface ArrivedRun {
-  readonly job: string;
-  readonly at: number;
-  readonly partitionStart: number;
-  readonly partitionEnd: number;
-  /** Null: it succeeded. */
-  readonly failure: string | null;
-  readonly endedAt: number;
-}
-
 export class SlaBoard {
   readonly #parts: SlaBoardParts;
   readonly #agents = new Map<string, Map<string, SlaEntry[]>>();
@@ -72,6 +55,7 @@ export class SlaBoard {
   readonly #listeners = new Set<(item: SlaItem) => void>();
   /** What stood at the last stop, until its promise is made again. */
   readonly #restored = new Map<string, SlaIntervalRecord>();
+  #isDeaf = false;
   #cancelTick: () => void = () => undefined;
 
   constructor(parts: SlaBoardParts, standing: readonly SlaIntervalRecord[]) {
@@ -177,7 +161,10 @@ export class SlaBoard {
   /** Looks at what is due; `start` does it every second. */
   tick(): void {
     const now = this.#parts.clock.now();
-    if (this.#parts.hearingSince() === null) return;
+    const isDeaf = this.#parts.hearingSince() === null;
+    if (isDeaf && !this.#isDeaf) for (const entry of this.#entries({})) this.#entrust(entry, now);
+    this.#isDeaf = isDeaf;
+    if (isDeaf) return;
     for (let entry = this.#due.take(now); entry !== undefined; entry = this.#due.take(now)) {
       this.#look(entry);
     }
@@ -318,7 +305,23 @@ export class SlaBoard {
         : { kind, ...standing, easingSince: null };
     entry.state = state;
     entry.judge = stood.judge;
+    // Since it was heard last nobody was here to see anything.
+    if (entry.agent !== null) {
+      this.#entrust(entry, this.#parts.contact(entry.agent).lastSeenAt ?? since);
+    }
     return entry;
+  }
+
+  /** From here on its history is the device's to tell, until something is seen here again. */
+  #entrust(entry: SlaEntry, at: number): void {
+    const { job, agent, name: sla, state } = entry;
+    if (agent === null || entry.judge === 'device') return;
+    if (state.kind === 'unknown' || state.kind === 'unreachable') return;
+    entry.judge = 'device';
+    const { kind: verdict, cause, since } = state;
+    const { kind } = entry.promise.sla;
+    const of = { line: 'own', job, agent, sla, kind, judge: 'device' } as const;
+    this.#parts.write({ ...of, verdict, cause, at: Math.max(at, since) });
   }
 
   #end(entry: SlaEntry): void {
@@ -389,9 +392,4 @@ export class SlaBoard {
 
 function keyOf({ job, agent, sla }: Pick<SlaItem, 'job' | 'agent' | 'sla'>): string {
   return `${job}/${agent ?? ''}/${sla}`;
-}
-
-/** By code unit: the same order everywhere, whatever the locale. */
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -36,6 +36,11 @@ function slaRow(seq: number, time: number, verdict: string | null, was: object |
 }
 
 export function slasContract(withStore: WithStore): void {
+  linesContract(withStore);
+  toldContract(withStore);
+}
+
+function linesContract(withStore: WithStore): void {
   withStore(
     'a change of a verdict ends the interval before it, of its promise alone',
     async (db) => {
@@ -64,7 +69,9 @@ export function slasContract(withStore: WithStore): void {
     const newest = await slaHistory(db, 'own', { ...of, sla: 'fresh', since: 0, limit: 1 });
     expect(newest).toMatchObject([{ from: 30 }]);
   });
+}
 
+function toldContract(withStore: WithStore): void {
   withStore('what a device tells of its promises is in its line once', async (db) => {
     const head = { v: 1, agent: 'a1', epoch: 'e1', lane: 'alerts', lost: 0 } as const;
     const rows = [

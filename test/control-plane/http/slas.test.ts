@@ -91,7 +91,7 @@ describe('a promise', () => {
     expect((await admin('sla', 'no-such-job')).code).not.toBe(0);
   });
 
-  it('is unreachable while the device is silent, and has its verdicts once it has told', async () => {
+  it('is unreachable while its device is silent, and has its verdicts once it told', async () => {
     await beat('met', began);
     const [before] = await slas();
     expect(before?.verdict).toBe('met');
