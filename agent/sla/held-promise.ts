@@ -37,11 +37,26 @@ export class HeldPromise {
   /** Differs from what is stored in more than the time of the next look. */
   isStale = false;
 
-  constructor(job: HeldJob, stored: SlaRecord | undefined, source: SlaSource, now: number) {
+  /**
+   * `madeBy`: of a record out of the store, by when what the totals have beyond it was made at the
+   * latest. It is kept less often than they are, and what is old must not look new.
+   */
+  constructor(
+    job: HeldJob,
+    stored: SlaRecord | undefined,
+    source: SlaSource,
+    now: number,
+    madeBy: number | null = null,
+  ) {
     this.job = job;
-    const { kind } = job.sla;
-    this.#record = stored?.kind === kind ? stored : begun(job.sla, source, now);
-    this.isStale = stored?.kind !== kind;
+    const isOurs = stored !== undefined && stored.kind === job.sla.kind;
+    this.#record = isOurs ? stored : begun(job.sla, source, now);
+    this.isStale = !isOurs;
+    const { outputs = 0 } = source.totals ?? {};
+    if (!isOurs || madeBy === null || outputs === stored.outputs) return;
+    const lastAt = Math.max(stored.lastAt ?? stored.sinceAt, Math.min(madeBy, now));
+    this.#record = { ...stored, outputs, lastAt };
+    this.isStale = true;
   }
 
   get record(): SlaRecord {

@@ -81,7 +81,7 @@ export class SlaEngine {
 
   /** What these jobs promise is judged, and nothing else. */
   applyJobs(desired: readonly DesiredJob[]): void {
-    const { store } = this.#options;
+    const { store, source, lastMs } = this.#options;
     const { nowMs: now } = this.#time.look();
     const before = this.#held;
     const after = new Map<string, HeldPromise>();
@@ -94,7 +94,8 @@ export class SlaEngine {
       }
       const bytes = store.get('meta', slaKey(job.name, job.sla.name));
       const stored = known?.record ?? (bytes === undefined ? undefined : this.#decoded(bytes));
-      after.set(key, new HeldPromise(job, stored, this.#options.source(job.name), now));
+      const madeBy = known === undefined ? lastMs : null;
+      after.set(key, new HeldPromise(job, stored, source(job.name), now, madeBy));
     }
     for (const [key, held] of before) {
       if (!after.has(key)) this.#take(held, held.end(now), now);
