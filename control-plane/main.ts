@@ -34,7 +34,8 @@ import { DeviceCommands } from './runs/device-commands.ts';
 import { RunFacts } from './runs/run-facts.ts';
 import { listenTo } from './listen-to.ts';
 import { partMetrics } from './part-metrics.ts';
-import { Slas } from './sla/slas.ts';
+import { slasOf } from './sla/open-slas.ts';
+import type { Slas } from './sla/slas.ts';
 import { DatasetStats } from './store/dataset-stats.ts';
 import { openStore } from './store/open-store.ts';
 import { newestResultId } from './store/results.ts';
@@ -197,7 +198,7 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   const http = createHttp({
     ...{ db, clock, random, log, identity, desired, rollouts, fleet, hosts, datasets, commands },
     slas: slas.board,
-    forget: (agent) => forgetAgent(agent, health, slas),
+    forget: (agent) => slas.forget(agent),
     checks: readyChecks(db, nats),
     families: () => partMetrics({ fleet, health, intake, events, retention, nats, runs, slas }),
     publicUrl: options.publicUrl,
@@ -255,26 +256,12 @@ async function openDesired(
   });
 }
 
-function forgetAgent(agent: string, health: FleetHealth, slas: Slas): void {
-  health.forget(agent);
-  slas.board.place(agent, []);
-}
-
 async function openSlas(
   { clock, log }: ControlPlaneOptions,
   { db, closers }: Foundation,
-  { health, desired, fleet, later }: Pick<IntakeNeeds, 'health' | 'desired' | 'fleet' | 'later'>,
+  { later, ...fleet }: Pick<IntakeNeeds, 'health' | 'desired' | 'fleet' | 'later'>,
 ): Promise<Slas> {
-  const parts = {
-    ...{ db, clock, log },
-    hearingSince: () => health.hearingSince(),
-    report: (agent: string) => health.report(agent),
-    agentName: (agent: string) => fleet.find(agent)?.name ?? null,
-    versionsOf: (agent: string) => desired.versionsOf(agent),
-    job: (name: string) => fleet.job(name),
-  };
-  const agents = fleet.agents().map(({ id }) => id);
-  const slas = await Slas.open(parts, agents);
+  const slas = await slasOf({ db, clock, log, ...fleet });
   later.slas = slas;
   closers.add('promises', () => slas.stop());
   return slas;

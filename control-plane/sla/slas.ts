@@ -27,6 +27,7 @@ export interface SlasParts {
   readonly log: Logger;
   readonly hearingSince: () => number | null;
   readonly report: (agent: string) => HealthReport;
+  readonly forgetReports: (agent: string) => void;
   readonly agentName: (agent: string) => string | null;
   /** Job name → version that the agent is to run. */
   readonly versionsOf: (agent: string) => ReadonlyMap<string, number>;
@@ -78,6 +79,12 @@ export class Slas {
   /** A heartbeat came, or the verdict on its connection changed. */
   heard(agent: string): void {
     this.board.heard(agent, this.#parts.report(agent).heartbeat?.slas);
+  }
+
+  /** The agent was deleted: nothing is promised of it, and what it reported goes. */
+  forget(agent: string): void {
+    this.#parts.forgetReports(agent);
+    this.board.place(agent, []);
   }
 
   /** After the commit: rows that are new in the store. */
