@@ -11,6 +11,8 @@ import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import type { Random } from '@runnel/shared/random.ts';
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
+import type { Alerting } from './alerts/alerting.ts';
+import { openAlerting } from './open-alerting.ts';
 import { type ConnectedNats, connectNats, type NatsChoice, readCa } from './connect-nats.ts';
 import { controlVersion } from './control-version.ts';
 import { DataDir } from './data-dir.ts';
@@ -57,6 +59,8 @@ export interface ControlPlaneOptions {
   readonly env: NodeJS.ProcessEnv;
   /** What the store keeps; without it the defaults of limits.ts. */
   readonly keep?: Keep;
+  /** How long a device must be offline to be an alert; without it the one of limits.ts. */
+  readonly offlineAlertAfterMs?: number;
   /** How a result block changes the store; another one only in tests that plant a bug. */
   readonly applyBlock?: ApplyBlock;
   /** Gives up the start when it aborts, with its reason. */
@@ -172,14 +176,8 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   const report = (agent: string) => health.report(agent);
   const newestHost = (agent: string) => hosts.newest(agent);
   const rollout = (job: string) => rollouts.item(job);
-  const fleet = await FleetView.open({
-    db,
-    desired,
-    report,
-    newestHost,
-    rollout,
-    facts: (agent) => health.facts(agent),
-  });
+  const facts = (agent: string) => health.facts(agent);
+  const fleet = await FleetView.open({ db, desired, report, newestHost, rollout, facts });
   later.fleet = fleet;
   const commands = new DeviceCommands({
     clock,
@@ -189,7 +187,10 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   });
   const runs = await RunFacts.open(db, { fleet, health, commands });
   const slas = await openSlas(options, parts, { health, desired, fleet, later });
-  const intake = startIntake(options, parts, { health, desired, fleet, commands, runs, later });
+  const alerting = await openAlerting({ ...options, db, fleet, health, events, slas: slas.board });
+  closers.add('alerts', () => alerting.stop());
+  const needs = { health, desired, fleet, commands, runs, alerting, later };
+  const intake = startIntake(options, parts, needs);
   later.intake = intake;
   closers.add('intake', () => intake.stop());
   closers.add('device commands', () => commands.close());
@@ -197,30 +198,37 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   const retention = startRetention(options, parts, datasets);
   const http = createHttp({
     ...{ db, clock, random, log, identity, desired, rollouts, fleet, hosts, datasets, commands },
+    alerting,
     slas: slas.board,
     forget: (agent) => slas.forget(agent),
     checks: readyChecks(db, nats),
-    families: () => partMetrics({ fleet, health, intake, events, retention, nats, runs, slas }),
+    families: () =>
+      partMetrics({ fleet, health, intake, events, retention, nats, runs, slas, alerting }),
     publicUrl: options.publicUrl,
-    packages: new PackageFolder({
-      folder: join(options.dataDir, 'packages'),
-      releaseKey: undefined,
-      publicCa: undefined,
-      ...options.packages,
-      publicUrl: options.publicUrl,
-      sign: (payload) => identity.signDesired(payload),
-    }),
+    packages: packagesOf(options, identity),
     dashboardFolder: dashboardFolder(),
     version: controlVersion,
   });
   later.http = http;
   const { hub } = http;
-  listenTo({ health, hosts, hub, slas, rollouts, desired, log });
+  listenTo({ health, hosts, hub, slas, rollouts, alerting, desired, log });
   rollouts.onChange(() => hub.jobsChanged());
   health.start();
+  alerting.start();
   rollouts.start();
   closers.add('rollouts', () => rollouts.stop());
   return http;
+}
+
+function packagesOf(options: ControlPlaneOptions, identity: Identity): PackageFolder {
+  return new PackageFolder({
+    folder: join(options.dataDir, 'packages'),
+    releaseKey: undefined,
+    publicCa: undefined,
+    ...options.packages,
+    publicUrl: options.publicUrl,
+    sign: (payload) => identity.signDesired(payload),
+  });
 }
 
 async function openDesired(
@@ -273,13 +281,14 @@ interface IntakeNeeds {
   readonly fleet: FleetView;
   readonly commands: DeviceCommands;
   readonly runs: RunFacts;
+  readonly alerting: Alerting;
   readonly later: Later;
 }
 
 function startIntake(
   { clock, log, applyBlock }: ControlPlaneOptions,
   { db, identity, nats }: Foundation,
-  { health, desired, fleet, commands, runs, later }: IntakeNeeds,
+  { health, desired, fleet, commands, runs, alerting, later }: IntakeNeeds,
 ): Intake {
   return Intake.start({
     db,
@@ -294,8 +303,10 @@ function startIntake(
     stored: (block, applied) => {
       later.http?.hub.resultsChanged();
       later.slas?.stored(block, applied);
+      if (applied.rows.some(({ kind }) => kind === 'alert')) alerting.rowsStored();
       if (applied.runs === undefined) return;
       runs.stored(applied.runs.changes);
+      alerting.runsStored(applied.runs.changes);
       later.http?.hub.runsChanged(applied.runs.changes);
     },
     ...(applyBlock === undefined ? {} : { apply: applyBlock }),

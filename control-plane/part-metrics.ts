@@ -1,4 +1,5 @@
 /** What the parts of the control plane count, as Prometheus families. */
+import type { Alerting } from './alerts/alerting.ts';
 import type { FleetView } from './http/fleet-view.ts';
 import { gauge, type MetricFamily, type MetricSample } from './http/metrics.ts';
 import type { EventWriter } from './intake/event-writer.ts';
@@ -18,6 +19,7 @@ export interface CountingParts {
   readonly runs: RunFacts;
   readonly slas: Slas;
   readonly nats: ConnectedNats;
+  readonly alerting: Alerting;
 }
 
 export function partMetrics(parts: CountingParts): MetricFamily[] {
@@ -68,6 +70,7 @@ export function partMetrics(parts: CountingParts): MetricFamily[] {
     ...parts.runs.families(),
     ...parts.slas.families(),
     ...retentionMetrics(parts),
+    ...alertMetrics(parts),
     gauge('runnel_nats_connected', 'Whether NATS is connected.', nats.link.connected ? 1 : 0),
     counter('runnel_nats_reconnects_total', 'Reconnections.', nats.link.counters.reconnects),
     counter(
@@ -80,6 +83,34 @@ export function partMetrics(parts: CountingParts): MetricFamily[] {
       'How often the own nats-server had to be started again.',
       nats.server?.restarts ?? 0,
     ),
+  ];
+}
+
+function alertMetrics({ alerting }: CountingParts): MetricFamily[] {
+  const { book, notifier, counters } = alerting;
+  const open = new Map<string, { labels: Record<string, string>; value: number }>();
+  for (const { source, state, severity } of book.openAlerts()) {
+    const labels = { source, state, severity };
+    const key = Object.values(labels).join(' ');
+    open.set(key, { labels, value: (open.get(key)?.value ?? 0) + 1 });
+  }
+  const { sent, retried, gaveUp } = notifier.counters;
+  return [
+    {
+      name: 'runnel_alerts_open',
+      help: 'Alerts that are open.',
+      type: 'gauge',
+      samples: [...open.values()],
+    },
+    byLabel('runnel_alerts_opened_total', 'Alerts that began.', 'source', book.counters.opened),
+    counter('runnel_alerts_resolved_total', 'Alerts that ended.', book.counters.resolved),
+    counter('runnel_alerts_refused_total', 'Alerts for which no room was.', book.counters.refused),
+    counter('runnel_alerts_turn_failures_total', 'Looks that failed.', counters.turnFailures),
+    byLabel('runnel_notifications_total', 'Attempts to tell receivers, by outcome.', 'outcome', [
+      ['sent', sent],
+      ['retrying', retried],
+      ['failed', gaveUp],
+    ]),
   ];
 }
 

@@ -120,6 +120,38 @@ export const limits = {
    * Output of one task there, as JSON; a larger one is kept as `{ "truncated": true, "bytes" }`.
    */
   taskOutputStoredBytesMax: 16 * KiB,
+  /**
+   * Alerts that are open at once; one more is not opened, counted as `open_max`. What can be seen
+   * again (devices, conditions, runs, SLAs, rollouts) is opened when there is room.
+   */
+  alertsOpenMax: 50_000,
+  /** Resolved alerts, and notifications in the log; the oldest go first, counted. */
+  alertsKeptMsMax: 30 * 86_400_000,
+  alertsKeptRowsMax: 200_000,
+  notificationsKeptMsMax: 30 * 86_400_000,
+  notificationsKeptRowsMax: 200_000,
+  /** Title and message of an alert; longer ones are cut. */
+  alertTextCharsMax: 1000,
+  /** Silences that have not ended, and receivers; more are refused. */
+  silencesMax: 1000,
+  receiversMax: 50,
+  /** How long a silence may last; a longer one is refused. */
+  silenceMsMax: 366 * 86_400_000,
+  /** Attempts of one notification; then it is given up, counted, and its group begins anew. */
+  notificationTriesMax: 20,
+  /** Alerts in one notification; the rest is told as a number. */
+  notificationAlertsMax: 500,
+  /** Notifications under way at once; the others wait for their turn. */
+  notificationsAtOnceMax: 8,
+  /** What a receiver may take to answer, and what is read of its answer; then it failed. */
+  notificationTimeoutMs: 10_000,
+  notificationAnswerBytesMax: 64 * KiB,
+  /** Silence of a device before it is an alert, beyond the verdict that it is offline. */
+  offlineAlertAfterMs: 5 * 60_000,
+  /** Failed partitions older than this are not held against a job any more. */
+  failedRunsAlertMsMax: 7 * 86_400_000,
+  /** A device's clock that is further off is a condition; within two thirds of it, it clears. */
+  clockSkewMsMax: 30_000,
   /** Of an event in the store of the control plane; a longer one is cut. */
   eventMessageCharsMax: 2000,
   /** Devices that one request of the API commands; more are refused. */

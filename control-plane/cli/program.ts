@@ -23,6 +23,7 @@ import {
 import type { Context, OutputFormat } from './context.ts';
 import { EXIT_CODES_HELP, exitCodes } from './exit-code.ts';
 import { addParameters } from './program-parameters.ts';
+import { addAlerts } from './program-alerts.ts';
 import { addRuns, ofAgent } from './program-runs.ts';
 import { addRollouts } from './program-rollout.ts';
 import { addSlas } from './program-sla.ts';
@@ -92,6 +93,7 @@ function build(terminal: Terminal, options: ProgramOptions, exit: (code: number)
   addJobs(program, context);
   addReads(program, context);
   addRuns(program, context, exit);
+  addAlerts(program, context);
   addParameters(program, context);
   addTokens(program, context);
   addAgents(program, context);

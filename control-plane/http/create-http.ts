@@ -6,6 +6,7 @@ import type { Clock } from '@runnel/shared/clock.ts';
 import type { Random } from '@runnel/shared/random.ts';
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
+import type { Alerting } from '../alerts/alerting.ts';
 import { Definitions } from '../definitions/definitions.ts';
 import { JobParameterLayers } from '../definitions/job-parameters.ts';
 import type { Identity } from '../identity/identity.ts';
@@ -20,6 +21,7 @@ import { newestResultId, pageResults } from '../store/results.ts';
 import { runsOf } from '../store/runs.ts';
 import type { Schema } from '../store/schema.ts';
 import { agentRoutes } from './agents.ts';
+import { alertRoutes } from './alerts.ts';
 import { type App, createApp } from './app.ts';
 import type { AuthenticateOptions } from './authenticate.ts';
 import { datasetRoutes } from './datasets.ts';
@@ -35,6 +37,7 @@ import { liveRoutes } from './live.ts';
 import type { MetricFamily } from './metrics.ts';
 import { parameterRoutes } from './parameters.ts';
 import { RateLimit } from './rate-limit.ts';
+import { receiverRoutes } from './receivers.ts';
 import { roleGuards } from './role-guards.ts';
 import { runCommandRoutes } from './run-commands.ts';
 import { rolloutRoutes } from './rollouts.ts';
@@ -59,6 +62,7 @@ export interface CreateHttpParts {
   readonly datasets: DatasetStats;
   readonly commands: DeviceCommands;
   readonly slas: SlaBoard;
+  readonly alerting: Alerting;
   /** An agent was deleted: what is known of it goes. */
   readonly forget: (agent: string) => void;
   readonly checks: readonly ReadyCheck[];
@@ -94,6 +98,7 @@ export function createHttp(parts: CreateHttpParts): Http {
   const agentChanged = async (agent: string): Promise<void> => {
     await fleet.refreshAgent(agent);
     hub.agentChanged(agent);
+    parts.alerting.agentChanged(agent);
   };
   const enrolled = async (agent: string): Promise<void> => {
     await agentChanged(agent);
@@ -128,6 +133,8 @@ export function createHttp(parts: CreateHttpParts): Http {
       runCommandRoutes({ ...shared, control: new RunControl(parts) }),
       datasetRoutes(shared),
       slaRoutes(shared),
+      alertRoutes(shared),
+      receiverRoutes(shared),
       eventRoutes(shared),
       tokenRoutes({ ...shared, publicUrl: publicUrlOf(parts.publicUrl) }),
       enrolRoutes({ ...shared, enrolled }),

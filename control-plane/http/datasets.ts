@@ -1,4 +1,4 @@
-/** `/api/v1/datasets`, `/api/v1/alerts`: what jobs produced, in insertion order by cursor. */
+/** `/api/v1/datasets`, `/api/v1/alert-rows`: what jobs produced, in insertion order by cursor. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Clock } from '@runnel/shared/clock.ts';
 import type { Kysely } from 'kysely';
@@ -19,7 +19,7 @@ import {
   problems,
   sinceParam,
 } from './schemas/common-schemas.ts';
-import { alertSchema, resultItem, resultSchema } from './schemas/result-schemas.ts';
+import { alertRowSchema, resultItem, resultSchema } from './schemas/result-schemas.ts';
 
 export interface DatasetRoutesParts {
   readonly db: Kysely<Schema>;
@@ -51,7 +51,7 @@ export function datasetRoutes(parts: DatasetRoutesParts): Router {
   const router = newRouter();
   addDatasets(router, parts);
   addResults(router, parts);
-  addAlerts(router, parts);
+  addAlertRows(router, parts);
   return router;
 }
 
@@ -112,18 +112,18 @@ function addResults(router: Router, parts: DatasetRoutesParts): void {
   });
 }
 
-function addAlerts(router: Router, parts: DatasetRoutesParts): void {
+function addAlertRows(router: Router, parts: DatasetRoutesParts): void {
   const alerts = createRoute({
     method: 'get',
-    path: '/alerts',
+    path: '/alert-rows',
     tags: ['results'],
-    summary: 'Alerts of jobs in the order in which they were stored',
+    summary: 'What alert steps of jobs said, in the order in which it was stored',
     middleware: parts.guards.viewer,
     request: {
       query: z.object({ ...pageQuery, job: z.string().max(63).optional() }),
     },
     responses: {
-      200: json(z.object({ items: z.array(alertSchema).readonly(), next }), 'A page'),
+      200: json(z.object({ items: z.array(alertRowSchema).readonly(), next }), 'A page'),
       ...problems,
     },
   });

@@ -85,6 +85,11 @@ export class FleetView {
     return named.length === 1 ? named[0] : undefined;
   }
 
+  /** As the store has it. */
+  record(id: string): AgentRecord | undefined {
+    return this.#agents.get(id);
+  }
+
   /** False for one that waits, was revoked or is not known. */
   isApproved(id: string): boolean {
     return this.#agents.get(id)?.status === 'approved';

@@ -12,6 +12,7 @@ import type { Condition } from '@runnel/shared/protocol/condition.ts';
 import { type Heartbeat, heartbeat as heartbeatSchema } from '@runnel/shared/protocol/heartbeat.ts';
 import type { AgentFacts } from '../rollouts/placement.ts';
 import type { Schema } from '../store/schema.ts';
+import { noSkew, sawBeat, skewCondition, type SkewWatch } from './clock-skew.ts';
 import { type CloneWatch, isCloned, noClone, sawEpoch } from './clone-watch.ts';
 import {
   type ConnectionState,
@@ -35,9 +36,11 @@ const INTERVAL_MS_MAX = 3_600_000;
 /** What the API shows of one device. */
 export interface HealthReport {
   readonly connection: ConnectionState;
+  /** When that verdict began, by our clock; null before anything was known. */
+  readonly connectionSince: number | null;
   readonly lastSeenAt: number | null;
   readonly heartbeat: Heartbeat | undefined;
-  /** Reported ones, and `cloned`, which only we can see. */
+  /** Reported ones, and `cloned` and `clock`, which only we can see. */
   readonly conditions: readonly Condition[];
 }
 
@@ -53,6 +56,7 @@ export type HealthListener = (agent: string, change: 'beat' | 'verdict', at: num
 
 interface Entry {
   connection: ConnectionState;
+  connectionSince: number | null;
   lastSeenAt: number | null;
   heartbeat: Heartbeat | undefined;
   heardAtWitnessedMs: number;
@@ -60,6 +64,8 @@ interface Entry {
   heardAtMs: number | null;
   clones: CloneWatch;
   clonedSince: number | null;
+  skew: SkewWatch;
+  skewedSince: number | null;
   unwritten: boolean;
 }
 
@@ -131,13 +137,17 @@ export class FleetHealth {
   report(agent: string): HealthReport {
     const entry = this.#entries.get(agent);
     if (entry === undefined) {
-      return { connection: 'never', lastSeenAt: null, heartbeat: undefined, conditions: [] };
+      const never = { connection: 'never', connectionSince: null, lastSeenAt: null } as const;
+      return { ...never, heartbeat: undefined, conditions: [] };
     }
-    const { connection, lastSeenAt, heartbeat } = entry;
-    const reported = heartbeat?.conditions ?? [];
-    const conditions =
-      entry.clonedSince === null ? reported : [...reported, clonedCondition(entry.clonedSince)];
-    return { connection, lastSeenAt, heartbeat, conditions };
+    const { connection, connectionSince, lastSeenAt, heartbeat } = entry;
+    const conditions = [...(heartbeat?.conditions ?? []), ...ownConditions(entry)];
+    return { connection, connectionSince, lastSeenAt, heartbeat, conditions };
+  }
+
+  /** Monotonic time since when devices can be heard; null while they cannot. */
+  get hearsSinceMs(): number | null {
+    return this.#witness.connectedSinceMs;
   }
 
   /** False while devices cannot be heard: what they do now, nobody knows. */
@@ -240,6 +250,8 @@ export class FleetHealth {
     entry.heardAtMs = nowMs;
     entry.unwritten = true;
     entry.clones = sawEpoch(entry.clones, heartbeat.epoch, nowMs);
+    entry.skew = sawBeat(entry.skew, heartbeat.sentAt, at);
+    entry.skewedSince = entry.skew.skewMs === null ? null : (entry.skewedSince ?? at);
     this.#judge(agent, entry, 'online');
     this.#setCloned(agent, entry, isCloned(entry.clones, nowMs));
     this.#tell(agent, 'beat', at);
@@ -250,6 +262,7 @@ export class FleetHealth {
     const at = this.#options.clock.now();
     this.#options.events.append(connectionEvent(agent, at, entry.connection, verdict));
     entry.connection = verdict;
+    entry.connectionSince = at;
   }
 
   #setCloned(agent: string, entry: Entry, cloned: boolean): void {
@@ -301,6 +314,7 @@ export class FleetHealth {
     const silentMs = this.#options.clock.now() - row.last_seen_at;
     const fresh = silentMs < WRITE_MS + 5 * intervalOf(entry.heartbeat);
     entry.connection = fresh ? 'online' : 'offline';
+    entry.connectionSince = row.last_seen_at;
     return entry;
   }
 }
@@ -308,12 +322,15 @@ export class FleetHealth {
 function newEntry(): Entry {
   return {
     connection: 'never',
+    connectionSince: null,
     lastSeenAt: null,
     heartbeat: undefined,
     heardAtWitnessedMs: 0,
     heardAtMs: null,
     clones: noClone,
     clonedSince: null,
+    skew: noSkew,
+    skewedSince: null,
     unwritten: false,
   };
 }
@@ -321,6 +338,12 @@ function newEntry(): Entry {
 function intervalOf(heartbeat: Heartbeat | undefined): number {
   const asked = heartbeat?.intervalMs ?? limits.heartbeatIntervalMs;
   return Math.min(Math.max(asked, INTERVAL_MS_MIN), INTERVAL_MS_MAX);
+}
+
+function ownConditions({ clonedSince, skew, skewedSince }: Entry): Condition[] {
+  const own = clonedSince === null ? [] : [clonedCondition(clonedSince)];
+  if (skew.skewMs === null || skewedSince === null) return own;
+  return [...own, skewCondition(skew.skewMs, skewedSince)];
 }
 
 function clonedCondition(since: number): Condition {

@@ -58,7 +58,7 @@ export async function expireResults(
 /** At most `limit` rows; empty: nothing is due. */
 export async function expireHistory(
   db: Kysely<Schema>,
-  table: 'events' | 'audit',
+  table: 'events' | 'audit' | 'notifications',
   bounds: KeepBounds,
   limit: number,
 ): Promise<ExpiredRow[]> {
@@ -74,6 +74,32 @@ export async function expireHistory(
     if (last === undefined) return [];
     await transaction.deleteFrom(table).where('id', '<=', last.id).execute();
     return due;
+  });
+}
+
+/**
+ * Alerts that have ended, at most `limit`; empty: nothing is due. Those that are open stay however
+ * old they are, and the walk goes on behind them.
+ */
+export async function expireAlerts(
+  db: Kysely<Schema>,
+  { beforeMs, rowsMax }: KeepBounds,
+  limit: number,
+): Promise<ExpiredRow[]> {
+  return await db.transaction().execute(async (transaction) => {
+    const newest = await newestId(transaction, 'alerts');
+    const due = await transaction
+      .selectFrom('alerts')
+      .select(['id', 'ended_at as at'])
+      .where('ended_at', 'is not', null)
+      .where((e) => e.or([e('ended_at', '<', beforeMs), e('id', '<=', newest - rowsMax)]))
+      .orderBy('id')
+      .limit(limit)
+      .execute();
+    const ids = due.map(({ id }) => id);
+    if (ids.length === 0) return [];
+    await transaction.deleteFrom('alerts').where('id', 'in', ids).execute();
+    return due.map(({ id, at }) => ({ id, reason: (at ?? 0) < beforeMs ? 'age' : 'rows' }));
   });
 }
 
@@ -199,7 +225,7 @@ export async function expireSlaIntervals(
 
 async function newestId(
   db: Kysely<Schema>,
-  table: 'results' | 'events' | 'audit' | 'runs' | 'sla_intervals',
+  table: 'results' | 'events' | 'audit' | 'runs' | 'sla_intervals' | 'alerts' | 'notifications',
 ): Promise<number> {
   const row = await db
     .selectFrom(table)

@@ -14,6 +14,7 @@ import { up as runCancelling } from './migrations/0004-run-cancelling.ts';
 import { up as rollouts } from './migrations/0005-rollouts.ts';
 import { up as parameters } from './migrations/0006-parameters.ts';
 import { up as slas } from './migrations/0007-slas.ts';
+import { up as alerts } from './migrations/0008-alerts.ts';
 import type { Schema } from './schema.ts';
 import { withStatementCache } from './statement-cache.ts';
 
@@ -39,7 +40,7 @@ export const postgres: Dialect = {
 };
 
 /** In order, never edited once released; the index is the schema version. */
-const MIGRATIONS = [first, runs, runQueries, runCancelling, rollouts, parameters, slas];
+const MIGRATIONS = [first, runs, runQueries, runCancelling, rollouts, parameters, slas, alerts];
 
 export interface Store {
   readonly db: Kysely<Schema>;

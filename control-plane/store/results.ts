@@ -13,7 +13,7 @@
  * revision arrives, and never hears of retractions: who follows a dataset and needs those reads
  * without `latest`.
  */
-import { type ExpressionBuilder, type Kysely, sql } from 'kysely';
+import { type ExpressionBuilder, type Kysely, type Selectable, sql } from 'kysely';
 import type { ResultsTable, Schema } from './schema.ts';
 
 /** Ids per step of a walk: about 10 ms of database time at most. */
@@ -95,6 +95,29 @@ export async function pageResults(
   return { items, next: Math.min(at, Math.max(end, 0)) };
 }
 
+/**
+ * Alerts after an id, for whoever follows all of them: one step of a walk over ids, in which
+ * `next` is where the step after it begins; undefined when there is nothing beyond.
+ */
+export async function alertsAfter(
+  db: Kysely<Schema>,
+  after: number,
+): Promise<{ readonly items: readonly ResultRecord[]; readonly next: number } | undefined> {
+  const end = await newestResultId(db);
+  if (after >= end) return undefined;
+  const next = Math.min(end, Math.max(after, (await oldestResultId(db)) - 1) + SCAN_ROWS);
+  const rows = await db
+    .selectFrom('results')
+    .selectAll()
+    .where('id', '>', after)
+    .where('id', '<=', next)
+    // The walk goes by ids; an index over kinds would be read from its beginning each time.
+    .where((e) => e(e.fn.coalesce('kind', e.val('')), '=', 'alert'))
+    .orderBy('id')
+    .execute();
+  return { items: rows.map(fromRow), next };
+}
+
 /** The newest id of any row; 0 when there is none. */
 export async function newestResultId(db: Kysely<Schema>): Promise<number> {
   const row = await db
@@ -163,8 +186,11 @@ async function matching(
   if (page.job !== undefined) query = query.where('r.job', '=', page.job);
   if (page.since !== undefined) query = query.where('r.time', '>=', page.since);
   if (page.latest === true) query = query.where((e) => isLatest(e));
-  const rows = await query.execute();
-  return rows.map((row) => ({
+  return (await query.execute()).map(fromRow);
+}
+
+function fromRow(row: Selectable<ResultsTable>): ResultRecord {
+  return {
     id: row.id,
     agent: row.agent,
     epoch: row.epoch,
@@ -181,7 +207,7 @@ async function matching(
     revision: row.revision,
     value: JSON.parse(row.value) as unknown,
     receivedAt: row.received_at,
-  }));
+  };
 }
 
 /** Rows that agree in these are of one window; rows without a window agree with none. */

@@ -15,6 +15,7 @@ import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { DatasetStats } from './dataset-stats.ts';
 import {
+  expireAlerts,
   type ExpiredRow,
   expireHistory,
   expireResults,
@@ -40,6 +41,11 @@ export interface Keep {
   /** Intervals of verdicts on promises that are over. */
   readonly slaIntervalsMs: number;
   readonly slaIntervalsRows: number;
+  /** Since they ended. */
+  readonly alertsMs: number;
+  readonly alertsRows: number;
+  readonly notificationsMs: number;
+  readonly notificationsRows: number;
 }
 
 export const KEEP_DEFAULT: Keep = {
@@ -53,6 +59,10 @@ export const KEEP_DEFAULT: Keep = {
   runTasksRows: limits.runTasksKeptRowsMax,
   slaIntervalsMs: limits.slaIntervalsKeptMsMax,
   slaIntervalsRows: limits.slaIntervalsKeptRowsMax,
+  alertsMs: limits.alertsKeptMsMax,
+  alertsRows: limits.alertsKeptRowsMax,
+  notificationsMs: limits.notificationsKeptMsMax,
+  notificationsRows: limits.notificationsKeptRowsMax,
 };
 
 export interface RetentionParts {
@@ -64,7 +74,7 @@ export interface RetentionParts {
   readonly keep: Keep;
 }
 
-type Table = 'results' | 'events' | 'audit' | 'runs' | 'sla_intervals';
+type Table = 'results' | 'events' | 'audit' | 'runs' | 'sla_intervals' | 'alerts' | 'notifications';
 
 export class Retention {
   readonly counters = {
@@ -74,6 +84,8 @@ export class Retention {
       audit: { age: 0, rows: 0, superseded: 0 },
       runs: { age: 0, rows: 0, superseded: 0 },
       sla_intervals: { age: 0, rows: 0, superseded: 0 },
+      alerts: { age: 0, rows: 0, superseded: 0 },
+      notifications: { age: 0, rows: 0, superseded: 0 },
     },
     failures: 0,
   };
@@ -114,6 +126,8 @@ export class Retention {
       tasksMax: keep.runTasksRows,
     };
     const slas = { beforeMs: now - keep.slaIntervalsMs, rowsMax: keep.slaIntervalsRows };
+    const alerts = { beforeMs: now - keep.alertsMs, rowsMax: keep.alertsRows };
+    const told = { beforeMs: now - keep.notificationsMs, rowsMax: keep.notificationsRows };
     try {
       await this.#sweepTable('results', () =>
         datasets.remove(() => expireResults(db, results, BATCH_ROWS)),
@@ -122,6 +136,10 @@ export class Retention {
       await this.#sweepTable('audit', () => expireHistory(db, 'audit', audit, BATCH_ROWS));
       await this.#sweepTable('runs', () => expireRuns(db, runs, BATCH_ROWS));
       await this.#sweepTable('sla_intervals', () => expireSlaIntervals(db, slas, BATCH_ROWS));
+      await this.#sweepTable('alerts', () => expireAlerts(db, alerts, BATCH_ROWS));
+      await this.#sweepTable('notifications', () =>
+        expireHistory(db, 'notifications', told, BATCH_ROWS),
+      );
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
       this.counters.failures += 1;

@@ -179,6 +179,74 @@ export async function taskStates(
   }));
 }
 
+/**
+ * Runs of a job on a device that failed, were stored at or after `since`, and whose partition has
+ * not succeeded since; newest first, at most `limit`.
+ */
+export async function failedRuns(
+  db: Kysely<Schema>,
+  { agent, job }: { readonly agent: string; readonly job: string },
+  since: number,
+  limit: number,
+): Promise<RunRecord[]> {
+  const rows = await db
+    .selectFrom('runs as r')
+    .selectAll('r')
+    .where('r.agent', '=', agent)
+    .where('r.job', '=', job)
+    .where('r.state', '=', 'failed')
+    .where('r.received_at', '>=', since)
+    .where((e) =>
+      e.not(
+        e.exists(
+          e
+            .selectFrom('runs as later')
+            .select('later.id')
+            .whereRef('later.partition', '=', 'r.partition')
+            .whereRef('later.id', '>', 'r.id')
+            .where('later.agent', '=', agent)
+            .where('later.job', '=', job)
+            .where('later.state', '=', 'success'),
+        ),
+      ),
+    )
+    .orderBy('r.id', 'desc')
+    .limit(limit)
+    .execute();
+  return rows.map(fromRow);
+}
+
+/** Whether a run of this job is on its way again on this device after it had ended. */
+export async function isRunAgain(
+  db: Kysely<Schema>,
+  { agent, job }: { readonly agent: string; readonly job: string },
+): Promise<boolean> {
+  const row = await db
+    .selectFrom('runs')
+    .select('id')
+    .where('agent', '=', agent)
+    .where('job', '=', job)
+    .where('state', 'in', ['queued', 'running'])
+    .where('tries', '>', 1)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Which jobs of which devices have failed runs that were stored at or after `since`. */
+export async function agentsWithFailedRuns(
+  db: Kysely<Schema>,
+  since: number,
+): Promise<{ readonly agent: string; readonly job: string }[]> {
+  return await db
+    .selectFrom('runs')
+    .select(['agent', 'job'])
+    .distinct()
+    .where('state', '=', 'failed')
+    .where('received_at', '>=', since)
+    .execute();
+}
+
 /** Job → when its newest run that succeeded ended. */
 export async function lastSuccesses(db: Kysely<Schema>): Promise<Map<string, number>> {
   const rows = await db

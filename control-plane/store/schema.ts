@@ -266,6 +266,79 @@ export interface EventsTable {
   data: string;
 }
 
+/** One thing that is or was wrong. Of a fingerprint at most one is open: an index sees to it. */
+export interface AlertsTable {
+  /** Order in which they began: what cursors are made of. */
+  id: Generated<number>;
+  /** Random; what people and receivers know it by. */
+  alert: string;
+  fingerprint: string;
+  source: string;
+  severity: string;
+  /** `firing`, `acknowledged`, `silenced`, `resolved`. */
+  state: string;
+  title: string;
+  message: string;
+  /** JSON. */
+  labels: string;
+  agent: string | null;
+  job: string | null;
+  link: string;
+  started_at: number;
+  last_at: number;
+  /** Null while it is open. */
+  ended_at: number | null;
+  count: number;
+  acknowledged_by: string | null;
+  silenced_by: string | null;
+}
+
+export interface SilencesTable {
+  id: string;
+  selector: string;
+  from_at: number;
+  until_at: number;
+  comment: string;
+  by: string;
+}
+
+export interface ReceiversTable {
+  name: string;
+  kind: string;
+  selector: string;
+  severity: string;
+  /** 0 or 1. */
+  send_resolved: number;
+  /** JSON without secrets, as the API shows it. */
+  settings: string;
+  /** JSON: setting → its text or where to read it. Never leaves the process but to the receiver. */
+  secrets: string;
+  last_sent_at: number | null;
+  last_error: string | null;
+}
+
+/** What a receiver was told of a group, and what is under way (alerts/notify-state.ts). */
+export interface AlertGroupsTable {
+  receiver: string;
+  key: string;
+  /** JSON with a version. */
+  state: string;
+}
+
+export interface NotificationsTable {
+  id: Generated<number>;
+  /** Random; receivers see it, and it is the same in every attempt. */
+  notification: string;
+  receiver: string;
+  at: number;
+  /** Ids as a JSON list. */
+  alerts: string;
+  /** `sent`, `retrying`, `failed`. */
+  outcome: string;
+  attempts: number;
+  error: string | null;
+}
+
 export interface AuditTable {
   id: Generated<number>;
   at: number;
@@ -297,6 +370,11 @@ export interface Schema {
   sla_intervals: SlaIntervalsTable;
   rollouts: RolloutsTable;
   events: EventsTable;
+  alerts: AlertsTable;
+  silences: SilencesTable;
+  receivers: ReceiversTable;
+  alert_groups: AlertGroupsTable;
+  notifications: NotificationsTable;
   audit: AuditTable;
   settings: SettingsTable;
 }

@@ -27,6 +27,10 @@ const EVERYTHING: Keep = {
   runTasksRows: 1e9,
   slaIntervalsMs: 1e12,
   slaIntervalsRows: 1e9,
+  alertsMs: 1e9,
+  alertsRows: 1e9,
+  notificationsMs: 1e9,
+  notificationsRows: 1e9,
 };
 
 /** Time stands still at `now`, so that a test says what is old. */

@@ -42,7 +42,10 @@ export class TestControlPlane {
 
   static async start(
     dataDir?: string,
-    { nats, ...more }: Partial<Pick<ControlPlaneOptions, 'nats' | 'keep' | 'clock'>> = {},
+    {
+      nats,
+      ...more
+    }: Partial<Pick<ControlPlaneOptions, 'nats' | 'keep' | 'offlineAlertAfterMs' | 'clock'>> = {},
   ): Promise<TestControlPlane> {
     const dir = dataDir ?? mkdtempSync(join(tmpdir(), 'runnel-control-'));
     const control = await startControlPlane({

@@ -139,7 +139,9 @@ const ALERTS_MAX = 100;
 /** The newest alerts, newest first. */
 export async function getAlerts(context: Context): Promise<void> {
   const query = { newest: 'true', limit: String(ALERTS_MAX) };
-  const page = await context.api.request<{ items: readonly ResultItem[] }>('/alerts', { query });
+  const page = await context.api.request<{ items: readonly ResultItem[] }>('/alert-rows', {
+    query,
+  });
   const items = page.items.toSorted((a, b) => b.time - a.time);
   const names = new AgentNames(context);
   if (context.output === 'table') await names.learn(items.map(({ agent }) => agent));

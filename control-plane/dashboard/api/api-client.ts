@@ -87,7 +87,7 @@ export class ApiClient {
   /** The newest alerts of a job or of a device. */
   async alerts(of: { job: string } | { agent: string }): Promise<readonly AlertItem[]> {
     const query = new URLSearchParams({ ...of, newest: 'true', limit: '500' }).toString();
-    return (await this.#get<Page<AlertItem>>(`/alerts?${query}`)).items;
+    return (await this.#get<Page<AlertItem>>(`/alert-rows?${query}`)).items;
   }
 
   async events(): Promise<readonly EventItem[]> {

@@ -26,7 +26,9 @@ export const resultSchema = z
   .object(resultFields)
   .openapi('Result') satisfies z.ZodType<ResultItem>;
 
-export const alertSchema = z.object({ ...resultFields, dataset: z.string() }).openapi('Alert');
+export const alertRowSchema = z
+  .object({ ...resultFields, dataset: z.string() })
+  .openapi('AlertRow');
 
 export function resultItem(record: ResultRecord): ResultItem {
   return {

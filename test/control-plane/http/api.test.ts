@@ -311,9 +311,9 @@ describe('results', () => {
     }
   });
 
-  it('of kind alert are found under alerts', async () => {
+  it('of kind alert are found under alert rows', async () => {
     await device.send([{ kind: 'alert', dataset: 'hot', value: { severity: 'warning' } }]);
-    const alerts = await control.get('/alerts');
+    const alerts = await control.get('/alert-rows');
     expect(alerts.json.items).toMatchObject([{ dataset: 'hot', agent: device.id }]);
   });
 });

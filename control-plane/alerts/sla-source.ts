@@ -1,0 +1,72 @@
+/**
+ * Promises as alerts: one that is breached is an error, one at risk a warning. While a device
+ * cannot be heard nobody can say: what is open stays open, and nothing begins; that the device is
+ * offline is an alert of its own.
+ */
+import type { SlaItem } from '../http/sla-messages.ts';
+import type { AgentRecord } from '../store/agents.ts';
+import type { JudgedSource } from './alerting.ts';
+import { agentLabels, type Finding, fingerprintOf, jobLink } from './finding.ts';
+import type { Judged } from './reconcile.ts';
+
+export interface SlaItems {
+  list(): readonly SlaItem[];
+  onChange(listener: (item: SlaItem) => void): unknown;
+}
+
+/** Judges anew only after a verdict changed. */
+export function slaSource(
+  slas: SlaItems,
+  agent: (id: string) => AgentRecord | undefined,
+): JudgedSource {
+  let judged: Judged | undefined;
+  slas.onChange(() => {
+    judged = undefined;
+  });
+  return {
+    source: 'sla',
+    judge: () => (judged ??= judgeSlas(slas.list(), agent)),
+  };
+}
+
+export function judgeSlas(
+  items: readonly SlaItem[],
+  agent: (id: string) => AgentRecord | undefined,
+): Judged {
+  const findings: Finding[] = [];
+  const unknown = new Set<string>();
+  for (const item of items) {
+    const fingerprint = fingerprintOf('sla', item.job, item.sla, item.agent ?? '');
+    switch (item.verdict) {
+      case 'met':
+        break;
+      case 'unreachable':
+        unknown.add(fingerprint);
+        break;
+      case 'atRisk':
+      case 'breached':
+        findings.push(slaFinding(item, fingerprint, agent(item.agent ?? '')));
+    }
+  }
+  return { findings, unknown };
+}
+
+function slaFinding(
+  { job, sla, kind, verdict, agent: id, agentName, cause, target }: SlaItem,
+  fingerprint: string,
+  agent: AgentRecord | undefined,
+): Finding {
+  const where = agentName === null ? '' : ` on ${agentName}`;
+  const breached = verdict === 'breached';
+  return {
+    fingerprint,
+    source: 'sla',
+    severity: breached ? 'error' : 'warning',
+    title: `${job}: ${sla} ${breached ? 'is breached' : 'is at risk'}${where}`,
+    message: `${cause} (promised: ${target})`,
+    labels: { ...(agent === undefined ? {} : agentLabels(agent)), job, sla, kind },
+    agent: id,
+    job,
+    link: jobLink(job),
+  };
+}
