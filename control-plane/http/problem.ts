@@ -53,6 +53,7 @@ const STATUS_BY_CODE: Readonly<Record<string, number>> = {
   rate_limited: 429,
   device_refused: 409,
   device_unreachable: 503,
+  packages_invalid: 503,
 };
 
 /** The rest follow one rule, so that a new code of another folder is never a 500 by accident. */

@@ -634,12 +634,18 @@ report() {
   fi
 }
 
+# The copy of this file that the one line made goes too.
+clean_up() {
+  rm -rf "$work"
+  case $0 in "${TMPDIR:-/tmp}"/tmp.*) rm -f "$0" ;; esac
+}
+
 main() {
   read_options "$@"
   detect_platform
   set_paths
   work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
+  trap clean_up EXIT
   trap 'exit 130' INT TERM HUP
   [ -z "$CA_PEM" ] || [ "$CA_PEM" = "@""CA@" ] || printf '%s\n' "$CA_PEM" >"$work/ca.pem"
   changed=''

@@ -45,7 +45,9 @@ export class TestControlPlane {
     {
       nats,
       ...more
-    }: Partial<Pick<ControlPlaneOptions, 'nats' | 'keep' | 'offlineAlertAfterMs' | 'clock'>> = {},
+    }: Partial<
+      Pick<ControlPlaneOptions, 'nats' | 'keep' | 'offlineAlertAfterMs' | 'clock' | 'packages'>
+    > = {},
   ): Promise<TestControlPlane> {
     const dir = dataDir ?? mkdtempSync(join(tmpdir(), 'runnel-control-'));
     const control = await startControlPlane({
