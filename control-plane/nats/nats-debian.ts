@@ -1,7 +1,7 @@
 /**
- * Debian's own nats-server package of the release `trixie`, unpacked without root and without
- * touching the system: apt works in private directories, with a private list of sources, and
- * nothing is installed. The binary is static and runs on older Debian releases too.
+ * Debian's own packages of the release `trixie`, nats-server above all, unpacked without root and
+ * without touching the system: apt works in private directories, with a private list of sources,
+ * and nothing is installed. That binary is static and runs on older Debian releases too.
  *
  * The mirror is the one that this machine already uses; signatures are checked against Debian's
  * archive keyring as always. Refused: machines without apt, without a Debian mirror configured.
@@ -28,12 +28,28 @@ export interface DebianRequest {
 }
 
 export async function fetchDebianPackage(request: DebianRequest): Promise<FetchResult> {
+  const unpacked = await unpackDebian(request, { names: [PACKAGE] });
+  if (!unpacked.ok) return unpacked;
+  return { ok: true, path: join(unpacked.path, 'usr', 'sbin', 'nats-server') };
+}
+
+export interface WantedPackages {
+  readonly names: readonly string[];
+  /** As Debian calls it; without it this machine's. */
+  readonly arch?: string;
+}
+
+/** The folder into which these packages, and none that they need, were unpacked. */
+export async function unpackDebian(
+  request: DebianRequest,
+  wanted: WantedPackages,
+): Promise<FetchResult> {
   const mirrors = await findMirrors(request);
   if (!mirrors.ok) return mirrors;
   const whys: string[] = [];
   for (const [index, mirror] of mirrors.uris.entries()) {
     const dir = join(request.workDir, `apt-${index}`);
-    const fetched = await fetchFrom(mirror, dir, request);
+    const fetched = await fetchFrom(mirror, dir, request, wanted);
     if (fetched.ok) return fetched;
     whys.push(fetched.why);
   }
@@ -70,19 +86,22 @@ async function fetchFrom(
   mirror: string,
   dir: string,
   request: DebianRequest,
+  { names, arch }: WantedPackages,
 ): Promise<FetchResult> {
-  const env = await privateApt(mirror, dir, request.env);
+  const env = await privateApt(mirror, dir, request.env, arch);
   const step = (file: string, args: readonly string[]): ReturnType<typeof run> =>
     request.withTimeout((signal) => run(file, args, { signal, env, cwd: dir }));
   const updated = await step('apt-get', ['update']);
   if (!updated.ok) return { ok: false, why: `apt-get update of ${SUITE}: ${updated.why}` };
-  const fetched = await step('apt-get', ['download', PACKAGE]);
-  if (!fetched.ok) return { ok: false, why: `apt-get download ${PACKAGE}: ${fetched.why}` };
-  const archive = (await readdir(dir)).find((name) => name.endsWith('.deb'));
-  if (archive === undefined) return { ok: false, why: 'apt-get download left no package' };
-  const unpacked = await step('dpkg-deb', ['-x', archive, 'unpacked']);
-  if (!unpacked.ok) return { ok: false, why: `dpkg-deb -x ${archive}: ${unpacked.why}` };
-  return { ok: true, path: join(dir, 'unpacked', 'usr', 'sbin', 'nats-server') };
+  const fetched = await step('apt-get', ['download', ...names]);
+  if (!fetched.ok) return { ok: false, why: `apt-get download ${names.join(' ')}: ${fetched.why}` };
+  const archives = (await readdir(dir)).filter((name) => name.endsWith('.deb'));
+  if (archives.length === 0) return { ok: false, why: 'apt-get download left no package' };
+  for (const archive of archives) {
+    const unpacked = await step('dpkg-deb', ['-x', archive, 'unpacked']);
+    if (!unpacked.ok) return { ok: false, why: `dpkg-deb -x ${archive}: ${unpacked.why}` };
+  }
+  return { ok: true, path: join(dir, 'unpacked') };
 }
 
 /** The system's proxies and credentials stay in force; only directories and sources change. */
@@ -90,6 +109,7 @@ async function privateApt(
   mirror: string,
   dir: string,
   env: NodeJS.ProcessEnv,
+  arch: string | undefined,
 ): Promise<NodeJS.ProcessEnv> {
   for (const folder of ['state/lists/partial', 'cache/archives/partial', 'log']) {
     await mkdir(join(dir, folder), { recursive: true });
@@ -110,6 +130,7 @@ async function privateApt(
     // Our own directory must be readable to us, so apt may not change to its own user.
     'APT::Sandbox::User': '',
     'Acquire::Languages': 'none',
+    ...(arch === undefined ? {} : { 'APT::Architecture': arch, 'APT::Architectures': arch }),
     'Acquire::IndexTargets::deb::DEP-11::DefaultEnabled': 'false',
     'Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled': 'false',
   };

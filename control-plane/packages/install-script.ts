@@ -57,7 +57,7 @@ export function installLine({ url, token, sha256, privateCa }: InstallLine): str
   const unchecked = privateCa ? { curl: ' -k', wget: ' --no-check-certificate' } : NONE;
   return [
     `f=$(mktemp)`,
-    `{ curl -fsS${unchecked.curl} -o "$f" ${script} ||` +
+    `{ command -v curl >/dev/null && curl -fsS${unchecked.curl} -o "$f" ${script} ||` +
       ` wget -q${unchecked.wget} -O "$f" ${script}; }`,
     `echo "${sha256}  $f" | sha256sum -c - >/dev/null`,
     `$(command -v sudo) sh "$f" --url ${word(url)} --token ${token}`,

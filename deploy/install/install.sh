@@ -448,6 +448,7 @@ write_service() {
   fi
   write_start_script
   if [ "$mode" = system ]; then
+    has cron || has crond || return 0
     [ -d "$root/etc/cron.d" ] || return 0
     say "@reboot root $prefix/start.sh" >"$work/cron"
     put "$work/cron" /etc/cron.d/runnel-agent 0644

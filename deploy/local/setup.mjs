@@ -23,6 +23,10 @@ const TEST_PACKAGES = {
   strace: 'strace',
   postgresql: 'pg_ctlcluster',
   'fonts-dejavu-core': undefined,
+  'xz-utils': 'xz',
+  curl: 'curl',
+  debootstrap: 'debootstrap',
+  'qemu-user-static': 'qemu-aarch64-static',
 };
 
 function checkNode() {

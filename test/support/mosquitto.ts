@@ -98,7 +98,8 @@ export class Mosquitto {
   }
 }
 
-function accepts(port: number): Promise<boolean> {
+/** Whether something listens on this port of the machine. */
+export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
     socket.once('connect', () => {
