@@ -3,7 +3,13 @@
  * in. Built once in `main.tsx`; components reach it through `useApp`.
  */
 import type { Clock } from '@runnel/shared/clock.ts';
-import type { AgentDetail, LiveMessage, ResultItem } from '../http/live-messages.ts';
+import type {
+  AgentDetail,
+  AttentionItem,
+  LiveMessage,
+  LiveView,
+  ResultItem,
+} from '../http/live-messages.ts';
 import type { RunDetail, RunItem } from '../http/run-messages.ts';
 import { ApiClient } from './api/api-client.ts';
 import type { MeItem } from './api/api-items.ts';
@@ -20,6 +26,8 @@ export interface AppOptions {
 
 export class AppModel {
   readonly fleet = new Observable<FleetState>(emptyFleet);
+  /** What needs a person; null before it was first asked for. */
+  readonly attention = new Observable<AttentionItem | null>(null);
   readonly me = new Observable<MeItem | null>(null);
   /** The server's clock as far as known, once a second: what ages are counted from. */
   readonly now: Observable<number>;
@@ -76,51 +84,38 @@ export class AppModel {
 
   /** Follows one agent: the newest whole view of it, about once a second. */
   followAgent(id: string, onAgent: (agent: AgentDetail) => void): () => void {
-    const unlisten = this.#listen((message) => {
+    return this.#follow({ view: 'agent', id }, (message) => {
       if (message.type === 'agent' && message.agent.id === id) onAgent(message.agent);
     });
-    const unwant = this.link.want({ view: 'agent', id });
-    return () => {
-      unlisten();
-      unwant();
-    };
   }
 
   /** Follows the results of one dataset. The socket may repeat rows; readers merge. */
   followDataset(dataset: string, onItems: (items: readonly ResultItem[]) => void): () => void {
-    const unlisten = this.#listen((message) => {
+    return this.#follow({ view: 'dataset', dataset }, (message) => {
       if (message.type === 'results' && message.dataset === dataset) onItems(message.items);
     });
-    const unwant = this.link.want({ view: 'dataset', dataset });
-    return () => {
-      unlisten();
-      unwant();
-    };
   }
 
   /** Runs of a job that change; `more`: too many changed to be told, read them again. */
   followRuns(job: string, onRuns: (items: readonly RunItem[], more: boolean) => void): () => void {
-    const unlisten = this.#listen((message) => {
+    return this.#follow({ view: 'runs', job }, (message) => {
       if (message.type === 'runs' && message.job === job) onRuns(message.items, message.more);
     });
-    const unwant = this.link.want({ view: 'runs', job });
-    return () => {
-      unlisten();
-      unwant();
-    };
   }
 
   /** Follows one run by its whole id and that of its agent. */
   followRun(run: string, agent: string, onRun: (run: RunDetail) => void): () => void {
-    const unlisten = this.#listen((message) => {
+    return this.#follow({ view: 'run', run, agent }, (message) => {
       if (message.type !== 'run') return;
       if (message.run.run === run && message.run.agent === agent) onRun(message.run);
     });
-    const unwant = this.link.want({ view: 'run', run, agent });
-    return () => {
-      unlisten();
-      unwant();
-    };
+  }
+
+  /** Keeps `attention` new, until the returned function is called. */
+  followAttention(): () => void {
+    return this.#follow({ view: 'attention' }, (message) => {
+      if (message.type === 'attention') this.attention.set(message);
+    });
   }
 
   /** Calls `run` each time contact is there again after it was lost. */
@@ -130,9 +125,13 @@ export class AppModel {
     });
   }
 
-  #listen(listener: (message: LiveMessage) => void): () => void {
+  #follow(view: LiveView, listener: (message: LiveMessage) => void): () => void {
     this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    const unwant = this.link.want(view);
+    return () => {
+      this.#listeners.delete(listener);
+      unwant();
+    };
   }
 
   #receive(message: LiveMessage): void {

@@ -5,13 +5,15 @@ import { formatAgo, formatClock, formatTimestamp } from './format/time.ts';
 import { asError, useApp, useNow, useObservable, useStale } from './hooks.ts';
 import { address } from './navigation.ts';
 import { AddDevicePage } from './pages/add-device-page.tsx';
+import { AlertsPage } from './pages/alerts-page.tsx';
 import { DevicePage } from './pages/device-page.tsx';
 import { EventsPage } from './pages/events-page.tsx';
-import { FleetPage } from './pages/fleet-page.tsx';
+import { DevicesPage } from './pages/devices-page.tsx';
 import { JobPage } from './pages/job-page.tsx';
-import { JobRunsPage } from './pages/job-runs-page.tsx';
 import { JobsPage } from './pages/jobs-page.tsx';
+import { OverviewPage } from './pages/overview-page.tsx';
 import { RunPage } from './pages/run-page.tsx';
+import { SlasPage } from './pages/slas-page.tsx';
 import { SignedOutPage } from './pages/signed-out-page.tsx';
 import { icons, Wordmark } from './parts/icons.tsx';
 import { Mark } from './parts/state-mark.tsx';
@@ -50,8 +52,10 @@ export function App(): JSX.Element {
 
 function titleOf(route: Route): string {
   switch (route.page) {
-    case 'fleet':
-      return 'Fleet';
+    case 'overview':
+      return 'Overview';
+    case 'devices':
+      return 'Devices';
     case 'device':
       return 'Device';
     case 'addDevice':
@@ -59,11 +63,13 @@ function titleOf(route: Route): string {
     case 'jobs':
       return 'Jobs';
     case 'job':
-      return route.name;
-    case 'jobRuns':
-      return `Runs of ${route.name}`;
+      return route.tab === 'runs' ? `Runs of ${route.name}` : route.name;
     case 'run':
       return 'Run';
+    case 'alerts':
+      return 'Alerts';
+    case 'slas':
+      return 'SLAs';
     case 'events':
       return 'Events';
     case 'notFound':
@@ -73,8 +79,10 @@ function titleOf(route: Route): string {
 
 function Page({ route }: { route: Route }): JSX.Element {
   switch (route.page) {
-    case 'fleet':
-      return <FleetPage />;
+    case 'overview':
+      return <OverviewPage />;
+    case 'devices':
+      return <DevicesPage />;
     case 'device':
       return <DevicePage key={route.id} id={route.id} />;
     case 'addDevice':
@@ -82,11 +90,13 @@ function Page({ route }: { route: Route }): JSX.Element {
     case 'jobs':
       return <JobsPage />;
     case 'job':
-      return <JobPage key={route.name} name={route.name} />;
-    case 'jobRuns':
-      return <JobRunsPage key={route.name} name={route.name} />;
+      return <JobPage key={route.name} name={route.name} tab={route.tab} />;
     case 'run':
       return <RunPage key={route.id} id={route.id} />;
+    case 'alerts':
+      return <AlertsPage tab={route.tab} />;
+    case 'slas':
+      return <SlasPage />;
     case 'events':
       return <EventsPage />;
     case 'notFound':
@@ -94,13 +104,22 @@ function Page({ route }: { route: Route }): JSX.Element {
         <div class="blank">
           <h1>There is no such page</h1>
           <p class="mono">{route.path}</p>
-          <a class="button" href={paths.fleet}>
-            To the fleet
+          <a class="button" href={paths.overview}>
+            To the overview
           </a>
         </div>
       );
   }
 }
+
+const PAGES: readonly { to: string; word: string; of: readonly Route['page'][] }[] = [
+  { to: paths.overview, word: 'Overview', of: ['overview'] },
+  { to: paths.devices, word: 'Devices', of: ['devices', 'device', 'addDevice'] },
+  { to: paths.jobs, word: 'Jobs', of: ['jobs', 'job', 'run'] },
+  { to: paths.alerts(), word: 'Alerts', of: ['alerts'] },
+  { to: paths.slas, word: 'SLAs', of: ['slas'] },
+  { to: paths.events, word: 'Events', of: ['events'] },
+];
 
 function TopBar({ route }: { route: Route }): JSX.Element {
   const app = useApp();
@@ -112,20 +131,16 @@ function TopBar({ route }: { route: Route }): JSX.Element {
   };
   return (
     <header class="topbar">
-      <a class="brand" href={paths.fleet}>
+      <a class="brand" href={paths.overview}>
         <Wordmark />
         <span>Runnel</span>
       </a>
       <nav class="nav" aria-label="Pages">
-        <NavLink to={paths.fleet} on={['fleet', 'device', 'addDevice'].includes(route.page)}>
-          Fleet
-        </NavLink>
-        <NavLink to={paths.jobs} on={['jobs', 'job', 'jobRuns', 'run'].includes(route.page)}>
-          Jobs
-        </NavLink>
-        <NavLink to={paths.events} on={route.page === 'events'}>
-          Events
-        </NavLink>
+        {PAGES.map(({ to, word, of }) => (
+          <NavLink key={to} to={to} on={of.includes(route.page)}>
+            {word}
+          </NavLink>
+        ))}
       </nav>
       <div class="topbar-end">
         <LinkState />

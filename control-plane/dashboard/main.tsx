@@ -5,6 +5,8 @@ import './style/shell.css';
 import './style/fleet.css';
 import './style/detail.css';
 import './style/runs.css';
+import './style/overview.css';
+import './style/sections.css';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { render } from 'preact';
 import { AppModel } from './app-model.ts';

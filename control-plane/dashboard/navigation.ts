@@ -4,6 +4,7 @@
  * left to it.
  */
 import { Observable } from './live/observable.ts';
+import { movedTo } from './router.ts';
 
 export interface Address {
   readonly path: string;
@@ -30,6 +31,11 @@ export function replaceQuery(query: string): void {
 }
 
 export function startNavigation(): void {
+  const moved = movedTo(location.pathname, location.search);
+  if (moved !== null) {
+    history.replaceState(history.state, '', moved);
+    address.set(current());
+  }
   addEventListener('popstate', () => address.set(current()));
   document.addEventListener('click', (event) => {
     if (event.defaultPrevented || event.button !== 0) return;

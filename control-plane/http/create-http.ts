@@ -30,6 +30,7 @@ import { eventRoutes } from './events.ts';
 import type { FleetView } from './fleet-view.ts';
 import { healthRoutes, type ReadyCheck } from './health.ts';
 import type { HostHistory } from './host-history.ts';
+import { attentionItem } from './attention-view.ts';
 import { HttpMetrics } from './http-metrics.ts';
 import { jobRoutes } from './jobs.ts';
 import { LiveHub } from './live-hub.ts';
@@ -95,10 +96,14 @@ export function createHttp(parts: CreateHttpParts): Http {
   const guards = roleGuards(auth.failed);
   const rateLimit = new RateLimit(clock, RATE_LIMIT);
   const hub = liveHub(parts, metrics);
+  for (const source of [parts.slas, parts.alerting.book, parts.rollouts]) {
+    source.onChange(() => hub.attentionChanged());
+  }
   const agentChanged = async (agent: string): Promise<void> => {
     await fleet.refreshAgent(agent);
     hub.agentChanged(agent);
     parts.alerting.agentChanged(agent);
+    hub.attentionChanged();
   };
   const enrolled = async (agent: string): Promise<void> => {
     await agentChanged(agent);
@@ -167,6 +172,7 @@ function liveHub(parts: CreateHttpParts, metrics: HttpMetrics): LiveHub {
       read: async (keys) => runItems(parts, await runsOf(db, keys)),
       detail: async (run, agent) => runDetail(parts, await findRun(parts, run, agent)),
     },
+    attention: () => attentionItem(parts),
   });
 }
 

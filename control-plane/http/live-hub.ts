@@ -14,7 +14,8 @@ import { FleetDelta } from './fleet-delta.ts';
 import type { RunChange } from '../intake/apply-runs.ts';
 import type { FleetView } from './fleet-view.ts';
 import type { HttpMetrics } from './http-metrics.ts';
-import type { LiveMessage, LiveView, ResultItem } from './live-messages.ts';
+import { LiveAttention } from './live-attention.ts';
+import type { AttentionItem, LiveMessage, LiveView, ResultItem } from './live-messages.ts';
 import { parseLiveRequest } from './live-request.ts';
 import { LiveRuns, type LiveRunsParts } from './live-runs.ts';
 import { notFound } from './problem.ts';
@@ -40,6 +41,7 @@ export interface LiveHubParts {
     after: number,
   ) => Promise<{ readonly items: readonly ResultItem[]; readonly next: number }>;
   readonly runs: Pick<LiveRunsParts<object>, 'read' | 'detail'>;
+  readonly attention: () => AttentionItem | Promise<AttentionItem>;
   readonly failed: (error: unknown) => void;
 }
 
@@ -69,6 +71,7 @@ export class LiveHub {
   readonly #clients = new Set<Client>();
   readonly #delta: FleetDelta;
   readonly #runs: LiveRuns<Client>;
+  readonly #attention: LiveAttention<Client>;
   readonly #changedAgents = new Set<string>();
   #cancelUpdate: (() => void) | undefined;
   #cancelPing: (() => void) | undefined;
@@ -82,6 +85,11 @@ export class LiveHub {
     this.#runs = new LiveRuns({
       ...parts.runs,
       send: (client, message) => this.#send(client, message),
+      now: () => this.#now(),
+    });
+    this.#attention = new LiveAttention({
+      read: parts.attention,
+      send: (client, text) => this.#sendText(client, text),
       now: () => this.#now(),
     });
     parts.metrics.liveClients = () => this.#clients.size;
@@ -111,6 +119,12 @@ export class LiveHub {
   runsChanged(changes: readonly RunChange[]): void {
     this.#runs.changed(changes);
     if (this.#runs.touched) this.#wake();
+  }
+
+  /** An alert, a verdict or a rollout changed, or a device waits for approval or no longer. */
+  attentionChanged(): void {
+    this.#attention.changed();
+    if (this.#attention.touched) this.#wake();
   }
 
   /** Returns what the socket's events call; undefined when there are too many. */
@@ -166,12 +180,18 @@ export class LiveHub {
       this.#sendDelta();
       this.#sendAgents();
       await this.#runs.send();
+      await this.#attention.send();
       behind = await this.#sendResults();
     } finally {
       this.#updating = false;
-      const touched = this.#delta.touched || this.#changedAgents.size > 0 || this.#runs.touched;
-      if (behind || touched) this.#wake();
+      if (behind || this.#touched) this.#wake();
     }
+  }
+
+  /** Whether something changed while an update was made. */
+  get #touched(): boolean {
+    const views = [this.#delta, this.#runs, this.#attention];
+    return this.#changedAgents.size > 0 || views.some(({ touched }) => touched);
   }
 
   #armPing(): void {
@@ -311,6 +331,11 @@ export class LiveHub {
         await this.#runs.watch(client, view);
         // It may have gone while it was answered.
         if (!this.#clients.has(client)) this.#runs.forget(client);
+        return;
+      case 'attention':
+        if (!this.#attention.has(client)) this.#refuseTooMany(client);
+        await this.#attention.watch(client);
+        if (!this.#clients.has(client)) this.#attention.unwatch(client);
     }
   }
 
@@ -318,12 +343,14 @@ export class LiveHub {
     if (view.view === 'fleet') client.fleet = false;
     else if (view.view === 'agent') client.agents.delete(view.id);
     else if (view.view === 'dataset') client.datasets.delete(view.dataset);
+    else if (view.view === 'attention') this.#attention.unwatch(client);
     else this.#runs.unwatch(client, view);
   }
 
   /** Errors: `views_too_many`. */
   #refuseTooMany(client: Client): void {
-    const views = client.agents.size + client.datasets.size + this.#runs.viewsOf(client);
+    const others = this.#runs.viewsOf(client) + (this.#attention.has(client) ? 1 : 0);
+    const views = client.agents.size + client.datasets.size + others;
     if (views < VIEWS_PER_CLIENT_MAX) return;
     const most = VIEWS_PER_CLIENT_MAX;
     throw new RunnelError('views_too_many', `more than ${most} views on one connection`);
@@ -332,6 +359,7 @@ export class LiveHub {
   #forget(client: Client): void {
     this.#clients.delete(client);
     this.#runs.forget(client);
+    this.#attention.unwatch(client);
   }
 
   #send(client: Client, message: LiveMessage): void {

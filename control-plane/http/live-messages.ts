@@ -4,15 +4,17 @@
  *
  * The websocket: on connect the server sends one `snapshot` of the fleet. Then at most one message
  * per second and view: `delta` (only what changed), `agent`, `results`, `runs` (those that
- * changed), `run`. A `ping` comes every 5 seconds; a page that hears nothing for 15 seconds has
- * lost its server. Whoever reads too slowly is closed with code 1013 and connects again, which
- * gives a fresh snapshot.
+ * changed), `run`, `attention` (whole, and bounded). A `ping` comes every 5 seconds; a page that
+ * hears nothing for 15 seconds has lost its server. Whoever reads too slowly is closed with code
+ * 1013 and connects again, which gives a fresh snapshot.
  *
  * The client may send `{subscribe: view}` and `{unsubscribe: view}` as JSON text. The fleet view is
  * on from the start. Times are epoch milliseconds.
  */
+import type { AlertItem } from './alert-messages.ts';
 import type { RolloutItem } from './rollout-messages.ts';
 import type { BatchItem, RunDetail, RunItem } from './run-messages.ts';
+import type { SlaCounts, SlaItem } from './sla-messages.ts';
 
 export type ConnectionState = 'online' | 'late' | 'offline' | 'never';
 export type AgentStatus = 'approved' | 'pending' | 'revoked';
@@ -236,9 +238,26 @@ export type LiveView =
   /** Runs that change from now on: of one job, or of all. */
   | { readonly view: 'runs'; readonly job?: string }
   /** One run whole, now and whenever it or a task of it changes. */
-  | { readonly view: 'run'; readonly run: string; readonly agent?: string };
+  | { readonly view: 'run'; readonly run: string; readonly agent?: string }
+  /** What needs a person, over the whole fleet. */
+  | { readonly view: 'attention' };
 
 export type LiveRequest = { readonly subscribe: LiveView } | { readonly unsubscribe: LiveView };
+
+/** What needs a person, and the counts around it. Lists are cut to a bound, counts are not. */
+export interface AttentionItem {
+  /** Open ones, worst first. */
+  readonly alerts: readonly AlertItem[];
+  /** Open ones that the list leaves off. */
+  readonly alertsMore: number;
+  /** Promises that are not met, breached ones first. */
+  readonly slas: readonly SlaItem[];
+  readonly slaCounts: SlaCounts;
+  /** Active ones, and the newest of each job that ended otherwise than well. */
+  readonly rollouts: readonly RolloutItem[];
+  /** Devices that wait for approval. */
+  readonly pending: number;
+}
 
 /** The parts of an item that change with every heartbeat, sent without the rest of it. */
 export interface SeenItem {
@@ -284,6 +303,7 @@ export type LiveMessage =
       readonly more: boolean;
     }
   | { readonly type: 'run'; readonly at: number; readonly run: RunDetail }
+  | ({ readonly type: 'attention'; readonly at: number } & AttentionItem)
   | { readonly type: 'ping'; readonly at: number }
   /** A request that was not understood, or a view that does not exist. */
   | {

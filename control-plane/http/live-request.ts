@@ -23,6 +23,7 @@ const view = z.discriminatedUnion('view', [
     run: z.string().min(1).max(64),
     agent: z.string().min(1).max(128).optional(),
   }),
+  z.strictObject({ view: z.literal('attention') }),
 ]);
 
 const request = z.union([

@@ -66,7 +66,13 @@ describeWith(['chromium'], 'what a hostile device and job wrote', () => {
       [paths.run(RUN, id), 'log "'],
       [paths.run(RUN, id), 'error "'],
       [paths.events, 'alert "'],
-      [paths.fleet, 'condition "'],
+      [paths.overview, 'condition "'],
+      [paths.devices, 'condition "'],
+      [paths.alerts(), 'condition "'],
+      [paths.job(STREAM, 'versions'), null],
+      [paths.job(STREAM, 'rollout'), null],
+      [paths.job(STREAM, 'parameters'), null],
+      [paths.job(STREAM, 'slas'), null],
       // Whatever else the page has, and what is asked for in an address.
       ...Object.values(paths).flatMap((path) =>
         typeof path === 'string' ? ([[path, null]] as const) : [],

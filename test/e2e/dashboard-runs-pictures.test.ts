@@ -98,7 +98,7 @@ test.skipIf(FOLDER === undefined)(
     await page.getByRole('button', { name: 'Start 3 runs' }).waitFor();
     await page.locator('dialog').screenshot({ path: join(FOLDER ?? '', 'dialog-backfill.png') });
     await site.beat(batchReportOf(), 100);
-    await site.goto('/');
+    await site.goto('/devices');
     await page.getByText('No contact').first().waitFor({ timeout: 30_000 });
     await site.goto('/runs/run-01');
     await page.getByText(/not reachable since/).waitFor({ timeout: 30_000 });

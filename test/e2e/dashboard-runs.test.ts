@@ -136,7 +136,7 @@ describeWith(['chromium'], 'the pages of runs', () => {
     const endedAt = Date.now();
     const lastRun = { run: 'run-bad', partition: '2026-11-21', state: 'failed', endedAt } as const;
     await site.beat(batchReportOf({ lastRun }));
-    await site.goto('/');
+    await site.goto('/devices');
     await page.getByText('1 device, 1 needs attention').waitFor();
     const row = page.getByRole('row', { name: /press-1/ });
     await row.getByText('3 rows lack machine').waitFor();

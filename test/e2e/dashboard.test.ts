@@ -118,6 +118,7 @@ describeWith(['chromium'], 'the page', () => {
   test('goes grey when its server is gone, says since when, and comes back by itself', async () => {
     const { site, page } = await open();
     await (await device(site, 'press-1')).beat();
+    await page.goto(`${site.url}/devices`);
     await page.locator('.fleet-row').getByText('Online', { exact: true }).waitFor();
     expect(await page.locator('.fleet-row .tone-ok').count()).toBe(1);
 
@@ -160,6 +161,7 @@ describeWith(['chromium'], 'the page', () => {
         }),
       ],
     });
+    await page.goto(`${site.url}/devices`);
     const row = page.getByRole('row', { name: /press-1/ });
     await row.getByText('The disk is full').waitFor();
     await page.getByText('1 device, 1 needs attention').waitFor();
@@ -184,6 +186,8 @@ describeWith(['chromium'], 'the page', () => {
     const message = '<script>document.title=2</script><b>bold</b>';
     const condition = { axis: 'jobs', severity: 'error', reason: 'X', since: 1 } as const;
     await evil.beat({ conditions: [{ ...condition, type: 'jobs/x', message }] });
+    await page.locator('.attention-line', { hasText: message }).waitFor();
+    await page.goto(`${site.url}/devices`);
     await page.getByRole('link', { name, exact: true }).click();
     await page.getByRole('heading', { name, exact: true }).waitFor();
     await page.getByText(message, { exact: true }).first().waitFor();
@@ -202,6 +206,7 @@ describeWith(['chromium'], 'the page', () => {
     const first = await device(site, 'press-1');
     await first.beat();
     await enrolDevice(site.url, await site.joinToken(), 'press-1');
+    await page.goto(`${site.url}/devices`);
     await page.getByRole('button', { name: /for approval/ }).click();
     await page.locator('.fleet-row', { hasText: 'Waits for approval' }).getByRole('link').click();
     await page.getByRole('button', { name: 'Approve…' }).click();
@@ -230,6 +235,7 @@ describeWith(['chromium'], 'the page', () => {
     }
     const gone = await device(site, 'zz-gone');
     await gone.beat({ intervalMs: 200 });
+    await page.goto(`${site.url}/devices`);
     await page.getByText('121 devices').first().waitFor({ timeout: 30_000 });
     const rows = page.locator('.fleet-row');
     await rows.first().getByText('No contact').waitFor({ timeout: 60_000 });

@@ -3,8 +3,13 @@
  * (problem+json); 401 anywhere means that the session is over, and is told once to the page.
  */
 import type { AgentDetail, HostPoint, JobDetail, ResultItem } from '../../http/live-messages.ts';
+import type { Request } from './request.ts';
+import { RolloutsApi } from './rollouts-api.ts';
+import type { AgentJobParameters, JobParameters } from '../../http/parameter-messages.ts';
 import { RunsApi } from './runs-api.ts';
-import type { AlertItem, EventItem, MeItem, TokenItem, VersionItem } from './api-items.ts';
+import { SlasApi } from './slas-api.ts';
+import { AlertsApi } from './alerts-api.ts';
+import type { EventItem, MeItem, TokenItem, VersionDetail, VersionItem } from './api-items.ts';
 
 export class ApiError extends Error {
   readonly status: number;
@@ -31,11 +36,18 @@ export interface TokenRequest {
 
 export class ApiClient {
   readonly runs: RunsApi;
+  readonly rollouts: RolloutsApi;
+  readonly slas: SlasApi;
+  readonly alerts: AlertsApi;
   readonly #onSignedOut: () => void;
 
   constructor(onSignedOut: () => void) {
     this.#onSignedOut = onSignedOut;
-    this.runs = new RunsApi((method, path, body) => this.#request(method, path, body));
+    const request: Request = (method, path, body) => this.#request(method, path, body);
+    this.runs = new RunsApi(request);
+    this.rollouts = new RolloutsApi(request);
+    this.slas = new SlasApi(request);
+    this.alerts = new AlertsApi(request);
   }
 
   me(): Promise<MeItem> {
@@ -78,16 +90,32 @@ export class ApiClient {
     return (await this.#get<Page<VersionItem>>(`/jobs/${part(name)}/versions`)).items;
   }
 
+  /** With its document and its text as it was submitted. */
+  jobVersion(name: string, version: number): Promise<VersionDetail> {
+    return this.#get(`/jobs/${part(name)}/versions/${version}`);
+  }
+
+  /** What the job declares, and what each layer of the fleet sets. */
+  jobParameters(name: string): Promise<JobParameters> {
+    return this.#get(`/jobs/${part(name)}/parameters`);
+  }
+
+  /** What holds on one device, and where each value is from. */
+  agentJobParameters(name: string, agent: string): Promise<AgentJobParameters> {
+    return this.#get(`/jobs/${part(name)}/agents/${part(agent)}/parameters`);
+  }
+
   /** The newest results, in insertion order. */
   async newestResults(dataset: string): Promise<readonly ResultItem[]> {
     const path = `/datasets/${part(dataset)}/results?newest=true&limit=1000`;
     return (await this.#get<Page<ResultItem>>(path)).items;
   }
 
-  /** The newest alerts of a job or of a device. */
-  async alerts(of: { job: string } | { agent: string }): Promise<readonly AlertItem[]> {
-    const query = new URLSearchParams({ ...of, newest: 'true', limit: '500' }).toString();
-    return (await this.#get<Page<AlertItem>>(`/alert-rows?${query}`)).items;
+  /** The newest one of a device, or none. */
+  async newestResultOf(dataset: string, agent: string): Promise<readonly ResultItem[]> {
+    const query = new URLSearchParams({ agent, newest: 'true', limit: '1' }).toString();
+    const path = `/datasets/${part(dataset)}/results?${query}`;
+    return (await this.#get<Page<ResultItem>>(path)).items;
   }
 
   async events(): Promise<readonly EventItem[]> {

@@ -2,7 +2,7 @@
  * Shapes of the smaller resources of the API that only the page's REST calls read. Agents, jobs and
  * results have theirs in `http/live-messages.ts`, since the websocket carries them too.
  */
-import type { ResultItem, Severity } from '../../http/live-messages.ts';
+import type { Severity } from '../../http/live-messages.ts';
 
 export interface MeItem {
   readonly role: 'viewer' | 'operator' | 'admin';
@@ -20,17 +20,17 @@ export interface EventItem {
   readonly message: string;
 }
 
-/** A row that an `alert` step made: its value has `status` and `severity`. */
-export interface AlertItem extends ResultItem {
-  /** The step that made it. */
-  readonly dataset: string;
-}
-
 export interface VersionItem {
   readonly version: number;
   readonly hash: string;
   readonly createdAt: number;
   readonly createdBy: string;
+}
+
+export interface VersionDetail extends VersionItem {
+  readonly document: unknown;
+  /** The text as it was submitted. */
+  readonly source: string;
 }
 
 export interface TokenItem {

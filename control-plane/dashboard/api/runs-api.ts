@@ -1,8 +1,7 @@
 /** Requests about runs of batch jobs: what was reported, and what their devices are asked. */
 import type { LogLine, RunState } from '@runnel/shared/protocol/runs.ts';
 import type { RunDetail, RunItem } from '../../http/run-messages.ts';
-
-export type Request = <T>(method: string, path: string, body?: unknown) => Promise<T>;
+import { queryOf, type Request } from './request.ts';
 
 /** Ids are random, but a device could report another's. */
 export type RunKey = Pick<RunDetail, 'run' | 'agent'>;
@@ -108,13 +107,6 @@ export class RunsApi {
   #act({ run, agent }: RunKey, action: string, body: object): Promise<unknown> {
     return this.#request('POST', `${pathOf(run)}/${action}${queryOf({ agent })}`, body);
   }
-}
-
-function queryOf(fields: Readonly<Record<string, string | null | undefined>>): string {
-  const given = Object.entries(fields).flatMap(([key, value]) =>
-    value === undefined || value === null ? [] : [[key, value]],
-  );
-  return given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
 }
 
 function pathOf(id: string): string {

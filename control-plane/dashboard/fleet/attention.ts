@@ -13,8 +13,15 @@ export interface Cause {
   readonly text: string;
   /** Null where no moment is known. */
   readonly since: number | null;
+  /** What of the device it is about: `connection`, `jobs`, `storage`, …. */
+  readonly axis: string;
   /** It says no more than the state of the connection, which has a mark of its own. */
   readonly ofConnection?: boolean;
+  /** The type of the condition that says it. */
+  readonly condition?: string;
+  /** A few words, without what differs from device to device. */
+  readonly what?: string;
+  readonly job?: string;
   /** The run that failed, to go to. */
   readonly run?: string;
 }
@@ -25,7 +32,12 @@ export interface Attention {
   readonly causes: readonly Cause[];
 }
 
-const SEVERITY_RANK: Readonly<Record<Severity, number>> = { error: 3, warning: 2, info: 1, ok: 0 };
+export const SEVERITY_RANK: Readonly<Record<Severity, number>> = {
+  error: 3,
+  warning: 2,
+  info: 1,
+  ok: 0,
+};
 
 /** Phases in which a job does not do its work although it should. */
 export const BROKEN_PHASES: readonly string[] = ['failed', 'refused', 'backoff'];
@@ -37,7 +49,7 @@ export function attentionOf(agent: AgentItem): Attention {
     const since = agent.enrolledAt;
     return {
       level: 'pending',
-      causes: [{ severity: 'warning', text, since, ofConnection: true }],
+      causes: [{ severity: 'warning', text, since, axis: 'connection', ofConnection: true }],
     };
   }
   const causes = [
@@ -55,19 +67,23 @@ function connectionCauses(agent: AgentItem): Cause[] {
   );
   if (said) return [];
   const since = agent.lastSeenAt;
+  const axis = 'connection';
   switch (agent.connection) {
     case 'online':
       return [];
     case 'late':
-      return [{ severity: 'warning', text: 'Heartbeats are late', since, ofConnection: true }];
+      return [
+        { severity: 'warning', text: 'Heartbeats are late', since, axis, ofConnection: true },
+      ];
     case 'offline':
-      return [{ severity: 'error', text: 'No contact', since, ofConnection: true }];
+      return [{ severity: 'error', text: 'No contact', since, axis, ofConnection: true }];
     case 'never':
       return [
         {
           severity: 'info',
           text: 'Enrolled, never connected',
           since: agent.enrolledAt,
+          axis,
           ofConnection: true,
         },
       ];
@@ -77,10 +93,9 @@ function connectionCauses(agent: AgentItem): Cause[] {
 function conditionCauses(agent: AgentItem): Cause[] {
   return agent.conditions
     .filter((condition) => condition.severity !== 'ok')
-    .map(({ severity, reason, message, since, axis }) => ({
-      severity,
+    .map(({ type, severity, reason, message, since, axis }) => ({
+      ...{ severity, since, axis, condition: type, what: type },
       text: message || reason,
-      since,
       ofConnection: axis === 'connection',
     }));
 }
@@ -95,9 +110,17 @@ function jobCauses(agent: AgentItem): Cause[] {
     .filter((job) => isBroken(job) && !reported.has(`jobs/${job.name}`))
     .map((job) => ({
       severity: job.phase === 'backoff' || job.notPlaced !== null ? 'warning' : 'error',
+      axis: 'jobs',
+      what: `${job.name} ${brokenWords(job)}`,
+      job: job.name,
       text: `${job.name}: ${job.notPlaced ?? (job.attempted?.reason || job.phase)}`,
       since: job.attempted?.at ?? null,
     }));
+}
+
+function brokenWords({ phase, notPlaced }: AgentJobItem): string {
+  if (notPlaced !== null) return 'is not placed there';
+  return phase === 'backoff' ? 'is retried' : 'does not run';
 }
 
 /** The newest run of a batch job failed: it stays so until one succeeds. */
@@ -109,6 +132,9 @@ function runCauses(agent: AgentItem): Cause[] {
           {
             severity: 'error' as const,
             text: `${name}/${failedRun.partition} failed`,
+            axis: 'jobs',
+            what: `a run of ${name} failed`,
+            job: name,
             since: failedRun.endedAt,
             run: failedRun.run,
           },

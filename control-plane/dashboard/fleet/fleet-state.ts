@@ -41,6 +41,7 @@ export function applyMessage(state: FleetState, message: LiveMessage, now: numbe
     case 'results':
     case 'runs':
     case 'run':
+    case 'attention':
     case 'error':
       return state;
   }

@@ -29,6 +29,11 @@ export function formatValue(value: number): string {
   return String(Number(value.toPrecision(5)));
 }
 
+/** A rate: as exact as one can watch it change. */
+export function formatRate(perSecond: number): string {
+  return perSecond >= 100 ? formatCount(Math.round(perSecond)) : digits3(perSecond);
+}
+
 export function formatPercent(value: number | null): string {
   if (value === null) return '–';
   return `${value < 10 ? Number(value.toFixed(1)) : Math.round(value)} %`;

@@ -13,6 +13,7 @@ import { plural } from '../format/amount.ts';
 import { formatDuration } from '../format/time.ts';
 import { asError, useApp, useNow, useObservable } from '../hooks.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
+import { FirstResult } from '../parts/first-result.tsx';
 import { ErrorNote, Panel } from '../parts/panel.tsx';
 import { ConnectionState } from '../parts/state-mark.tsx';
 import { paths } from '../router.ts';
@@ -38,7 +39,7 @@ export function AddDevicePage(): JSX.Element {
   return (
     <div class="page narrow">
       <nav class="crumbs" aria-label="Where this is">
-        <a href={paths.fleet}>Fleet</a>
+        <a href={paths.devices}>Devices</a>
       </nav>
       <header class="page-head">
         <div>
@@ -269,6 +270,7 @@ function Arrival({ agent }: { agent: AgentItem }): JSX.Element {
       <a class="button" href={paths.device(agent.id)}>
         Open
       </a>
+      {here ? <FirstResult agent={agent} /> : null}
     </div>
   );
 }

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { AgentDetail } from '../../http/live-messages.ts';
 import { ApiError } from '../api/api-client.ts';
+import { addReading, type WorkReading } from '../fleet/work-history.ts';
 import { OldContext, useApp, useLoaded, useMayOperate, useRefresh } from '../hooks.ts';
 import { AlertPanel } from '../parts/alert-panel.tsx';
 import { ConditionList } from '../parts/condition-list.tsx';
@@ -10,12 +11,14 @@ import { ConfirmDialog } from '../parts/confirm-dialog.tsx';
 import { DeviceFacts } from '../parts/device-facts.tsx';
 import { DeviceJobs } from '../parts/device-jobs.tsx';
 import { EventList } from '../parts/event-list.tsx';
+import { HealthAxes } from '../parts/health-axes.tsx';
 import { HostCharts } from '../parts/host-charts.tsx';
 import { Labels } from '../parts/labels.tsx';
 import { ErrorNote, Loading, Panel } from '../parts/panel.tsx';
 import { Ago } from '../parts/relative-time.tsx';
 import { DeviceSources } from '../parts/device-sources.tsx';
 import { ConnectionState } from '../parts/state-mark.tsx';
+import { WorkCharts } from '../parts/work-charts.tsx';
 import { paths } from '../router.ts';
 
 export function DevicePage({ id }: { id: string }): JSX.Element {
@@ -50,8 +53,8 @@ function Missing({
         <p>
           <span class="mono">{id}</span> is not, or no longer, part of this fleet.
         </p>
-        <a class="button" href={paths.fleet}>
-          To the fleet
+        <a class="button" href={paths.devices}>
+          To the devices
         </a>
       </div>
     );
@@ -59,11 +62,19 @@ function Missing({
   return <ErrorNote error={error} retry={retry} />;
 }
 
+/** What it does now and did while one looks. */
+function useWork(agent: AgentDetail): readonly WorkReading[] {
+  const [readings, setReadings] = useState<readonly WorkReading[]>([]);
+  useEffect(() => setReadings((known) => addReading(known, agent)), [agent]);
+  return readings;
+}
+
 function Device({ agent, reload }: { agent: AgentDetail; reload: () => void }): JSX.Element {
+  const work = useWork(agent);
   return (
     <div class="page">
       <nav class="crumbs" aria-label="Where this is">
-        <a href={paths.fleet}>Fleet</a>
+        <a href={paths.devices}>Devices</a>
       </nav>
       <header class="page-head device-head">
         <div>
@@ -78,12 +89,14 @@ function Device({ agent, reload }: { agent: AgentDetail; reload: () => void }): 
         </div>
         <DeviceActions agent={agent} onDone={reload} />
       </header>
+      {agent.status === 'approved' ? <HealthAxes agent={agent} /> : null}
       <div class="columns">
         <div class="column-main">
           <ConditionList agent={agent} />
           <AlertPanel of={{ agent: agent.id }} />
           <OldContext.Provider value={agent.connection === 'offline' || agent.status === 'revoked'}>
-            <DeviceJobs agent={agent} />
+            <DeviceJobs agent={agent} work={work} />
+            <WorkCharts readings={work} />
             <HostCharts id={agent.id} newest={agent.host} />
             <DeviceSources sources={agent.sources} />
           </OldContext.Provider>

@@ -1,50 +1,81 @@
-/** One job: what it produces, where it runs, how it was submitted, its versions. */
+/** One job, in parts: what it produces and where it runs, its rollout, its versions, its SLAs. */
 import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
 import type { JobDetail } from '../../http/live-messages.ts';
-import type { VersionItem } from '../api/api-items.ts';
 import { ApiError } from '../api/api-client.ts';
 import { useApp, useLoaded, useRefresh } from '../hooks.ts';
 import { AlertPanel } from '../parts/alert-panel.tsx';
 import { BatchSchedule } from '../parts/batch-schedule.tsx';
-import { CopyButton } from '../parts/copy-button.tsx';
 import { JobActions } from '../parts/job-actions.tsx';
 import { JobAgents } from '../parts/job-agents.tsx';
+import { JobParameters } from '../parts/job-parameters.tsx';
 import { JobProgress } from '../parts/job-progress.tsx';
 import { JobResults } from '../parts/job-results.tsx';
+import { JobRollout } from '../parts/job-rollout.tsx';
 import { JobRuns } from '../parts/job-runs.tsx';
+import { JobRunsTab } from '../parts/job-runs-tab.tsx';
+import { JobSlas } from '../parts/job-slas.tsx';
+import { JobVersions } from '../parts/job-versions.tsx';
 import { Labels } from '../parts/labels.tsx';
 import { EmptyNote, ErrorNote, Loading, Panel } from '../parts/panel.tsx';
 import { Ago } from '../parts/relative-time.tsx';
 import { Worded } from '../parts/state-mark.tsx';
-import { paths } from '../router.ts';
+import { type Tab, Tabs } from '../parts/tabs.tsx';
+import { type JobTab, paths } from '../router.ts';
 import { readBatchDocument } from '../runs/batch-document.ts';
 import { noRunFilter } from '../runs/run-list.ts';
 
-export function JobPage({ name }: { name: string }): JSX.Element {
+export function JobPage({ name, tab }: { name: string; tab: JobTab }): JSX.Element {
   const app = useApp();
   const job = useLoaded(`job/${name}`, () => app.api.job(name));
   useRefresh(job);
   if (job.status === 'loading') return <Loading what="the job" />;
-  if (job.status === 'ready') return <Job job={job.value} reload={job.reload} />;
-  if (job.error instanceof ApiError && job.error.status === 404) {
-    return (
-      <div class="blank">
-        <h1>No such job</h1>
-        <p>
-          <span class="mono">{name}</span> was never submitted here, or it was deleted.
-        </p>
-        <a class="button" href={paths.jobs}>
-          To the jobs
-        </a>
-      </div>
-    );
-  }
-  return <ErrorNote error={job.error} retry={job.reload} />;
+  if (job.status === 'ready') return <Job job={job.value} tab={tab} reload={job.reload} />;
+  const isGone = job.error instanceof ApiError && job.error.status === 404;
+  if (!isGone) return <ErrorNote error={job.error} retry={job.reload} />;
+  return tab === 'runs' ? <RunsOfDeleted name={name} /> : <Missing name={name} />;
 }
 
-function Job({ job, reload }: { job: JobDetail; reload: () => void }): JSX.Element {
-  const isBatch = job.kind === 'BatchJob';
+function Missing({ name }: { name: string }): JSX.Element {
+  return (
+    <div class="blank">
+      <h1>No such job</h1>
+      <p>
+        <span class="mono">{name}</span> was never submitted here, or it was deleted.
+      </p>
+      <a class="button" href={paths.jobs}>
+        To the jobs
+      </a>
+    </div>
+  );
+}
+
+function RunsOfDeleted({ name }: { name: string }): JSX.Element {
+  return (
+    <div class="page">
+      <nav class="crumbs" aria-label="Where this is">
+        <a href={paths.jobs}>Jobs</a>
+      </nav>
+      <header class="page-head">
+        <div>
+          <h1>Runs of {name}</h1>
+          <p class="lede">The job itself is not here any more.</p>
+        </div>
+      </header>
+      <JobRunsTab name={name} job={null} />
+    </div>
+  );
+}
+
+function Job({
+  job,
+  tab,
+  reload,
+}: {
+  job: JobDetail;
+  tab: JobTab;
+  reload: () => void;
+}): JSX.Element {
   return (
     <div class="page">
       <nav class="crumbs" aria-label="Where this is">
@@ -56,7 +87,7 @@ function Job({ job, reload }: { job: JobDetail; reload: () => void }): JSX.Eleme
           <p class="lede">
             {job.paused ? <Worded look={PAUSED} /> : null}
             <span>
-              {isBatch ? 'Batch job' : 'Stream job'}, version {job.version}, changed{' '}
+              {KINDS[job.kind] ?? job.kind}, version {job.version}, changed{' '}
               <Ago at={job.updatedAt} />
             </span>
             {Object.keys(job.labels).length === 0 ? null : <Labels labels={job.labels} />}
@@ -64,44 +95,81 @@ function Job({ job, reload }: { job: JobDetail; reload: () => void }): JSX.Eleme
         </div>
         <JobActions job={job} onDone={reload} />
       </header>
-      <div class="columns">
-        <div class="column-main">
-          <AlertPanel of={{ job: job.name }} />
-          {isBatch ? <NewestRuns job={job} /> : null}
-          {isBatch ? <BatchSchedule job={job} /> : null}
-          {job.datasets.length === 0 && !isBatch ? (
-            <Panel title="Results">
-              <EmptyNote>
-                This job keeps its results on the devices: none of its sinks writes a dataset.
-              </EmptyNote>
-            </Panel>
-          ) : (
-            job.datasets.map((dataset) => <JobResults key={dataset} dataset={dataset} />)
-          )}
-          <Definition job={job} />
-        </div>
-        <div class="column-side">
-          <Panel title="Where it runs">
-            <JobProgress agents={job.counts} />
-            <p class="selector">
-              {job.selector === null ? (
-                'Placed on every device.'
-              ) : (
-                <>
-                  Placed where <code>{job.selector}</code>
-                </>
-              )}
-            </p>
-            <JobAgents agents={job.agents} />
+      <Tabs label={`Parts of ${job.name}`} tabs={tabsOf(job)} current={tab} />
+      <TabBody job={job} tab={tab} />
+    </div>
+  );
+}
+
+const KINDS: Readonly<Record<string, string>> = { BatchJob: 'Batch job', StreamJob: 'Stream job' };
+const PAUSED = { shape: 'slash', tone: 'warning', word: 'Paused' } as const;
+
+function tabsOf({ name, kind }: JobDetail): Tab[] {
+  const tab = (key: JobTab, word: string): Tab => ({ key, word, href: paths.job(name, key) });
+  return [
+    tab('results', 'Results'),
+    ...(kind === 'BatchJob' ? [tab('runs', 'Runs')] : []),
+    tab('rollout', 'Rollout'),
+    tab('versions', 'Versions'),
+    tab('parameters', 'Parameters'),
+    tab('slas', 'SLAs'),
+  ];
+}
+
+function TabBody({ job, tab }: { job: JobDetail; tab: JobTab }): JSX.Element {
+  switch (tab) {
+    case 'results':
+      return <Results job={job} />;
+    case 'runs':
+      return <JobRunsTab name={job.name} job={job} />;
+    case 'rollout':
+      return <JobRollout job={job.name} />;
+    case 'versions':
+      return <JobVersions job={job} />;
+    case 'parameters':
+      return <JobParameters job={job} />;
+    case 'slas':
+      return <JobSlas job={job.name} />;
+  }
+}
+
+function Results({ job }: { job: JobDetail }): JSX.Element {
+  const isBatch = job.kind === 'BatchJob';
+  return (
+    <div class="columns">
+      <div class="column-main">
+        <AlertPanel of={{ job: job.name }} />
+        {isBatch ? <NewestRuns job={job} /> : null}
+        {isBatch ? <BatchSchedule job={job} /> : null}
+        {job.datasets.length === 0 && !isBatch ? (
+          <Panel title="Results">
+            <EmptyNote>
+              This job keeps its results on the devices: none of its sinks writes a dataset.
+            </EmptyNote>
           </Panel>
-          <Versions job={job} />
-        </div>
+        ) : (
+          job.datasets.map((dataset) => <JobResults key={dataset} dataset={dataset} />)
+        )}
+      </div>
+      <div class="column-side">
+        <Panel title="Where it runs">
+          <JobProgress agents={job.counts} />
+          <p class="selector">
+            {job.selector === null ? (
+              'Placed on every device.'
+            ) : (
+              <>
+                Placed where <code>{job.selector}</code>
+              </>
+            )}
+          </p>
+          <JobAgents agents={job.agents} />
+        </Panel>
       </div>
     </div>
   );
 }
 
-const PAUSED = { shape: 'slash', tone: 'warning', word: 'Paused' } as const;
 const NEWEST_RUNS = 25;
 
 function NewestRuns({ job }: { job: JobDetail }): JSX.Element {
@@ -110,67 +178,5 @@ function NewestRuns({ job }: { job: JobDetail }): JSX.Element {
     <Panel title="Newest runs" actions={<a href={paths.jobRuns(job.name)}>All runs</a>}>
       <JobRuns job={job.name} filter={noRunFilter} document={tasks} limit={NEWEST_RUNS} />
     </Panel>
-  );
-}
-
-function Definition({ job }: { job: JobDetail }): JSX.Element {
-  return (
-    <Panel
-      title="Definition"
-      note={`as submitted, version ${job.version}`}
-      actions={<CopyButton text={job.source} label="Copy" selectId="definition" />}
-    >
-      <pre class="source" id="definition" tabIndex={0}>
-        {job.source}
-      </pre>
-    </Panel>
-  );
-}
-
-function Versions({ job }: { job: JobDetail }): JSX.Element {
-  const app = useApp();
-  const versions = useLoaded(`versions/${job.name}/${job.version}`, () =>
-    app.api.jobVersions(job.name),
-  );
-  return (
-    <Panel title="Versions">
-      {versions.status === 'loading' ? <Loading what="versions" /> : null}
-      {versions.status === 'failed' ? (
-        <ErrorNote error={versions.error} retry={versions.reload} />
-      ) : null}
-      {versions.status === 'ready' ? (
-        <VersionList versions={versions.value} current={job.version} />
-      ) : null}
-    </Panel>
-  );
-}
-
-function VersionList({
-  versions,
-  current,
-}: {
-  versions: readonly VersionItem[];
-  current: number;
-}): JSX.Element {
-  return (
-    <ol class="versions">
-      {[...versions]
-        .sort((a, b) => b.version - a.version)
-        .map((version) => (
-          <li key={version.version}>
-            <span class="version-number">
-              {version.version}
-              {version.version === current ? <span class="tag">current</span> : null}
-            </span>
-            <span class="mono quiet" title={version.hash}>
-              {version.hash.slice(0, 10)}
-            </span>
-            <span class="version-when">
-              <Ago at={version.createdAt} />
-            </span>
-            <span class="version-by">by {version.createdBy}</span>
-          </li>
-        ))}
-    </ol>
   );
 }

@@ -7,7 +7,8 @@ import { useContext } from 'preact/hooks';
 import type { AgentDetail, AgentJobDetail, AttemptedItem } from '../../http/live-messages.ts';
 import type { BatchItem } from '../../http/run-messages.ts';
 import { phaseWord } from '../fleet/fleet-view.ts';
-import { formatCount } from '../format/amount.ts';
+import { type JobRates, ratesOf, type WorkReading } from '../fleet/work-history.ts';
+import { formatCount, formatRate } from '../format/amount.ts';
 import { formatDuration, formatTimestamp } from '../format/time.ts';
 import { OldContext, useNow } from '../hooks.ts';
 import { paths } from '../router.ts';
@@ -16,7 +17,13 @@ import { EmptyNote, Panel } from './panel.tsx';
 import { Ago } from './relative-time.tsx';
 import { Mark, phaseLook } from './state-mark.tsx';
 
-export function DeviceJobs({ agent }: { agent: AgentDetail }): JSX.Element {
+export function DeviceJobs({
+  agent,
+  work,
+}: {
+  agent: AgentDetail;
+  work: readonly WorkReading[];
+}): JSX.Element {
   const { desiredRevision, observedRevision } = agent;
   const old = useContext(OldContext);
   const behind = observedRevision !== null && observedRevision < desiredRevision;
@@ -36,7 +43,7 @@ export function DeviceJobs({ agent }: { agent: AgentDetail }): JSX.Element {
       ) : (
         <ul class="job-cards">
           {agent.jobs.map((job) => (
-            <JobCard key={job.name} job={job} device={agent.name} />
+            <JobCard key={job.name} job={job} device={agent.name} rates={ratesOf(work, job.name)} />
           ))}
         </ul>
       )}
@@ -44,7 +51,15 @@ export function DeviceJobs({ agent }: { agent: AgentDetail }): JSX.Element {
   );
 }
 
-function JobCard({ job, device }: { job: AgentJobDetail; device: string }): JSX.Element {
+function JobCard({
+  job,
+  device,
+  rates,
+}: {
+  job: AgentJobDetail;
+  device: string;
+  rates: JobRates;
+}): JSX.Element {
   return (
     <li class="job-card">
       <div class="job-card-head">
@@ -59,7 +74,7 @@ function JobCard({ job, device }: { job: AgentJobDetail; device: string }): JSX.
       </div>
       {job.attempted === null ? null : <Attempt job={job} attempted={job.attempted} />}
       {job.batch === null ? (
-        <StreamCounters job={job} />
+        <StreamCounters job={job} rates={rates} />
       ) : (
         <BatchLine job={job.name} batch={job.batch} device={device} />
       )}
@@ -67,11 +82,11 @@ function JobCard({ job, device }: { job: AgentJobDetail; device: string }): JSX.
   );
 }
 
-function StreamCounters({ job }: { job: AgentJobDetail }): JSX.Element {
+function StreamCounters({ job, rates }: { job: AgentJobDetail; rates: JobRates }): JSX.Element {
   return (
     <dl class="counters">
-      <Counter name="In" value={job.recordsIn} />
-      <Counter name="Out" value={job.recordsOut} />
+      <Counter name="In" value={job.recordsIn} rate={rates.in} />
+      <Counter name="Out" value={job.recordsOut} rate={rates.out} />
       <Counter name="Lag" value={job.lagRecords} />
       <Watermark at={job.watermark} />
       <Counter name="Late" value={job.late} alarming={job.late > 0} />
@@ -153,16 +168,22 @@ function Attempt({
 function Counter({
   name,
   value,
+  rate = null,
   alarming = false,
 }: {
   name: string;
   value: number;
+  /** Records a second, where it is known. */
+  rate?: number | null;
   alarming?: boolean;
 }): JSX.Element {
   return (
     <div class={alarming ? 'counter alarming' : 'counter'}>
       <dt>{name}</dt>
-      <dd>{formatCount(value)}</dd>
+      <dd>
+        {formatCount(value)}
+        {rate === null ? null : <span class="counter-rate">{formatRate(rate)}/s</span>}
+      </dd>
     </div>
   );
 }

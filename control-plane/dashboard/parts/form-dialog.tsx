@@ -9,6 +9,7 @@ import { useDialog } from './use-dialog.ts';
 export function FormDialog({
   title,
   submit,
+  busyWord = 'Asking the devices…',
   ready,
   onSubmit,
   onClose,
@@ -17,9 +18,11 @@ export function FormDialog({
   title: string;
   /** Null: all is done, and the dialog can only be closed. */
   submit: string | null;
+  busyWord?: string;
   /** False while something is missing or wrong. */
   ready: boolean;
-  onSubmit: () => Promise<unknown>;
+  /** Closes the dialog by itself, or leaves it open with what was answered. */
+  onSubmit: (close: () => void) => Promise<unknown>;
   onClose: () => void;
   children: ComponentChildren;
 }): JSX.Element {
@@ -42,7 +45,7 @@ export function FormDialog({
           </button>
           {submit === null ? null : (
             <button type="submit" class="button primary" disabled={busy || !ready}>
-              {busy ? 'Asking the devices…' : submit}
+              {busy ? busyWord : submit}
             </button>
           )}
         </div>

@@ -11,8 +11,7 @@ import {
   summariseJobs,
 } from '@runnel/control-plane/dashboard/fleet/fleet-view.ts';
 import { rowWindow } from '@runnel/control-plane/dashboard/fleet/row-window.ts';
-import { currentAlerts } from '@runnel/control-plane/dashboard/fleet/current-alerts.ts';
-import { sampleAgent, sampleResult } from './sample-agent.ts';
+import { sampleAgent } from './sample-agent.ts';
 
 const full: ConditionItem = {
   type: 'storage',
@@ -182,34 +181,5 @@ describe('the rendered rows of a long list', () => {
     expect(rowWindow(3, 46, -2000, 900)).toEqual({ first: 0, end: 0 });
     expect(rowWindow(3, 46, 99_999, 900)).toEqual({ first: 3, end: 3 });
     expect(rowWindow(3, 46, -100, 900)).toEqual({ first: 0, end: 3 });
-  });
-});
-
-describe('alerts that hold now', () => {
-  const row = (seq: number, key: string, time: number, value: unknown) => ({
-    ...sampleResult({ seq, key, time, receivedAt: time, value }),
-    dataset: 'hot',
-  });
-
-  test('of each key the newest row counts, firing ones first, the most severe first', () => {
-    const alerts = currentAlerts([
-      row(1, 'a', 1, { status: 'firing', severity: 'warning', t: 90 }),
-      row(2, 'a', 5, { status: 'resolved', severity: 'warning', t: 60 }),
-      row(3, 'b', 2, { status: 'firing', severity: 'warning', t: 91 }),
-      row(4, 'c', 1, { status: 'firing', severity: 'critical', absent: true }),
-    ]);
-    expect(alerts.map(({ item, firing }) => [item.key, firing])).toEqual([
-      ['c', true],
-      ['b', true],
-      ['a', false],
-    ]);
-    expect(alerts[0]).toMatchObject({ severity: 'critical', absent: true, fields: [] });
-    expect(alerts[1]?.fields).toEqual([['t', 91]]);
-  });
-
-  test('an alert whose resolution is stored first does not fire', () => {
-    const firing = row(1, 'a', 1, { status: 'firing', severity: 'warning' });
-    const resolved = row(2, 'a', 5, { status: 'resolved', severity: 'warning' });
-    expect(currentAlerts([resolved, firing]).map((alert) => alert.firing)).toEqual([false]);
   });
 });

@@ -140,10 +140,15 @@ describe('devices that came after a command was made', () => {
 
 describe('addresses', () => {
   test('every page has one, and names come through whatever is in them', () => {
-    expect(parseRoute(paths.fleet)).toEqual({ page: 'fleet' });
+    expect(parseRoute(paths.overview)).toEqual({ page: 'overview' });
+    expect(parseRoute(paths.devices)).toEqual({ page: 'devices' });
     expect(parseRoute(paths.addDevice)).toEqual({ page: 'addDevice' });
     expect(parseRoute(paths.device('a/b c'))).toEqual({ page: 'device', id: 'a/b c' });
-    expect(parseRoute(paths.job('nightly'))).toEqual({ page: 'job', name: 'nightly' });
+    expect(parseRoute(paths.job('nightly'))).toEqual({
+      page: 'job',
+      name: 'nightly',
+      tab: 'results',
+    });
   });
 
   test('an unknown or broken one is "not found", never an exception', () => {

@@ -127,7 +127,7 @@ describe('the list of runs', () => {
     const filter = { agent: 'press 1', state: 'failed' } as const;
     expect(readRunFilter(writeRunFilter(filter))).toEqual(filter);
     expect(readRunFilter('?state=odd')).toEqual(noRunFilter);
-    expect(parseRoute(paths.jobRuns('j'))).toEqual({ page: 'jobRuns', name: 'j' });
+    expect(parseRoute(paths.jobRuns('j'))).toEqual({ page: 'job', name: 'j', tab: 'runs' });
     const run = new URL(paths.run('r', 'a&b'), 'http://here');
     expect(parseRoute(run.pathname)).toEqual({ page: 'run', id: 'r' });
     expect(run.searchParams.get('agent')).toBe('a&b');
@@ -206,7 +206,7 @@ test('a device whose newest run of a job failed needs attention, with the way to
     notPlaced: null,
   };
   const agent = sampleAgent({ id: 'x', jobs: [{ ...job, failedRun }] });
-  expect(attentionOf(agent)).toEqual({
+  expect(attentionOf(agent)).toMatchObject({
     level: 'error',
     causes: [{ severity: 'error', text: 'j/2026-11-22 failed', since: 5, run: 'r1' }],
   });

@@ -1,5 +1,5 @@
 /**
- * The fleet: what needs a person first. The filter lives in the address, so that a view can be
+ * The devices of the fleet, worst first. The filter lives in the address, so that a view can be
  * bookmarked and sent to a colleague.
  */
 import type { JSX } from 'preact';
@@ -12,11 +12,12 @@ import { address, replaceQuery } from '../navigation.ts';
 import { FleetFilters } from '../parts/fleet-filters.tsx';
 import { FleetList } from '../parts/fleet-list.tsx';
 import { FleetSummary } from '../parts/fleet-summary.tsx';
-import { icons, Wordmark } from '../parts/icons.tsx';
+import { icons } from '../parts/icons.tsx';
+import { NoDevices } from '../parts/no-devices.tsx';
 import { EmptyNote, Loading } from '../parts/panel.tsx';
 import { paths } from '../router.ts';
 
-export function FleetPage(): JSX.Element {
+export function DevicesPage(): JSX.Element {
   const app = useApp();
   const fleet = useObservable(app.fleet);
   const { query } = useObservable(address);
@@ -34,7 +35,7 @@ export function FleetPage(): JSX.Element {
     <div class="page fleet-page">
       <header class="page-head">
         <div>
-          <h1>Fleet</h1>
+          <h1>Devices</h1>
           <p class="lede">
             {plural(counts.all, 'device')}
             {counts.attention === 0
@@ -84,26 +85,4 @@ function useSlashKey(search: { current: HTMLInputElement | null }): void {
     addEventListener('keydown', onKey);
     return () => removeEventListener('keydown', onKey);
   }, [search]);
-}
-
-function NoDevices(): JSX.Element {
-  const mayOperate = useMayOperate();
-  return (
-    <div class="blank">
-      <Wordmark />
-      <h1>No devices yet</h1>
-      <p>
-        A device joins with one command. It then shows up here by itself, with its health, its jobs
-        and what they produce.
-      </p>
-      {mayOperate ? (
-        <a class="button primary" href={paths.addDevice}>
-          {icons.plus}
-          Add the first device
-        </a>
-      ) : (
-        <p>You are signed in as a viewer; an operator can add devices.</p>
-      )}
-    </div>
-  );
 }

@@ -2,50 +2,42 @@
 import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
 import type { JobDetail } from '../../http/live-messages.ts';
-import { useApp, useLoaded, useObservable } from '../hooks.ts';
+import { useObservable } from '../hooks.ts';
 import { address, replaceQuery } from '../navigation.ts';
-import { JobRuns } from '../parts/job-runs.tsx';
-import { Panel } from '../parts/panel.tsx';
-import { paths } from '../router.ts';
+import { JobRuns } from './job-runs.tsx';
+import { Panel } from './panel.tsx';
 import { readBatchDocument } from '../runs/batch-document.ts';
 import { noRunFilter, readRunFilter, type RunFilter, writeRunFilter } from '../runs/run-list.ts';
 import { RUN_STATES, runLook } from '../runs/run-look.ts';
 
 const RUNS_A_PAGE = 50;
 
-export function JobRunsPage({ name }: { name: string }): JSX.Element {
-  const app = useApp();
+export function JobRunsTab({
+  name,
+  job,
+}: {
+  name: string;
+  /** Null of a deleted one: its runs are still there, in the order that they tell. */
+  job: JobDetail | null;
+}): JSX.Element {
   const { query } = useObservable(address);
   const filter = useMemo(() => readRunFilter(query), [query]);
-  // Without the job (it was deleted) its runs are still there, in the order that they tell.
-  const job = useLoaded(`job/${name}`, () => app.api.job(name));
-  const detail = job.status === 'ready' ? job.value : null;
-  const tasks = useMemo(() => readBatchDocument(detail?.document).tasks, [detail?.version]);
+  const tasks = useMemo(() => readBatchDocument(job?.document).tasks, [job?.version]);
   const change = (part: Partial<RunFilter>): void =>
     replaceQuery(writeRunFilter({ ...filter, ...part }));
   return (
-    <div class="page">
-      <nav class="crumbs" aria-label="Where this is">
-        <a href={paths.job(name)}>{name}</a>
-      </nav>
-      <header class="page-head">
-        <div>
-          <h1>Runs of {name}</h1>
-        </div>
-      </header>
-      <Filters filter={filter} job={detail} onChange={change} />
-      {job.status === 'loading' ? null : (
-        <Panel title="Runs and tasks">
-          <JobRuns
-            job={name}
-            filter={filter}
-            document={tasks}
-            limit={RUNS_A_PAGE}
-            onAll={() => change(noRunFilter)}
-          />
-        </Panel>
-      )}
-    </div>
+    <>
+      <Filters filter={filter} job={job} onChange={change} />
+      <Panel title="Runs and tasks">
+        <JobRuns
+          job={name}
+          filter={filter}
+          document={tasks}
+          limit={RUNS_A_PAGE}
+          onAll={() => change(noRunFilter)}
+        />
+      </Panel>
+    </>
   );
 }
 

@@ -1,0 +1,83 @@
+/** Requests about alerts: what is open, what was, who is told, and what is held back. */
+import type {
+  AlertItem,
+  AlertSource,
+  AlertState,
+  NotificationItem,
+  ReceiverItem,
+  SilenceItem,
+} from '../../http/alert-messages.ts';
+import { queryOf, type Request } from './request.ts';
+
+interface Items<T> {
+  readonly items: readonly T[];
+}
+
+/** More open alerts than this are cut; nobody looks through them one by one. */
+const ALERTS_MAX = 1000;
+
+export interface AlertQuery {
+  /** `open`: every state but resolved. */
+  readonly state?: AlertState | 'open' | null;
+  readonly severity?: AlertItem['severity'] | null;
+  readonly source?: AlertSource | null;
+  readonly job?: string | null;
+  readonly agent?: string | null;
+}
+
+export interface SilenceRequest {
+  readonly selector: string;
+  /** Epoch ms. */
+  readonly until: number;
+  readonly comment: string;
+}
+
+export class AlertsApi {
+  readonly #request: Request;
+
+  constructor(request: Request) {
+    this.#request = request;
+  }
+
+  async list(query: AlertQuery): Promise<readonly AlertItem[]> {
+    const path = `/alerts${queryOf({ ...query, limit: String(ALERTS_MAX) })}`;
+    return (await this.#request<Items<AlertItem>>('GET', path)).items;
+  }
+
+  acknowledge(id: string): Promise<unknown> {
+    return this.#request('POST', `${pathOf(id)}/acknowledge`, {});
+  }
+
+  unacknowledge(id: string): Promise<unknown> {
+    return this.#request('POST', `${pathOf(id)}/unacknowledge`, {});
+  }
+
+  async silences(): Promise<readonly SilenceItem[]> {
+    return (await this.#request<Items<SilenceItem>>('GET', '/silences')).items;
+  }
+
+  silence(request: SilenceRequest): Promise<unknown> {
+    return this.#request('POST', '/silences', request);
+  }
+
+  endSilence(id: string): Promise<unknown> {
+    return this.#request('DELETE', `/silences/${encodeURIComponent(id)}`);
+  }
+
+  async receivers(): Promise<readonly ReceiverItem[]> {
+    return (await this.#request<Items<ReceiverItem>>('GET', '/receivers')).items;
+  }
+
+  /** Sends a test message; rejects with what went wrong. */
+  testReceiver(name: string): Promise<unknown> {
+    return this.#request('POST', `/receivers/${encodeURIComponent(name)}/test`, {});
+  }
+
+  async notifications(): Promise<readonly NotificationItem[]> {
+    return (await this.#request<Items<NotificationItem>>('GET', '/notifications')).items;
+  }
+}
+
+function pathOf(id: string): string {
+  return `/alerts/${encodeURIComponent(id)}`;
+}

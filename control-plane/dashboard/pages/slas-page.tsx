@@ -1,0 +1,112 @@
+/** Every promise of the fleet: kept or not, how often, and what is left of its error budget. */
+import type { JSX } from 'preact';
+import type { SlaVerdict } from '../../http/sla-messages.ts';
+import { formatCount } from '../format/amount.ts';
+import { useObservable } from '../hooks.ts';
+import { address, replaceQuery } from '../navigation.ts';
+import { Facets } from '../parts/facets.tsx';
+import { EmptyNote, ErrorNote, Loading } from '../parts/panel.tsx';
+import { PeriodSelect } from '../parts/period-select.tsx';
+import { SlaTable } from '../parts/sla-table.tsx';
+import { type Period, readPeriod } from '../slas/history-strip.ts';
+import { promiseRows, type PromiseRow } from '../slas/promises.ts';
+import { usePromises } from '../slas/use-promises.ts';
+import { VERDICTS, verdictLook } from '../slas/verdict-look.ts';
+
+interface View {
+  readonly verdict: SlaVerdict | null;
+  readonly period: Period;
+}
+
+function readView(query: string): View {
+  const params = new URLSearchParams(query);
+  const verdict = VERDICTS.find((each) => each === params.get('verdict')) ?? null;
+  return { verdict, period: readPeriod(params.get('over')) };
+}
+
+function writeView({ verdict, period }: View): string {
+  const params = new URLSearchParams({
+    ...(verdict === null ? {} : { verdict }),
+    ...(period === '7d' ? {} : { over: period }),
+  });
+  const text = params.toString();
+  return text === '' ? '' : `?${text}`;
+}
+
+export function SlasPage(): JSX.Element {
+  const { query } = useObservable(address);
+  const view = readView(query);
+  const loaded = usePromises(null, view.period);
+  const change = (part: Partial<View>): void => replaceQuery(writeView({ ...view, ...part }));
+  return (
+    <div class="page">
+      <header class="page-head">
+        <div>
+          <h1>SLAs</h1>
+          <p class="lede">What is promised of jobs, and whether it is kept</p>
+        </div>
+      </header>
+      {loaded.status === 'loading' ? <Loading what="SLAs" /> : null}
+      {loaded.status === 'failed' ? <ErrorNote error={loaded.error} retry={loaded.reload} /> : null}
+      {loaded.status === 'ready' ? (
+        <Promises
+          rows={promiseRows(loaded.value.items, loaded.value.compliance)}
+          view={view}
+          onChange={change}
+        />
+      ) : null}
+    </div>
+  );
+}
+
+function Promises({
+  rows,
+  view,
+  onChange,
+}: {
+  rows: readonly PromiseRow[];
+  view: View;
+  onChange: (part: Partial<View>) => void;
+}): JSX.Element {
+  const { verdict, period } = view;
+  if (rows.length === 0) {
+    return (
+      <EmptyNote>
+        No job promises anything yet. A promise is a line of <code>sla:</code> in a job’s document,
+        such as <code>{'{ name: fresh, freshness: 2m }'}</code>.
+      </EmptyNote>
+    );
+  }
+  const shown = rows.filter(({ counts }) => verdict === null || counts[verdict] > 0);
+  const total = (of: SlaVerdict): number => rows.reduce((sum, row) => sum + row.counts[of], 0);
+  return (
+    <>
+      <Facets
+        label="Filter by verdict"
+        chosen={verdict}
+        onChoose={(next) => onChange({ verdict: next })}
+        facets={VERDICTS.map((each) => ({
+          key: each,
+          look: verdictLook(each),
+          count: total(each),
+        }))}
+      />
+      <div class="filters">
+        <PeriodSelect period={period} onPeriod={(next) => onChange({ period: next })} />
+        <span class="shown" role="status">
+          {formatCount(shown.length)} of {formatCount(rows.length)} promises shown
+        </span>
+      </div>
+      {shown.length === 0 ? (
+        <EmptyNote>
+          No promise stands so.{' '}
+          <button type="button" class="link" onClick={() => onChange({ verdict: null })}>
+            Show all
+          </button>
+        </EmptyNote>
+      ) : (
+        <SlaTable rows={shown} period={period} />
+      )}
+    </>
+  );
+}
