@@ -35,6 +35,13 @@ sinks:
   - { from: rms, results: { dataset: bearing-rms } }
 `;
 
+const NEXT = `${JOB.replace('0.8', '0.75')}rollout: { batches: [1, 50%, 100%], approval: manual }
+`;
+
+interface RolloutAgents {
+  readonly items: readonly { readonly agent: string; readonly batch: number | null }[];
+}
+
 function condition(change: Partial<Condition>): Condition {
   return {
     type: 'storage',
@@ -130,11 +137,18 @@ test.skipIf(FOLDER === undefined)(
     }
     await enrolDevice(site.url, token, 'lyon-kiln-new', { site: 'lyon', role: 'kiln' });
     await devices[0]?.sendResults(results());
+    // The next version is through its first batch, of one device, and waits for a person.
+    await site.api('POST', '/jobs', NEXT);
+    const told = await site.api<RolloutAgents>('GET', '/jobs/bearing-health/rollout/agents');
+    const first = told.items.find(({ batch }) => batch === 1)?.agent;
+    const next = jobReport({ name: 'bearing-health', version: 2 });
+    await devices.find(({ id }) => id === first)?.beat({ observedRevision: 2, jobs: [next] });
 
     const { page } = await openBrowser();
     await page.emulateMedia({ colorScheme: 'light' });
     await page.goto(site.signInLink());
-    await page.getByText('No contact').first().waitFor({ timeout: 60_000 });
+    await page.getByText(/is offline/).waitFor({ timeout: 60_000 });
+    await page.getByText(/waits for approval/).waitFor({ timeout: 60_000 });
     const save = (name: string): Promise<unknown> =>
       page.screenshot({ path: join(FOLDER ?? '', name) });
     await save('fleet.png');

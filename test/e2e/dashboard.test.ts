@@ -91,11 +91,14 @@ describeWith(['chromium'], 'the page', () => {
 
     runOnDevice(site, command);
     await page.getByText('is connected').waitFor({ timeout: 60_000 });
+    await page.getByText('No job is for its labels yet').waitFor();
+    await site.api('POST', '/jobs', JOB);
+    await page.getByText('1 of 1 job running').waitFor({ timeout: 30_000 });
+    await page.getByText('First result, of').waitFor({ timeout: 30_000 });
     await page.getByRole('link', { name: 'Open' }).click();
     await page.getByText('site=lyon').or(page.locator('.label')).first().waitFor();
     await page.getByRole('heading', { name: 'Host' }).waitFor();
 
-    await site.api('POST', '/jobs', JOB);
     const job = page.locator('.job-card', { hasText: 'own-health' });
     await job.getByText('running', { exact: true }).waitFor({ timeout: 30_000 });
     await page.locator('.chart canvas').first().waitFor({ timeout: 30_000 });

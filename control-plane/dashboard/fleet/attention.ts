@@ -118,8 +118,9 @@ function jobCauses(agent: AgentItem): Cause[] {
     }));
 }
 
-function brokenWords({ phase, notPlaced }: AgentJobItem): string {
+function brokenWords({ phase, notPlaced, attempted }: AgentJobItem): string {
   if (notPlaced !== null) return 'is not placed there';
+  if (!BROKEN_PHASES.includes(phase)) return `cannot run version ${attempted?.version ?? ''}`;
   return phase === 'backoff' ? 'is retried' : 'does not run';
 }
 
