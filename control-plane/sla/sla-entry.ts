@@ -65,6 +65,8 @@ export interface Contact {
   readonly lastSeenAt: number | null;
   /** How long the oldest row had waited on it when it last said so; null: nothing waited. */
   readonly waitingMs: number | null;
+  /** By how much our clock is ahead of the device's. */
+  readonly skewMs: number;
 }
 
 export interface Looked {
@@ -84,7 +86,7 @@ export function look(entry: SlaEntry, contact: Contact, hearingSince: number, no
   if (contact.connection === 'never') return { changes: [], nextAt: Infinity };
   const { sla } = entry.promise;
   const own = judgeOwn(entry, contact, hearingSince, now);
-  const device = entry.device === null ? null : judgementOf(entry.device, now);
+  const device = entry.device === null ? null : judgementOf(entry.device, contact.skewMs, now);
   const both = [device, own].filter((each) => each !== null);
   const worst = worstOf(both);
   if (worst === undefined) return { changes: [], nextAt: Infinity };
@@ -113,8 +115,10 @@ function apply(
   return { changes: effects, nextAt: due > now ? due : Infinity };
 }
 
-function judgementOf({ verdict, since, cause }: SlaReport, now: number): Judgement {
-  return { verdict, from: Math.min(since, now), cause, nextAt: Infinity };
+/** By our clock: one that is behind must not date a breach before the version that caused it. */
+function judgementOf(report: SlaReport, skewMs: number, now: number): Judgement {
+  const { verdict, since, cause } = report;
+  return { verdict, from: Math.min(since + skewMs, now), cause, nextAt: Infinity };
 }
 
 /** Null: nothing of it can be seen from here. */

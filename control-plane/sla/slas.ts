@@ -171,11 +171,12 @@ export class Slas {
   }
 }
 
-function contactOf({ connection, lastSeenAt, heartbeat }: HealthReport): Contact {
+function contactOf(report: HealthReport): Contact {
+  const { connection, lastSeenAt, heartbeat } = report;
   const oldestAt = heartbeat?.outbox.oldestAt ?? null;
   const waitingMs =
     heartbeat === undefined || oldestAt === null ? null : Math.max(0, heartbeat.sentAt - oldestAt);
-  return { connection, lastSeenAt, waitingMs };
+  return { connection, lastSeenAt, waitingMs, skewMs: skewOf(report) };
 }
 
 /** By how much our clock is ahead of the device's, and what its last heartbeat took. */

@@ -49,7 +49,7 @@ class World {
   }
 
   online(): Contact {
-    return { connection: 'online', lastSeenAt: this.clock.now(), waitingMs: null };
+    return { connection: 'online', lastSeenAt: this.clock.now(), waitingMs: null, skewMs: 0 };
   }
 
   offline(agent: string): void {
