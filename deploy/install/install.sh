@@ -363,7 +363,10 @@ POLICY
   # Secrets are for the service manager, which reads them as root, and for the agent.
   chmod 0640 "$root$config/agent.env"
   [ "$mode" = user ] || chown "0:$(owner_ids | cut -d : -f 2)" "$root$config/agent.env"
-  [ -e "$root$data/policy.yaml" ] || ln -s "$config/policy.yaml" "$root$data/policy.yaml"
+  # Seen from outside of a tree the link leads nowhere.
+  if [ ! -h "$root$data/policy.yaml" ] && [ ! -e "$root$data/policy.yaml" ]; then
+    ln -s "$config/policy.yaml" "$root$data/policy.yaml"
+  fi
   if [ -s "$work/ca.pem" ] && ! cmp -s "$work/ca.pem" "$root$config/ca.pem"; then
     cp "$work/ca.pem" "$root$config/ca.pem"
     chmod 0644 "$root$config/ca.pem"
