@@ -5,6 +5,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { PLANTED } from './fleet/planted.ts';
+import { completeness, deadline, duration, successRate } from './fleet/promise-histories.ts';
 import { seedsFrom, verdictOn } from './fleet/seeds.ts';
 import { simulateFleet } from './fleet/simulate-fleet.ts';
 
@@ -27,6 +28,18 @@ describe('a simulated fleet', { timeout: PATIENCE_MS }, () => {
 
   it('is the same for the same seed', () => {
     expect(simulateFleet(3)).toEqual(simulateFleet(3));
+  });
+});
+
+describe('a promise is what a walk of every second says of it', () => {
+  it.each(Object.entries({ deadline, duration, successRate, completeness }))('%s', (_, of) => {
+    const said = new Set<string>();
+    for (const seed of seedsFrom(1, 25)) {
+      const { product, naive } = of(seed);
+      expect({ seed, verdicts: product }).toEqual({ seed, verdicts: naive });
+      for (const verdict of naive) said.add(verdict);
+    }
+    expect([...said]).toEqual(expect.arrayContaining(['met', 'atRisk', 'breached']));
   });
 });
 
