@@ -1,6 +1,11 @@
 /** The commands about rollouts, and their options. A contract, like program.ts. */
 import { type Command, Option } from 'commander';
-import { changeRollout, rolloutHistory, rolloutStatus } from './commands/rollout.ts';
+import {
+  changeRollout,
+  rolloutHistory,
+  rolloutStatus,
+  type StatusOptions,
+} from './commands/rollout.ts';
 import type { Context } from './context.ts';
 
 const ACTIONS = [
@@ -17,17 +22,22 @@ function output(): Option {
     .default('table');
 }
 
-export function addRollouts(program: Command, context: (command: Command) => Context): void {
+export function addRollouts(
+  program: Command,
+  context: (command: Command) => Context,
+  exit: (code: number) => void,
+): void {
   const rollout = program
     .command('rollout')
     .description('how a new version reaches devices: see it, stop it, undo it');
   rollout
     .command('status <job>')
     .description('the newest rollout of a job, and what it waits for')
-    .option('--agents', 'with every device: what it runs, and why it does not')
+    .option('--agents', 'with every device: what it runs, and why it does not', false)
+    .option('--watch', 'until it has ended; exit code 1 when it did not succeed', false)
     .addOption(output())
-    .action((job: string, options: { agents?: boolean }, command: Command) =>
-      rolloutStatus(context(command), job, options),
+    .action(async (job: string, options: StatusOptions, command: Command) =>
+      exit(await rolloutStatus(context(command), job, options)),
     );
   rollout
     .command('history <job>')

@@ -90,14 +90,14 @@ function build(terminal: Terminal, options: ProgramOptions, exit: (code: number)
     .showHelpAfterError('(add --help for more)')
     .exitOverride();
   const context = (command: Command): Context => contextOf(terminal, command);
-  addJobs(program, context);
+  addJobs(program, context, exit);
   addReads(program, context);
   addRuns(program, context, exit);
   addAlerts(program, context);
   addParameters(program, context);
   addTokens(program, context);
   addAgents(program, context);
-  addRollouts(program, context);
+  addRollouts(program, context, exit);
   addSlas(program, context);
   addSchedule(program, context);
   addHandOvers(program, async (args) => exit(await handOver(terminal, options.home, args)));
@@ -129,16 +129,17 @@ function output(...formats: readonly OutputFormat[]): Option {
     .default('table');
 }
 
-function addJobs(program: Command, context: MakeContext): void {
+function addJobs(program: Command, context: MakeContext, exit: (code: number) => void): void {
   program
     .command('apply')
     .description('push job documents to the control plane')
     .requiredOption('-f, --file <path...>', 'documents, directories of them, or standard input')
     .option('--dry-run', 'check with the control plane and store nothing', false)
     .option('--strict', 'fail when an agent that the selector chooses cannot run it', false)
+    .option('--wait', 'until the rollouts have ended; exit code 1 when one did not succeed', false)
     .addOption(output('table', 'json'))
-    .action((options: { file: string[] } & ApplyOptions, command: Command) =>
-      apply(context(command), options.file, options),
+    .action(async (options: { file: string[] } & ApplyOptions, command: Command) =>
+      exit(await apply(context(command), options.file, options)),
     );
   program
     .command('validate')

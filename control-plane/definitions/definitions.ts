@@ -40,6 +40,8 @@ export interface ApplyOutcome {
   readonly generation: number;
   readonly created: boolean;
   readonly changed: boolean;
+  /** The version is the same, and is rolled out once more. */
+  readonly retried: boolean;
   readonly dryRun: boolean;
   /** Canonical JSON. */
   readonly document: string;
@@ -78,10 +80,11 @@ export class Definitions {
       now,
     );
     const { name, kind, hash, canonical } = job;
-    const outcome = { name, kind, hash, document: canonical, ...applied, dryRun: false };
+    const facts = { name, kind, hash, document: canonical, dryRun: false };
+    const outcome = { ...facts, ...applied, retried: false };
     if (!applied.changed) {
       const retried = await retry(job.name, applied.version, actor);
-      return retried ? { ...outcome, changed: true } : outcome;
+      return { ...outcome, retried };
     }
     const { version, generation, created } = applied;
     const data = { version, generation, created, hash: job.hash };
@@ -108,6 +111,7 @@ export class Definitions {
       generation: (current?.generation ?? 0) + (changed ? 1 : 0),
       created: known === undefined,
       changed,
+      retried: false,
       dryRun: true,
       document: job.canonical,
     };

@@ -334,7 +334,7 @@ export class Rollouts {
   /** The store first, then what follows from it. */
   async #take(running: Running, { state, effects }: Step): Promise<void> {
     const before = running.state;
-    if (state === before) return;
+    if (state === before && effects.length === 0) return;
     const { clock, db } = this.#parts;
     const nowMs = clock.monotonicMs();
     const current = effects.find((effect) => effect.do === 'makeCurrent');

@@ -11,6 +11,7 @@ import { type DurationMs, durationMs, type JobName } from '../ids.ts';
 import { limits } from '../limits.ts';
 import { batchJobFields } from './batch-fields.ts';
 import type { BatchJob, PartitionDefinition, Schedule, TaskDefinition } from './batch-job.ts';
+import { checkGate } from './check-gate.ts';
 import { checkTasks } from './check-tasks.ts';
 import { isTemplate } from './batch-template.ts';
 import { parametersField } from './parameters.ts';
@@ -33,6 +34,7 @@ const jobSchema = strict({
 /** Undefined when there are issues; they are added to `issues`. */
 export function parseBatchJob(document: unknown, issues: DefinitionIssue[]): BatchJob | undefined {
   const job = parseFixed(jobSchema, document, [], issues);
+  if (job !== undefined) checkGate(job, issues);
   const parts = document as { parameters?: unknown; sources?: unknown; tasks?: unknown };
   const sources = parts.sources === undefined ? {} : parseSources(parts.sources, issues);
   const { tasks, known, complete } = parseTasks(parts.tasks, issues);

@@ -9,6 +9,7 @@ import { DefinitionError, type DefinitionIssue } from '../errors.ts';
 import { suggestion } from '../expressions/suggest.ts';
 import type { JobName } from '../ids.ts';
 import { canonicalJson } from './canonical-json.ts';
+import { checkGate } from './check-gate.ts';
 import { aliasesOf, checkSourceExpressions, parseSources } from './parse-sources.ts';
 import { readJobKind } from './job-kind.ts';
 import type { Path } from './path.ts';
@@ -52,7 +53,10 @@ export function parseStreamJob(
   const steps = parseSteps(parts.steps, aliases, issues);
   if (parts.steps === undefined) issues.push(issueAt(['steps'], 'is missing: a job needs a step'));
   const parsedSinks = parseSinks(parts.sinks, steps, parts.steps, issues);
-  if (job !== undefined) checkSourceExpressions(parsedSources, job.parameters, issues);
+  if (job !== undefined) {
+    checkSourceExpressions(parsedSources, job.parameters, issues);
+    checkGate(job, issues);
+  }
   if (job === undefined || issues.length > 0) return undefined;
   return {
     kind: 'StreamJob',

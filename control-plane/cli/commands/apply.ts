@@ -1,9 +1,12 @@
 /** `runnel apply`, `validate` and `delete`: jobs into and out of the control plane. */
 import { DefinitionError } from '@runnel/shared/errors.ts';
+import type { RolloutItem } from '../../http/rollout-messages.ts';
 import { type Context, print } from '../context.ts';
+import { type ExitCode, exitCodes } from '../exit-code.ts';
 import { inFile, type JobText, readJobs } from '../job-files.ts';
 import { oneLine } from '../table.ts';
 import { paint } from '../terminal.ts';
+import { rolloutPath, watchRollout } from './rollout-watch.ts';
 
 interface ApplyReply {
   readonly name: string;
@@ -11,6 +14,7 @@ interface ApplyReply {
   readonly hash: string;
   readonly created: boolean;
   readonly changed?: boolean;
+  readonly retried?: boolean;
   readonly agents?: { readonly desired: number };
   /** Agents that are chosen and cannot run it. */
   readonly warnings?: readonly string[];
@@ -19,13 +23,14 @@ interface ApplyReply {
 export interface ApplyOptions {
   readonly dryRun: boolean;
   readonly strict: boolean;
+  readonly wait: boolean;
 }
 
 export async function apply(
   context: Context,
   paths: readonly string[],
   options: ApplyOptions,
-): Promise<void> {
+): Promise<ExitCode> {
   const jobs = await readJobs(context.terminal, paths);
   const replies: (ApplyReply & { readonly file: string })[] = [];
   for (const job of jobs) {
@@ -37,7 +42,37 @@ export async function apply(
       context.terminal.err(`${word}: ${reply.name}: ${oneLine(warning)}\n`);
     }
   }
-  if (context.output !== 'table') print(context, { items: replies }, () => '');
+  const stored = options.dryRun ? [] : replies;
+  if (!options.wait) {
+    for (const { name } of stored.filter(beginsRollout)) await tellRollout(context, name);
+    if (context.output !== 'table') print(context, { items: replies }, () => '');
+    return exitCodes.ok;
+  }
+  const rollouts: RolloutItem[] = [];
+  let worst: ExitCode = exitCodes.ok;
+  // Also of a version that was there already, and may still be on its way.
+  for (const { name } of stored) {
+    const { item, code } = await watchRollout(context, name);
+    rollouts.push(item);
+    if (code !== exitCodes.ok) worst = code;
+  }
+  if (context.output !== 'table') print(context, { items: replies, rollouts }, () => '');
+  return worst;
+}
+
+function beginsRollout({ changed, retried }: ApplyReply): boolean {
+  return changed === true || retried === true;
+}
+
+/** How it goes on, where it is not over yet. */
+async function tellRollout({ api, terminal, output }: Context, name: string): Promise<void> {
+  if (output !== 'table') return;
+  const { phase, batch, counts } = await api.request<RolloutItem>(rolloutPath(name));
+  const devices = counts.updated + counts.pending + counts.unknown + counts.failed;
+  if (phase === 'succeeded' || devices === 0) return;
+  const how = batch.of === 1 ? 'all at once' : `in ${batch.of} batches`;
+  const to = devices === 1 ? '1 device' : `${devices} devices, ${how}`;
+  terminal.err(`${name}: rolls out to ${to}; follow it: runnel rollout status ${name} --watch\n`);
 }
 
 async function send(
@@ -70,6 +105,10 @@ function lineOf(
   if (reply.created) {
     const what = paint(terminal, 'green', `version ${reply.version} created`);
     return `${reply.name}: ${what}${where}${would}`;
+  }
+  if (reply.retried === true) {
+    const what = paint(terminal, 'yellow', `version ${reply.version} is tried again`);
+    return `${reply.name}: ${what}${where}`;
   }
   if (reply.changed === true) {
     const what = paint(terminal, 'yellow', `back to version ${reply.version}`);

@@ -1,20 +1,30 @@
 /** `runnel rollout`: how a version reaches its devices, and a person's say in it. */
 import type { RolloutAgentItem, RolloutItem } from '../../http/rollout-messages.ts';
 import { type Context, print } from '../context.ts';
+import { type ExitCode, exitCodes } from '../exit-code.ts';
 import { oneLine, properties, table } from '../table.ts';
+import { rolloutPath as path, watchRollout } from './rollout-watch.ts';
+
+export interface StatusOptions {
+  readonly agents: boolean;
+  readonly watch: boolean;
+}
 
 export async function rolloutStatus(
   context: Context,
   job: string,
-  options: { readonly agents?: boolean },
-): Promise<void> {
-  const item = await context.api.request<RolloutItem>(path(job));
-  if (options.agents !== true) {
+  options: StatusOptions,
+): Promise<ExitCode> {
+  const { item, code } = options.watch
+    ? await watchRollout(context, job)
+    : { item: await context.api.request<RolloutItem>(path(job)), code: exitCodes.ok };
+  if (!options.agents) {
     print(context, item, () => statusText(item));
-    return;
+    return code;
   }
   const { items } = await context.api.request<{ items: RolloutAgentItem[] }>(`${path(job)}/agents`);
   print(context, { ...item, agents: items }, () => `${statusText(item)}\n${agentsText(items)}`);
+  return code;
 }
 
 export async function changeRollout(context: Context, job: string, action: string): Promise<void> {
@@ -36,10 +46,6 @@ export async function rolloutHistory(context: Context, job: string): Promise<voi
       ]),
     ),
   );
-}
-
-function path(job: string): string {
-  return `/jobs/${encodeURIComponent(job)}/rollout`;
 }
 
 function statusText({ job, version, phase, batch, counts, reason, stuck }: RolloutItem): string {

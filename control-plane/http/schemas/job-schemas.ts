@@ -106,6 +106,9 @@ export const applyReplySchema = z
         'What is to run changed. Applying the content of an earlier version makes that one ' +
         'current again under its old number: changed, and not created.',
     }),
+    retried: z.boolean().openapi({
+      description: 'Its rollout had not succeeded, and begins anew. Never in a dry run.',
+    }),
     dryRun: z.boolean(),
     agents: z.object({ desired: count }),
     warnings: z.array(z.string()).readonly().openapi({

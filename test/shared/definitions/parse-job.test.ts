@@ -266,6 +266,12 @@ describe('the rest of a job', () => {
     ['rollout: { batches: [{ selector: "a=b,,c" }] }', 'rollout.batches[0].selector', 'empty term'],
     ['rollout: { batches: [1], maxUnavailable: none }', 'rollout.maxUnavailable', 'percentage'],
     ['rollout: { batches: [1], gate: { sla: 1 } }', 'rollout.gate.sla', 'SLAs'],
+    ['rollout: { batches: [1], gate: { sla: all } }', 'rollout.gate.sla', 'the job has none'],
+    [
+      'rollout: { batches: [1], gate: { sla: [frsh] } }\nsla: [{ name: fresh, freshness: 1m }]',
+      'rollout.gate.sla[0]',
+      'did you mean "fresh"?',
+    ],
     ['sla: [{ name: a }]', 'sla[0]', 'promises nothing'],
     ['sla: [{ name: a, freshness: 1m, deliveryLag: 1m }]', 'sla[0]', 'at once'],
     ['sla: [{ name: a, deadline: { at: "6:00" } }]', 'sla[0].deadline.at', 'no time of day'],
