@@ -22,7 +22,8 @@ export function checkAdvance(audit: Audit, rollout: RolloutAudit, over: number, 
       if (beat !== null) audit.find(now, `${agent} is there and was left out of its batch`);
       continue;
     }
-    const heard = audit.beatSince(agent, given.at);
+    // One that had the version before was heard to run it before, too.
+    const heard = audit.beatSince(agent, given.moved ? given.at : 0);
     const said = saidBy(heard, given, { version, deviceTimeoutMs, now });
     if (said === 'nothing' && beat !== null) {
       audit.find(now, `batch ${over + 1} is over while ${agent} is on its way`);
