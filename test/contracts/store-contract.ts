@@ -33,6 +33,7 @@ import { parametersContract } from './store-parameters-contract.ts';
 import { resultsContract } from './store-results-contract.ts';
 import { retentionContract } from './store-retention-contract.ts';
 import { runsContract } from './store-runs-contract.ts';
+import { rolloutsContract } from './store-rollouts-contract.ts';
 import { slasContract } from './store-slas-contract.ts';
 import { insertAgent, insertResults } from './store-rows.ts';
 
@@ -67,6 +68,7 @@ export function storeContract(name: string, openEmpty: OpenEmptyStore): void {
     resultsContract(withStore);
     retentionContract(withStore);
     runsContract(withStore);
+    rolloutsContract(withStore);
     slasContract(withStore);
     parametersContract(withStore);
   });
