@@ -12,11 +12,14 @@ import type { Condition } from '@runnel/shared/protocol/condition.ts';
 const BEATS_KEPT = 5;
 const BEATS_TO_JUDGE = 3;
 const CLEAR_SHARE = 2 / 3;
+/** What is said of a clock changes by no less: not with each heartbeat. */
+const TOLD_SHARE = 0.1;
+const TOLD_MS_MIN = 5000;
 
 export interface SkewWatch {
   /** Sent minus received of the last heartbeats, the newest last. */
   readonly differencesMs: readonly number[];
-  /** Rounded, while the clock counts as wrong; else null. */
+  /** What is said of it while the clock counts as wrong; else null. */
   readonly skewMs: number | null;
 }
 
@@ -27,7 +30,13 @@ export function sawBeat(watch: SkewWatch, sentAt: number, receivedAt: number): S
   if (differencesMs.length < BEATS_TO_JUDGE) return { ...watch, differencesMs };
   const skewMs = Math.max(...differencesMs);
   const bound = limits.clockSkewMsMax * (watch.skewMs === null ? 1 : CLEAR_SHARE);
-  return { differencesMs, skewMs: Math.abs(skewMs) > bound ? skewMs : null };
+  if (Math.abs(skewMs) <= bound) return { differencesMs, skewMs: null };
+  return { differencesMs, skewMs: toldSkew(watch.skewMs, skewMs) };
+}
+
+function toldSkew(toldMs: number | null, skewMs: number): number {
+  const changeMs = Math.max(TOLD_MS_MIN, Math.abs(skewMs) * TOLD_SHARE);
+  return toldMs !== null && Math.abs(skewMs - toldMs) < changeMs ? toldMs : skewMs;
 }
 
 export function skewCondition(skewMs: number, since: number): Condition {

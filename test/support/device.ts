@@ -180,7 +180,7 @@ export function heartbeatOf(agent: string, seq: number, more: Partial<Heartbeat>
     agent,
     epoch: 'process-1',
     seq,
-    sentAt: 1,
+    sentAt: Date.now(),
     startedAt: 1,
     intervalMs: 10_000,
     agentVersion: '0.1.0',
