@@ -187,7 +187,8 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   });
   const runs = await RunFacts.open(db, { fleet, health, commands });
   const slas = await openSlas(options, parts, { health, desired, fleet, later });
-  const alerting = await openAlerting({ ...options, db, fleet, health, events, slas: slas.board });
+  const judged = { slas: slas.board, rollouts };
+  const alerting = await openAlerting({ ...options, db, fleet, health, events, ...judged });
   closers.add('alerts', () => alerting.stop());
   const needs = { health, desired, fleet, commands, runs, alerting, later };
   const intake = startIntake(options, parts, needs);
@@ -212,7 +213,10 @@ async function serveFleet(options: ControlPlaneOptions, parts: Foundation): Prom
   later.http = http;
   const { hub } = http;
   listenTo({ health, hosts, hub, slas, rollouts, alerting, desired, log });
-  rollouts.onChange(() => hub.jobsChanged());
+  rollouts.onChange(() => {
+    hub.jobsChanged();
+    alerting.poke();
+  });
   health.start();
   alerting.start();
   rollouts.start();

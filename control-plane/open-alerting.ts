@@ -6,6 +6,7 @@ import type { Random } from '@runnel/shared/random.ts';
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import { Alerting } from './alerts/alerting.ts';
+import { type RolloutItems, rolloutSource } from './alerts/rollout-source.ts';
 import { type SlaItems, slaSource } from './alerts/sla-source.ts';
 import type { FleetView } from './http/fleet-view.ts';
 import type { EventWriter } from './intake/event-writer.ts';
@@ -25,6 +26,7 @@ export interface OpenAlertingParts {
   readonly health: FleetHealth;
   readonly events: EventWriter;
   readonly slas: SlaItems;
+  readonly rollouts: RolloutItems;
 }
 
 export async function openAlerting(parts: OpenAlertingParts): Promise<Alerting> {
@@ -41,5 +43,6 @@ export async function openAlerting(parts: OpenAlertingParts): Promise<Alerting> 
     page: (parts.publicUrl ?? '').replace(/\/+$/, ''),
   });
   alerting.attach(slaSource(parts.slas, agent));
+  alerting.attach(rolloutSource(parts.rollouts));
   return alerting;
 }

@@ -13,7 +13,7 @@ import { repository } from './support/processes.ts';
 const readme = readFileSync(join(repository, 'README.md'), 'utf8');
 const commands = [...readme.matchAll(/^ *npx runnel (.+)$/gm)].map(([, line = '']) => line);
 
-const jobs = [...readme.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, text = '']) => text);
+const jobs = [...readme.matchAll(/^```yaml\n(apiVersion.*?)^```$/gms)].map(([, text = '']) => text);
 
 function wordsOf(line: string): string[] {
   return [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
@@ -51,8 +51,10 @@ describe('a command of the README', () => {
 
   it.each(remote)('is one that the program knows: runnel %s', async (line) => {
     const words = wordsOf(line);
-    const parents = ['get', 'describe', 'token', 'agents'];
-    const name = words.slice(0, parents.includes(words[0] ?? '') ? 2 : 1);
+    const parents = ['get', 'describe', 'token', 'agents', 'rollout', 'params', 'receivers'];
+    const isNested =
+      parents.includes(words[0] ?? '') || /^(ack|silence|compliance)$/.test(words[1] ?? '');
+    const name = words.slice(0, isNested ? 2 : 1);
     const { code, out } = await runnel([...name, '--help']);
     expect(code, out).toBe(0);
     expect(out).toContain(`Usage: runnel ${name.join(' ')}`);

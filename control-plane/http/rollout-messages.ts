@@ -67,6 +67,8 @@ export interface RolloutItem {
   readonly nextAt: number | null;
   /** Who began it: an actor's id; `rollback` when a gate did. */
   readonly by: string;
+  /** Its gate, and not a person, suspended it or turned it back. */
+  readonly byGate: boolean;
   /** It needs a person: suspended by its gate, awaiting approval, or not moving for long. */
   readonly stuck: boolean;
 }

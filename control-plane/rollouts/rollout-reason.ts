@@ -6,7 +6,7 @@ import { hasEnded, type RolloutState } from './rollout-state.ts';
 import { failures } from './rollout-steps.ts';
 
 export function rolloutItem(state: RolloutState, now: number): RolloutItem {
-  const { id, job, version, from, phase, counts, startedAt, endedAt, since, by } = state;
+  const { id, job, version, from, phase, counts, startedAt, endedAt, since, by, byGate } = state;
   return {
     ...{ id, job, version, from, phase },
     batch: { n: Math.min(state.batch + 1, state.batches), of: state.batches },
@@ -14,7 +14,7 @@ export function rolloutItem(state: RolloutState, now: number): RolloutItem {
     reason: reasonOf(state),
     ...{ startedAt, endedAt, since },
     nextAt: phase === 'soaking' ? now + soakLeftMs(state) : null,
-    by,
+    ...{ by, byGate },
     stuck: isStuck(state, now),
   };
 }

@@ -45,7 +45,7 @@ export interface RolloutState {
   readonly strategy: Strategy;
   readonly phase: RolloutPhase;
   readonly resumesTo: ForwardPhase;
-  /** Suspended by its gate, not by a person. */
+  /** Suspended or turned back by its gate, not by a person. */
   readonly byGate: boolean;
   readonly hold: Hold | null;
   /** From 0. */
@@ -177,7 +177,8 @@ const abort: Cell<'abort'> = (state, { by }, now) => {
   return end({ ...state, why }, 'aborted', now);
 };
 
-const undo: Cell<'undo'> = (state, { by }, now) => rollBack(state, `undone by ${by}`, now);
+const undo: Cell<'undo'> = (state, { by }, now) =>
+  rollBack({ ...state, byGate: false }, `undone by ${by}`, now);
 
 /** It is over and good: to undo it is to roll out what was there before. */
 const undoGood: Cell<'undo'> = (state, { by }) =>

@@ -153,7 +153,8 @@ export function nextBatch(state: RolloutState, now: EpochMs): Step {
 
 function gateFailed(state: RolloutState, broken: string, now: EpochMs): Step {
   const why = `${broken} (${failures(state)})`;
-  if (state.strategy.onFailure === 'rollback') return rollBack(state, why, now);
+  if (state.strategy.onFailure === 'rollback')
+    return rollBack({ ...state, byGate: true }, why, now);
   const resumesTo = state.phase as RolloutState['resumesTo'];
   return enter({ ...state, resumesTo, byGate: true, why }, 'suspended', now, 'error');
 }
@@ -216,7 +217,7 @@ export function rollBack(state: RolloutState, why: string, now: EpochMs): Step {
     }
   }
   const target = from === null ? 'the job is taken away' : `back to version ${from}`;
-  const next = { ...state, devices, why, byGate: false, hold: null };
+  const next = { ...state, devices, why, hold: null };
   const { state: entered, effects } = enter(next, 'rollingBack', now, 'error', `${why}; ${target}`);
   const current: Effect[] =
     from === null || from === version ? [] : [{ do: 'makeCurrent', version: from }];

@@ -31,6 +31,7 @@ export const rolloutSchema = z
     since: z.number().openapi({ description: 'In this phase since.' }),
     nextAt: time.openapi({ description: 'When the pause between batches ends.' }),
     by: z.string().openapi({ description: 'Who began it.' }),
+    byGate: z.boolean().openapi({ description: 'Its gate suspended it or turned it back.' }),
     stuck: z.boolean().openapi({ description: 'It needs a person.' }),
   })
   .openapi('Rollout') satisfies z.ZodType<RolloutItem>;

@@ -40,6 +40,7 @@ export function sampleRollout(change: Partial<RolloutItem> = {}): RolloutItem {
     since: 1000,
     nextAt: null,
     by: 'ana',
+    byGate: false,
     stuck: false,
     ...change,
   };

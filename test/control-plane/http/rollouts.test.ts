@@ -167,6 +167,11 @@ describe('the rollout of a job', () => {
     const { code, err } = await waiting;
     expect(code).toBe(1);
     expect(err).toContain('press version 3 rolledBack');
+    const alert = await waitFor('the alert', async () => {
+      const { items } = (await control.get('/alerts?source=rollout')).json;
+      return (items as readonly object[])[0];
+    });
+    expect(alert).toMatchObject({ state: 'firing', severity: 'error', job: 'press' });
     expect((await control.get('/jobs/press')).json).toMatchObject({ version: 2 });
     for (const device of devices) {
       const { jobs } = await device.desired();
