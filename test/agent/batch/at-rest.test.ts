@@ -4,12 +4,13 @@ import { expect, it } from 'vitest';
 import { repository } from '../../support/processes.ts';
 import { sourceFile } from '../../tidy/source-file.ts';
 
-/** Of the batch engine, what stands in for it until it is there: its writes, its types. */
+/** Of the batch engine, what stands in for it until it is there: its writes, its keys, its types. */
 const SMALL = [
   'agent/batch/batch-budget.ts',
   'agent/batch/child/sql-available.ts',
   'agent/batch/records.ts',
   'agent/batch/runs/batch-store.ts',
+  'agent/batch/runs/job-record.ts',
   'agent/batch/tasks/task-error.ts',
 ];
 const OF_BATCH = /^(agent\/batch\/|shared\/schedule\/|shared\/definitions\/(tasks\/|.*batch))/;
