@@ -31,10 +31,13 @@ function plan(changes: Partial<CrashPlan>): CrashPlan {
   };
 }
 
+/** So slowly that an agent which was started again is at work before it is killed the next time. */
+const STEADY = { perSecond: 700 };
+
 describeWith(['mosquitto'], 'the auditor catches', () => {
   for (const [bug, changes] of Object.entries({
-    'commit-split': {},
-    'early-puback': {},
+    'commit-split': STEADY,
+    'early-puback': STEADY,
     'no-ring': { kills: 0, cuts: 3 },
   })) {
     it(`an agent with the bug ${bug}`, async () => {
