@@ -68,7 +68,8 @@ describe('the commands about runs', () => {
     expect(ran).toMatchObject({ code: 0, out: 'nightly: version 1 created for 1 agent\n' });
     expect(ran.err).toBe(
       'warning: nightly: 1 of 2 agents cannot run it and will not get it ' +
-        '(press-2: the device lacks task:value)\n',
+        '(press-2: the device lacks task:value)\n' +
+        'nightly: rolls out to 1 device; follow it: runnel rollout status nightly --watch\n',
     );
     const { out } = await admin(['describe', 'job', 'nightly']);
     expect(out).toMatch(/Not placed\n +NAME +REASON\n +press-2 +the device lacks task:value\n/);
