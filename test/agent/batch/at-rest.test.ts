@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { repository } from '../../support/processes.ts';
 import { sourceFile } from '../../tidy/source-file.ts';
 
-/** Of the batch engine, what stands in for it until it is there: its writes, its keys, its types. */
+/** Of the batch engine, what stands in for it until it is there: writes, keys, types. */
 const SMALL = [
   'agent/batch/batch-budget.ts',
   'agent/batch/child/sql-available.ts',
