@@ -40,6 +40,8 @@ const RUNS_AT_ONCE = 10;
 const RUNS_IN_RELIEF = 20;
 const LOOK_AGAIN_MS = 30_000;
 const MEASURE_AGAIN_MS = 10_000;
+/** At the files, in one measure. */
+const LOOKS_MAX = 3;
 
 const STORE = 'batch/store';
 const FILES = 'batch/files';
@@ -192,11 +194,22 @@ export class BatchSpace implements Space {
     await retention.removeFiles(batchDir, gone);
   }
 
+  /**
+   * What a task makes during a look may be counted twice, and runs would go for it: then another
+   * look follows, unless tasks go on making files.
+   */
   async #measure(): Promise<void> {
     const { batchDir, files, clock } = this.#options;
-    this.#madeBefore = files.bytesMade;
-    this.#measuredMs = clock.monotonicMs();
-    this.#measured = await measureFiles(batchDir);
+    for (let look = 0; look < LOOKS_MAX; look++) {
+      const madeBefore = files.bytesMade;
+      const measuredMs = clock.monotonicMs();
+      const measured = await measureFiles(batchDir);
+      // All at once: until then what was made is still added to the measure before.
+      this.#madeBefore = madeBefore;
+      this.#measuredMs = measuredMs;
+      this.#measured = measured;
+      if (files.bytesMade === madeBefore) return;
+    }
   }
 
   #made(): number {
