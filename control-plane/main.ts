@@ -59,6 +59,8 @@ export interface ControlPlaneOptions {
   readonly env: NodeJS.ProcessEnv;
   /** What the store keeps; without it the defaults of limits.ts. */
   readonly keep?: Keep;
+  /** How often devices say that they are there. */
+  readonly heartbeatIntervalMs: number;
   /** How long a device must be offline to be an alert; without it the one of limits.ts. */
   readonly offlineAlertAfterMs?: number;
   /** How a result block changes the store; another one only in tests that plant a bug. */
@@ -95,7 +97,7 @@ async function start(
   options: ControlPlaneOptions,
   closers: Closers,
 ): Promise<Omit<ControlPlane, 'close'>> {
-  const { clock, random, log, signal } = options;
+  const { clock, random, log, signal, heartbeatIntervalMs } = options;
   const dir = await DataDir.take(options.dataDir);
   closers.add('data directory', () => dir.release());
   const store = await openStore(dir.store);
@@ -109,6 +111,7 @@ async function start(
     clock,
     random,
     log,
+    heartbeatIntervalMs,
     natsUrls: () => nats?.deviceUrls ?? [],
     natsCa: await readCa(options.nats),
     pushAccount: (jwt) => pusher.push(jwt),
@@ -236,7 +239,7 @@ function packagesOf(options: ControlPlaneOptions, identity: Identity): PackageFo
 }
 
 async function openDesired(
-  { clock, log }: ControlPlaneOptions,
+  { clock, log, heartbeatIntervalMs }: ControlPlaneOptions,
   { db, identity }: Foundation,
   {
     health,
@@ -248,6 +251,7 @@ async function openDesired(
   return await DesiredState.open({
     db,
     clock,
+    heartbeatIntervalMs,
     sign: (payload) => identity.signDesired(payload),
     notifyChanged: (agent, revision) => later.intake?.notifyChanged(agent, revision),
     observedRevision: (agent) => health.observedRevision(agent),

@@ -9,11 +9,15 @@ import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { durationOf } from '@runnel/shared/expressions/duration-text.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import type { NatsChoice } from './connect-nats.ts';
 import { type ListenAddress, parseListen } from './nats/listen-address.ts';
 import type { NatsTls } from './nats/nats-config.ts';
 import type { PackagesChoice } from './packages/package-folder.ts';
 import { KEEP_DEFAULT } from './store/retention.ts';
+
+const HEARTBEAT_MS_MIN = 1000;
+const HEARTBEAT_MS_MAX = 300_000;
 
 export interface TlsOptions {
   readonly tlsCert?: string;
@@ -32,6 +36,7 @@ export interface ServeOptions extends TlsOptions {
   readonly natsUrl?: string;
   readonly natsCreds?: string;
   readonly natsAdvertise?: string;
+  readonly heartbeatInterval: number;
   readonly keepResults: number;
   readonly keepResultsRows: number;
   readonly keepEvents: number;
@@ -71,6 +76,14 @@ export function addServeOptions(command: Command): Command {
     .option('--tls-cert <file>', 'certificate of the own nats-server (PEM)', path)
     .option('--tls-key <file>', 'its private key (PEM)', path)
     .option('--tls-ca <file>', 'private CA that signed the certificate (PEM); devices get it', path)
+    .addOption(
+      new Option(
+        '--heartbeat-interval <duration>',
+        'how often devices say that they are there, 1s to 5m; one that missed 5 is offline',
+      )
+        .argParser(heartbeatInterval)
+        .default(limits.heartbeatIntervalMs, '10s'),
+    )
     .addOption(
       new Option('--log-level <level>', 'least level that is logged')
         .choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
@@ -187,6 +200,12 @@ function keptFor(text: string): number {
   const ms = durationOf(text);
   if (ms !== undefined && ms > 0) return ms;
   throw new InvalidArgumentError('write a number with a unit, such as 12h or 30d');
+}
+
+function heartbeatInterval(text: string): number {
+  const ms = durationOf(text);
+  if (ms !== undefined && ms >= HEARTBEAT_MS_MIN && ms <= HEARTBEAT_MS_MAX) return ms;
+  throw new InvalidArgumentError('write a duration from 1s to 5m');
 }
 
 function keptRows(text: string): number {

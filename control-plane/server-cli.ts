@@ -48,6 +48,7 @@ async function serve(options: ServeOptions): Promise<void> {
     packages: await packagesChoice(options),
     nats: natsChoice(options),
     natsAdvertise: options.natsAdvertise,
+    heartbeatIntervalMs: options.heartbeatInterval,
     keep: {
       ...KEEP_DEFAULT,
       resultsMs: options.keepResults,

@@ -9,7 +9,6 @@
 import type { Logger } from 'pino';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { messageOf } from '@runnel/shared/errors.ts';
-import { limits } from '@runnel/shared/limits.ts';
 import type { SignedDesired, SignedKeyList } from '@runnel/shared/protocol/desired.ts';
 import type {
   EnrolReply,
@@ -64,6 +63,8 @@ export interface IdentityOptions {
   readonly natsCa: string | null;
   /** Brings the account's JWT to the resolver; rejects when that must wait. */
   readonly pushAccount: (jwt: string) => Promise<void>;
+  /** What a device is told when it enrols. */
+  readonly heartbeatIntervalMs: number;
   /** Life of a device's credentials; default 7 days. */
   readonly credentialsMs?: number;
 }
@@ -122,7 +123,7 @@ export class Identity {
       rootKey: this.#keys.rootKey,
       keys: this.keys,
       credentials: approved ? await issueCredentials(this.#devices, agent) : null,
-      heartbeatIntervalMs: limits.heartbeatIntervalMs,
+      heartbeatIntervalMs: this.#options.heartbeatIntervalMs,
     };
   }
 

@@ -9,7 +9,6 @@
  * `same`, and its signature (Ed25519, deterministic) need not be stored. Pure.
  */
 import { createHash } from 'node:crypto';
-import { limits } from '@runnel/shared/limits.ts';
 import type { DesiredDocument, DesiredJob } from '@runnel/shared/protocol/desired.ts';
 import { PROTOCOL_VERSION } from '@runnel/shared/protocol/version.ts';
 import type { DesiredRecord } from '../store/desired.ts';
@@ -17,12 +16,8 @@ import type { DesiredRecord } from '../store/desired.ts';
 type Content = Pick<DesiredDocument, 'jobs' | 'tables' | 'heartbeatIntervalMs'>;
 
 /** The members without the braces around them. */
-export function contentText(jobs: readonly DesiredJob[]): string {
-  const content: Content = {
-    jobs: [...jobs],
-    tables: [],
-    heartbeatIntervalMs: limits.heartbeatIntervalMs,
-  };
+export function contentText(jobs: readonly DesiredJob[], heartbeatIntervalMs: number): string {
+  const content: Content = { jobs: [...jobs], tables: [], heartbeatIntervalMs };
   return JSON.stringify(content).slice(1, -1);
 }
 

@@ -40,6 +40,7 @@ export interface DesiredStateParts {
   readonly clock: Clock;
   /** Signs the exact text of a `desiredDocument`. */
   readonly sign: (payload: string) => SignedDesired;
+  readonly heartbeatIntervalMs: number;
   /** Tells the agent; best effort, since it also asks on a timer. */
   readonly notifyChanged: (agent: string, revision: number) => void;
   /** The revision that the agent's last heartbeat reported; 0 when none is known. */
@@ -249,7 +250,7 @@ export class DesiredState {
         this.#placedBy.set(agent.id, placedBy(facts));
         const { placed, blocked } = place({ ...agent, ...facts }, this.#jobs.of(agent.id));
         if (this.#block(agent.id, blocked)) unissued.push(agent.id);
-        const content = contentFor(placed, contents);
+        const content = contentFor(placed, this.#parts.heartbeatIntervalMs, contents);
         const head = this.#next(agent.id, content, above);
         if (head !== undefined) {
           heads.push(head);
@@ -330,14 +331,18 @@ function isPlacedBy(before: PlacedBy | undefined, facts: AgentFacts): boolean {
 }
 
 /** Agents with the same jobs and parameters share one content: a fleet is hashed once. */
-function contentFor(placed: readonly JobOfAgent[], known: Map<string, Content>): Content {
+function contentFor(
+  placed: readonly JobOfAgent[],
+  heartbeatIntervalMs: number,
+  known: Map<string, Content>,
+): Content {
   const key = JSON.stringify(
     placed.map(({ job, values }) => [job.name, job.desired.version, values.key]),
   );
   const found = known.get(key);
   if (found !== undefined) return found;
   const jobs = placed.map(({ job, values }) => ({ ...job.desired, parameters: values.given }));
-  const text = contentText(jobs);
+  const text = contentText(jobs, heartbeatIntervalMs);
   const versions = new Map(jobs.map((job) => [job.name, job.version]));
   const isOwn = placed.some(({ values }) => values.isOwn);
   const content = { hash: sha256(text), text, versions };

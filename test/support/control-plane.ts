@@ -13,6 +13,7 @@ import {
 } from '@runnel/control-plane/main.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import { silentLog } from './nats.ts';
 
 export interface ApiRequest {
@@ -51,6 +52,7 @@ export class TestControlPlane {
   ): Promise<TestControlPlane> {
     const dir = dataDir ?? mkdtempSync(join(tmpdir(), 'runnel-control-'));
     const control = await startControlPlane({
+      heartbeatIntervalMs: limits.heartbeatIntervalMs,
       dataDir: dir,
       http: { host: '127.0.0.1', port: 0 },
       publicUrl: undefined,

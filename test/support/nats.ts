@@ -22,6 +22,7 @@ import {
   enrolmentProof,
 } from '@runnel/shared/protocol/enrolment.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import { freePort } from './free-port.ts';
 import { tempDir } from './temp-dir.ts';
 import { waitFor } from './wait-for.ts';
@@ -76,6 +77,7 @@ export async function openControlSide(
   const pusher = new AccountPusher(silentLog);
   const port = options.port ?? (await freePort());
   const identity = await Identity.open({
+    heartbeatIntervalMs: limits.heartbeatIntervalMs,
     store,
     keysDir: options.keysDir ?? tempDir('keys'),
     clock: systemClock,

@@ -4,6 +4,7 @@ import { Identity } from '@runnel/control-plane/identity/identity.ts';
 import { openStore } from '@runnel/control-plane/store/open-store.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import { silentLog } from './nats.ts';
 import { tempDir } from './temp-dir.ts';
 
@@ -11,6 +12,7 @@ export async function openTestIdentity(natsUrl = 'nats://127.0.0.1:1'): Promise<
   const store = await openStore(':memory:');
   onTestFinished(() => store.close());
   return Identity.open({
+    heartbeatIntervalMs: limits.heartbeatIntervalMs,
     store,
     keysDir: tempDir('keys'),
     clock: systemClock,

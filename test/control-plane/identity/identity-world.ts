@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '@runnel/shared/clock.ts';
 import { epochMs } from '@runnel/shared/ids.ts';
 import type { Labels } from '@runnel/shared/protocol/enrolment.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import { silentLog } from '../../support/nats.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
@@ -34,6 +35,7 @@ export async function openWorld(): Promise<World> {
   const keysDir = join(tempDir('keys'), 'keys');
   const pushed: string[] = [];
   const identity = await Identity.open({
+    heartbeatIntervalMs: limits.heartbeatIntervalMs,
     store,
     keysDir,
     clock,

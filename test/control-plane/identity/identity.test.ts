@@ -11,6 +11,7 @@ import { signingKeyList } from '@runnel/shared/protocol/desired.ts';
 import { renewalProof } from '@runnel/shared/protocol/enrolment.ts';
 import { rootFingerprint, verifySignature } from '@runnel/shared/protocol/signing.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import { enrolRequestOf, newDeviceKey, silentLog } from '../../support/nats.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { openWorld } from './identity-world.ts';
@@ -236,6 +237,7 @@ describe('the keys', () => {
     expect(statSync(keysDir).mode & 0o777).toBe(0o700);
     const open = () =>
       Identity.open({
+        heartbeatIntervalMs: limits.heartbeatIntervalMs,
         store,
         keysDir,
         clock: systemClock,

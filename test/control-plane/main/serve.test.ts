@@ -248,6 +248,7 @@ describe('runnel-control serve', () => {
       ['serve', '--data', 'x', '--http', 'nowhere'],
       ['serve', '--data', 'x', '--keep-results', '30'],
       ['serve', '--data', 'x', '--keep-results-rows', '0'],
+      ['serve', '--data', 'x', '--heartbeat-interval', '0s'],
       ['fly'],
     ];
     for (const args of wrongs) {

@@ -10,6 +10,7 @@ import { openStore } from '@runnel/control-plane/store/open-store.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { createHash } from 'node:crypto';
 import type { DesiredDocument, DesiredReply } from '@runnel/shared/protocol/desired.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import { insertAgent } from '../../contracts/store-rows.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
@@ -23,6 +24,7 @@ async function setUp(parts: Partial<DesiredStateParts> = {}) {
   const unreadable: string[] = [];
   const open = () =>
     DesiredState.open({
+      heartbeatIntervalMs: limits.heartbeatIntervalMs,
       db: store.db,
       clock: systemClock,
       sign: (payload) => ({

@@ -8,11 +8,13 @@ import { startControlPlane } from '@runnel/control-plane/main.ts';
 import { parseListen } from '@runnel/control-plane/nats/listen-address.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { systemRandom } from '@runnel/shared/random.ts';
+import { limits } from '@runnel/shared/limits.ts';
 
 const options = process.argv.slice(2);
 const option = (name: string): string => options[options.indexOf(name) + 1] as string;
 const [host, port] = option('--http').split(':');
 const control = await startControlPlane({
+  heartbeatIntervalMs: limits.heartbeatIntervalMs,
   dataDir: option('--data'),
   http: { host: host as string, port: Number(port) },
   publicUrl: undefined,

@@ -26,7 +26,9 @@ export interface Device {
   readonly reason: string;
 }
 
-const WAIT_MS = 90_000;
+/** Offline is who missed five: soon, and not because the machine is busy. */
+const HEARTBEAT = '4s';
+const WAIT_MS = 120_000;
 const JOB = 'sums';
 
 export class RolloutSite {
@@ -62,7 +64,8 @@ export class RolloutSite {
   async startControl(): Promise<void> {
     const http = ['--http', `127.0.0.1:${this.#http}`];
     const nats = ['--nats-listen', `127.0.0.1:${this.#nats}`];
-    const args = ['serve', '--data', join(this.#dir, 'control'), ...http, ...nats];
+    const pace = ['--heartbeat-interval', HEARTBEAT];
+    const args = ['serve', '--data', join(this.#dir, 'control'), ...http, ...nats, ...pace];
     this.#control = start(bins.control, args, join(this.#dir, 'control.log'));
     await waitFor(
       'the control plane',
@@ -71,8 +74,16 @@ export class RolloutSite {
     );
   }
 
-  async killControl(): Promise<void> {
+  /** SIGKILL, and another one at once. */
+  async restartControl(): Promise<void> {
     await this.#control?.end('SIGKILL');
+    await this.startControl();
+  }
+
+  /** SIGKILL of the control plane's own nats-server. */
+  killNats(): void {
+    const text = readFileSync(join(this.#dir, 'control/nats/server.json'), 'utf8');
+    process.kill((JSON.parse(text) as { pid: number }).pid, 'SIGKILL');
   }
 
   enrol(name: string, site: string): void {
@@ -131,10 +142,10 @@ export class RolloutSite {
     });
   }
 
-  async someAreUpdated(): Promise<Rollout> {
+  async someAreUpdated(version: number): Promise<Rollout> {
     return await this.#until('a device with the version', async () => {
       const rollout = await this.rollout();
-      return rollout.counts.updated > 0 ? rollout : undefined;
+      return rollout.version === version && rollout.counts.updated > 0 ? rollout : undefined;
     });
   }
 
