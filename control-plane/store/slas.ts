@@ -1,9 +1,9 @@
 /** Verdicts on promises as intervals (schema.ts): what writes and reads them. */
-import type { Kysely, Transaction } from 'kysely';
+import type { Kysely, Selectable, Transaction } from 'kysely';
 import type { SlaKind } from '@runnel/shared/definitions/sla.ts';
 import type { Verdict } from '@runnel/shared/sla/sla-state.ts';
 import { limits } from '@runnel/shared/limits.ts';
-import type { Schema } from './schema.ts';
+import type { Schema, SlaIntervalsTable } from './schema.ts';
 import { storableText } from './storable-text.ts';
 
 export type SlaLine = 'own' | 'device';
@@ -107,17 +107,7 @@ export async function slaHistory(
   return rows.reverse().map(recordOf);
 }
 
-function recordOf(row: {
-  job: string;
-  agent: string;
-  sla: string;
-  kind: string;
-  verdict: string;
-  cause: string;
-  judge: string;
-  from_at: number;
-  to_at: number | null;
-}): SlaIntervalRecord {
+function recordOf(row: Selectable<SlaIntervalsTable>): SlaIntervalRecord {
   return {
     job: row.job,
     agent: row.agent === '' ? null : row.agent,

@@ -7,21 +7,20 @@ import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { readFilter, writeFilter } from '../fleet/filter-query.ts';
 import { countFleet, type FleetFilter, noFilter, selectRows } from '../fleet/fleet-view.ts';
 import { plural } from '../format/amount.ts';
-import { useApp, useMayOperate, useObservable } from '../hooks.ts';
+import { useApp, useObservable } from '../hooks.ts';
 import { address, replaceQuery } from '../navigation.ts';
+import { AddDeviceLink } from '../parts/add-device-link.tsx';
 import { FleetFilters } from '../parts/fleet-filters.tsx';
 import { FleetList } from '../parts/fleet-list.tsx';
 import { FleetSummary } from '../parts/fleet-summary.tsx';
 import { icons } from '../parts/icons.tsx';
 import { NoDevices } from '../parts/no-devices.tsx';
 import { EmptyNote, Loading } from '../parts/panel.tsx';
-import { paths } from '../router.ts';
 
 export function DevicesPage(): JSX.Element {
   const app = useApp();
   const fleet = useObservable(app.fleet);
   const { query } = useObservable(address);
-  const mayOperate = useMayOperate();
   const search = useRef<HTMLInputElement>(null);
   const filter = useMemo(() => readFilter(query), [query]);
   const counts = useMemo(() => countFleet(fleet.agents.values()), [fleet.agents]);
@@ -43,12 +42,7 @@ export function DevicesPage(): JSX.Element {
               : `, ${counts.attention} ${counts.attention === 1 ? 'needs' : 'need'} attention`}
           </p>
         </div>
-        {mayOperate ? (
-          <a class="button primary" href={paths.addDevice}>
-            {icons.plus}
-            Add device
-          </a>
-        ) : null}
+        <AddDeviceLink />
       </header>
       <FleetSummary counts={counts} facet={filter.facet} onFacet={(facet) => change({ facet })} />
       <FleetFilters

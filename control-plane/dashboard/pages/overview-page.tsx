@@ -5,7 +5,7 @@ import type { AttentionItem } from '../../http/live-messages.ts';
 import { countFleet } from '../fleet/fleet-view.ts';
 import type { FleetState } from '../fleet/fleet-state.ts';
 import { formatCount, plural } from '../format/amount.ts';
-import { useApp, useMayOperate, useObservable } from '../hooks.ts';
+import { useApp, useObservable } from '../hooks.ts';
 import { attentionList } from '../overview/attention-list.ts';
 import {
   connectionSegments,
@@ -14,6 +14,7 @@ import {
   slaSegments,
 } from '../overview/segments.ts';
 import { useAttention } from '../overview/use-attention.ts';
+import { AddDeviceLink } from '../parts/add-device-link.tsx';
 import { AttentionLines } from '../parts/attention-lines.tsx';
 import { icons } from '../parts/icons.tsx';
 import { NoDevices } from '../parts/no-devices.tsx';
@@ -31,7 +32,6 @@ export function OverviewPage(): JSX.Element {
 }
 
 function Overview({ fleet, seen }: { fleet: FleetState; seen: AttentionItem }): JSX.Element {
-  const mayOperate = useMayOperate();
   const list = useMemo(() => attentionList(fleet.agents.values(), seen), [fleet.agents, seen]);
   const counts = useMemo(() => countFleet(fleet.agents.values()), [fleet.agents]);
   return (
@@ -43,12 +43,7 @@ function Overview({ fleet, seen }: { fleet: FleetState; seen: AttentionItem }): 
             {plural(counts.all, 'device')}, {plural(fleet.jobs.size, 'job')}
           </p>
         </div>
-        {mayOperate ? (
-          <a class="button primary" href={paths.addDevice}>
-            {icons.plus}
-            Add device
-          </a>
-        ) : null}
+        <AddDeviceLink />
       </header>
       <div class="stack">
         <Panel
