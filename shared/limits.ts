@@ -280,6 +280,11 @@ export const limits = {
   /** Rows that a transform sorts in memory; more are sorted in parts on disk, and merged. */
   sortRowsMax: 10_000,
   sortCharsMax: 8 * MiB,
+  /**
+   * Positions of deleted keys that a load of change events keeps by default; older ones are
+   * forgotten, and a duplicate that comes later than that is taken for new.
+   */
+  deletedKeysMsMax: 30 * 86_400_000,
   /** Resident memory of the process in which SQLite works; beyond it the attempt fails. */
   sqliteMemoryBytesMax: 192 * MiB,
   /** Memory of the process of a check in SQL (`quality`); beyond it the attempt fails. */

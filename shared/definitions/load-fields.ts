@@ -11,7 +11,7 @@ import {
   postgresProblem,
   sqliteFields,
 } from './database-fields.ts';
-import { duration } from './duration.ts';
+import { duration, positiveDuration } from './duration.ts';
 import { httpFields, httpStatus } from './http-fields.ts';
 import { brokerProblem } from './mqtt-fields.ts';
 import { size } from './size.ts';
@@ -77,17 +77,20 @@ const tableFields = {
     'Table; with a schema as `schema.table`. It must be there unless `create` is set.',
   ),
   mode: z
-    .enum(['append', 'upsert', 'replace'])
+    .enum(['append', 'upsert', 'replace', 'changes'])
     .default('append')
     .describe(
       'append: rows are added, once for the partition, by the key in `runnel_runs`. upsert: a ' +
-        'row with the same `key` is replaced. replace: what `where` finds is deleted first.',
+        'row with the same `key` is replaced. replace: what `where` finds is deleted first. ' +
+        'changes: rows are change events of Debezium, applied by `key` in their order.',
     ),
   key: z
     .array(databaseName)
     .min(1)
     .optional()
-    .describe('upsert: columns of a unique index of the table. Example: `[machine, day]`.'),
+    .describe(
+      'upsert, changes: columns of a unique index of the table. Example: `[machine, day]`.',
+    ),
   where: z
     .record(databaseName, z.union([z.string(), z.number(), z.boolean(), z.null()]))
     .optional()
@@ -100,23 +103,42 @@ const tableFields = {
     .optional()
     .describe(
       "The table's columns, and the columns of the input that they take. Default: those of the " +
-        'input, which must all be there. Example: `{ machine: machine, rms_mm_s: rms }`.',
+        'input, which must all be there; of changes those of `before` and `after`. ' +
+        'Example: `{ machine: machine, rms_mm_s: rms }`.',
     ),
   create: z
     .boolean()
     .default(false)
     .describe('Whether a table that is missing is made, with columns by the types of the input.'),
+  truncate: z
+    .boolean()
+    .default(false)
+    .describe('changes: whether an event may empty the whole table; else it fails the attempt.'),
+  forgetDeleted: positiveDuration
+    .optional()
+    .describe(
+      'changes: for how long a deleted key is remembered, so that a late duplicate does not ' +
+        'bring its row back. Default `30d`.',
+    ),
 };
 
 interface Target {
   readonly mode: string;
   readonly key?: readonly string[] | undefined;
   readonly where?: unknown;
+  readonly truncate: boolean;
+  readonly forgetDeleted?: unknown;
 }
 
-function targetProblem({ mode, key, where }: Target): readonly [string, string] | undefined {
-  if ((mode === 'upsert') !== (key !== undefined)) {
-    return ['key', mode === 'upsert' ? 'is missing: upsert needs it' : 'goes with mode: upsert'];
+function targetProblem(target: Target): readonly [string, string] | undefined {
+  const { mode, key, where, truncate, forgetDeleted } = target;
+  const isByKey = mode === 'upsert' || mode === 'changes';
+  if (isByKey !== (key !== undefined)) {
+    return ['key', isByKey ? `is missing: ${mode} needs it` : 'goes with mode: upsert or changes'];
+  }
+  if (mode !== 'changes' && truncate) return ['truncate', 'goes with mode: changes'];
+  if (mode !== 'changes' && forgetDeleted !== undefined) {
+    return ['forgetDeleted', 'goes with mode: changes'];
   }
   const replaced = where === undefined || mode === 'replace';
   return replaced ? undefined : ['where', 'goes with mode: replace'];

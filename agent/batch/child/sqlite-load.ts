@@ -4,8 +4,16 @@
  */
 import type { Json } from '@runnel/shared/engine/record.ts';
 import { quoteName, quoteTable, tableName } from '../io/sql-names.ts';
-import { LEDGER, missingColumns, requireSameContent, unknownTable } from '../io/load-ledger.ts';
+import {
+  LATER_COLUMNS,
+  LEDGER,
+  missingColumns,
+  requireSameContent,
+  sameOutcome,
+  unknownTable,
+} from '../io/load-ledger.ts';
 import { readLines } from '../tables/line-file.ts';
+import { applySqliteChanges } from './sqlite-changes.ts';
 import type { SqliteDatabase, SqliteStatement } from './sqlite-database.ts';
 import type { SqliteLoadAnswer, SqliteLoadRequest } from './sqlite-request.ts';
 import { bindable } from './sqlite-value.ts';
@@ -13,11 +21,12 @@ import { bindable } from './sqlite-value.ts';
 const CREATE_LEDGER =
   `CREATE TABLE IF NOT EXISTS ${LEDGER} (effect_key TEXT PRIMARY KEY, job TEXT NOT NULL, ` +
   'partition TEXT NOT NULL, task TEXT NOT NULL, rows INTEGER NOT NULL, tries INTEGER NOT NULL, ' +
-  'loaded_at TEXT NOT NULL, content TEXT)';
+  'loaded_at TEXT NOT NULL, content TEXT, outcome TEXT)';
 const WRITE_LEDGER =
-  `INSERT INTO ${LEDGER} (effect_key, job, partition, task, rows, tries, loaded_at, content) ` +
-  'VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (effect_key) DO UPDATE SET rows = excluded.rows, ' +
-  'tries = excluded.tries, loaded_at = excluded.loaded_at, content = excluded.content';
+  `INSERT INTO ${LEDGER} (effect_key, job, partition, task, rows, tries, loaded_at, content, ` +
+  'outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (effect_key) DO UPDATE SET ' +
+  'rows = excluded.rows, tries = excluded.tries, loaded_at = excluded.loaded_at, ' +
+  'content = excluded.content, outcome = excluded.outcome';
 const TYPES: Readonly<Record<string, string>> = {
   number: 'NUMERIC',
   string: 'TEXT',
@@ -44,20 +53,27 @@ async function load(
   database: SqliteDatabase,
   request: SqliteLoadRequest,
 ): Promise<SqliteLoadAnswer> {
-  const { mode, run } = request;
+  const { mode, run, changes } = request;
   ensureLedger(database);
   const known = database
-    .prepare(`SELECT rows, content FROM ${LEDGER} WHERE effect_key = ?`)
+    .prepare(`SELECT rows, content, outcome FROM ${LEDGER} WHERE effect_key = ?`)
     .all([run.effectKey])[0];
   if (mode === 'append' && known !== undefined) {
     requireSameContent(known.content, run);
-    return { loaded: false, rows: Number(known.rows) };
+    return { loaded: false, rows: Number(known.rows), counts: null };
   }
-  const rows = isNothingYet(database, request) ? 0 : await loadRows(database, request);
+  const before = changes === null || changes.isRefresh ? null : sameOutcome(known, run);
+  if (before !== null) return { loaded: false, rows: Number(known?.rows), counts: before };
+  const isThere = !isNothingYet(database, request);
+  if (isThere) prepareTable(database, request);
+  const counts =
+    changes === null ? null : await applySqliteChanges(database, request, changes, isThere);
+  const rows = counts?.applied ?? (isThere ? await loadRows(database, request) : 0);
   const { effectKey, job, partition, task, tries, loadedAt, content } = run;
-  const written = [effectKey, job, partition, task, rows, tries, loadedAt, content];
+  const outcome = counts === null ? null : JSON.stringify(counts);
+  const written = [effectKey, job, partition, task, rows, tries, loadedAt, content, outcome];
   database.prepare(WRITE_LEDGER).run(written);
-  return { loaded: true, rows };
+  return { loaded: true, rows, counts };
 }
 
 /**
@@ -71,11 +87,15 @@ function isNothingYet(
   return create && columns.length === 0 && columnsOf(database, tableName(table).table).length === 0;
 }
 
-async function loadRows(database: SqliteDatabase, request: SqliteLoadRequest): Promise<number> {
-  const { mode, where } = request;
+function prepareTable(database: SqliteDatabase, request: SqliteLoadRequest): void {
   const table = quoteTable(tableName(request.table));
   if (request.create && request.columns.length > 0) createTable(database, table, request);
   checkColumns(database, request);
+}
+
+async function loadRows(database: SqliteDatabase, request: SqliteLoadRequest): Promise<number> {
+  const { mode, where } = request;
+  const table = quoteTable(tableName(request.table));
   if (mode === 'replace') {
     const filter = Object.entries(where ?? {});
     const terms = filter.map(([name]) => `${quoteName(name)} IS ?`).join(' AND ');
@@ -88,11 +108,14 @@ async function loadRows(database: SqliteDatabase, request: SqliteLoadRequest): P
   return await insertAll(database.prepare(insertText(table, request)), request);
 }
 
-/** One that an earlier version made has no `content`. */
+/** One that an earlier version made has not all of the columns. */
 function ensureLedger(database: SqliteDatabase): void {
   database.exec(CREATE_LEDGER);
-  if (columnsOf(database, LEDGER).includes('content')) return;
-  database.exec(`ALTER TABLE ${LEDGER} ADD COLUMN content TEXT`);
+  const there = columnsOf(database, LEDGER);
+  for (const column of LATER_COLUMNS) {
+    if (there.includes(column)) continue;
+    database.exec(`ALTER TABLE ${LEDGER} ADD COLUMN ${column} TEXT`);
+  }
 }
 
 async function insertAll(

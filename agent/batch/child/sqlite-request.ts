@@ -1,5 +1,7 @@
 /** What the agent asks of the child that works on a SQLite database (run-sqlite.ts). */
 import type { Json } from '@runnel/shared/engine/record.ts';
+import type { ChangeCounts } from '../changes/change-batch.ts';
+import type { ReadChanges } from '../changes/read-changes.ts';
 
 export interface SqliteExtractRequest {
   readonly action: 'extract';
@@ -18,7 +20,7 @@ export interface SqliteLoadRequest {
   readonly path: string;
   readonly busyTimeoutMs: number;
   readonly table: string;
-  readonly mode: 'append' | 'upsert' | 'replace';
+  readonly mode: 'append' | 'upsert' | 'replace' | 'changes';
   readonly key: readonly string[];
   readonly where: Readonly<Record<string, Json>> | null;
   /** Columns of the table, and those of the input that they take. */
@@ -30,8 +32,12 @@ export interface SqliteLoadRequest {
   readonly create: boolean;
   /** Files of JSON lines, in order. */
   readonly inputs: readonly string[];
+  /** With the mode `changes`; else null. */
+  readonly changes: SqliteChanges | null;
   readonly run: LedgerRow;
 }
+
+export type SqliteChanges = Pick<ReadChanges, 'file' | 'forgetBefore' | 'isRefresh'>;
 
 /** What `runnel_runs` keeps of a load. */
 export interface LedgerRow {
@@ -51,4 +57,6 @@ export type SqliteRequest = SqliteExtractRequest | SqliteLoadRequest;
 export interface SqliteLoadAnswer {
   readonly loaded: boolean;
   readonly rows: number;
+  /** Of `changes`, in this attempt or in the one that loaded them. */
+  readonly counts: ChangeCounts | null;
 }

@@ -2,18 +2,23 @@
  * The table by which a database knows what a run has loaded, and what a load says when the target
  * is not what it should be. SQLite and PostgreSQL have the same one:
  *
- *     runnel_runs(effect_key primary key, job, partition, task, rows, tries, loaded_at, content)
+ *     runnel_runs(effect_key primary key, job, partition, task, rows, tries, loaded_at, content,
+ *       outcome)
  *
  * A row is written in the transaction that writes the rows. Nobody removes them but the owner of
  * the database; an `append` whose key was removed adds its rows again. `content` is the hash of
  * what was loaded (content-hash.ts): an `append` that comes again with other rows cannot take back
- * the first ones, and says so. A ledger made without the column gets it; where it is null, what was
- * loaded is not known, and the key alone counts.
+ * the first ones, and says so. `outcome` is what change events came to, as JSON, for an attempt
+ * that finds them applied. A ledger made without these columns gets them; where `content` is null,
+ * what was loaded is not known, and the key alone counts.
  */
 import type { LedgerRow } from '../child/sqlite-request.ts';
+import type { ChangeCounts } from '../changes/change-batch.ts';
 import { TaskError } from '../tasks/task-error.ts';
 
 export const LEDGER = 'runnel_runs';
+/** Texts that a ledger of an earlier version has not. */
+export const LATER_COLUMNS = ['content', 'outcome'] as const;
 
 export function unknownTable(name: string): TaskError {
   return new TaskError('rejected', 'load_table', `there is no table ${name}`, {
@@ -34,6 +39,15 @@ export function requireSameContent(before: unknown, { task, partition, content }
         `the run from ${LEDGER}.`,
     },
   );
+}
+
+/** What the same change events came to under this key before; null: they have not been applied. */
+export function sameOutcome(
+  before: { readonly content?: unknown; readonly outcome?: unknown } | null | undefined,
+  { content }: LedgerRow,
+): ChangeCounts | null {
+  if (before?.content !== content || typeof before.outcome !== 'string') return null;
+  return JSON.parse(before.outcome) as ChangeCounts;
 }
 
 /** Undefined when all of them are there. */

@@ -12,12 +12,26 @@
 import type { Client } from 'pg';
 import type { LoadTaskConfig } from '@runnel/shared/definitions/tasks/load.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
+import type { ChangeCounts } from '../changes/change-batch.ts';
+import type { ReadChanges } from '../changes/read-changes.ts';
 import type { TableRef } from '../records.ts';
 import type { TaskContext } from '../tasks/task.ts';
 import type { Row } from '../tasks/task-services.ts';
 import type { LedgerRow } from '../child/sqlite-request.ts';
-import { LEDGER, missingColumns, requireSameContent, unknownTable } from './load-ledger.ts';
+import {
+  LATER_COLUMNS,
+  LEDGER,
+  missingColumns,
+  requireSameContent,
+  sameOutcome,
+  unknownTable,
+} from './load-ledger.ts';
 import { ledgerRow, type LoadColumn, loadColumns } from './load-input.ts';
+import {
+  applyPostgresChanges,
+  positionsOf,
+  type PostgresTargetSettings,
+} from './postgres-changes.ts';
 import { PostgresSession } from './postgres-client.ts';
 import { quoteName, quoteTable, tableName } from './sql-names.ts';
 
@@ -26,6 +40,14 @@ type PostgresConfig = NonNullable<LoadTaskConfig['postgres']>;
 export interface PostgresLoad {
   readonly loaded: boolean;
   readonly rows: number;
+  /** Of the mode `changes`, in this attempt or in the one that loaded them. */
+  readonly counts: ChangeCounts | null;
+}
+
+interface KnownLoad {
+  readonly rows: number;
+  readonly content: unknown;
+  readonly outcome?: unknown;
 }
 
 const BATCH_ROWS = 1000;
@@ -42,15 +64,17 @@ const TIMES = new Set(['timestamp', 'timestamptz', 'date']);
 export async function loadIntoPostgres(
   config: PostgresConfig,
   table: TableRef,
+  changes: ReadChanges | null,
   context: TaskContext,
 ): Promise<PostgresLoad> {
   const session = await PostgresSession.open(config, context);
   const { client } = session;
   try {
-    const columns = loadColumns(table, config.columns);
+    const columns = changes?.columns ?? loadColumns(table, config.columns);
     const run = await ledgerRow(context, table, columns, config.table);
     await client.query('BEGIN');
-    const answer = await new Load(client, config, { table, columns, run }, context).run();
+    const input = { table, changes, columns, run };
+    const answer = await new Load(client, config, input, context).run();
     await client.query('COMMIT');
     return answer;
   } catch (error) {
@@ -66,6 +90,7 @@ class Load {
   readonly #config: PostgresConfig;
   readonly #context: TaskContext;
   readonly #input: TableRef;
+  readonly #changes: ReadChanges | null;
   readonly #columns: readonly LoadColumn[];
   readonly #run: LedgerRow;
   readonly #table: string;
@@ -78,6 +103,7 @@ class Load {
     config: PostgresConfig,
     input: {
       readonly table: TableRef;
+      readonly changes: ReadChanges | null;
       readonly columns: readonly LoadColumn[];
       readonly run: LedgerRow;
     },
@@ -87,6 +113,7 @@ class Load {
     this.#config = config;
     this.#context = context;
     this.#input = input.table;
+    this.#changes = input.changes;
     this.#columns = input.columns;
     this.#run = input.run;
     const name = tableName(config.table);
@@ -97,18 +124,29 @@ class Load {
   async run(): Promise<PostgresLoad> {
     await this.#ensureLedger();
     const known = await this.#claim();
+    const changes = this.#changes;
     if (known !== null && this.#config.mode === 'append') {
       requireSameContent(known.content, this.#run);
-      return { loaded: false, rows: known.rows };
+      return { loaded: false, rows: known.rows, counts: null };
     }
-    const rows = (await this.#isNothingYet()) ? 0 : await this.#loadRows();
+    const before = changes === null || changes.isRefresh ? null : sameOutcome(known, this.#run);
+    if (before !== null) return { loaded: false, rows: known?.rows ?? 0, counts: before };
+    const isThere = !(await this.#isNothingYet());
+    if (isThere) await this.#prepareTable();
+    const counts = changes === null ? null : await this.#applyChanges(changes, isThere);
+    const rows = counts?.applied ?? (isThere ? await this.#loadRows() : 0);
+    await this.#record(rows, counts);
+    return { loaded: true, rows, counts };
+  }
+
+  async #record(rows: number, counts: ChangeCounts | null): Promise<void> {
     const { effectKey, tries, loadedAt, content } = this.#run;
+    const outcome = counts === null ? [] : [JSON.stringify(counts)];
     await this.#client.query(
-      `UPDATE ${this.#ledger} SET rows = $2, tries = $3, loaded_at = $4, content = $5 ` +
-        'WHERE effect_key = $1',
-      [effectKey, rows, tries, loadedAt, content],
+      `UPDATE ${this.#ledger} SET rows = $2, tries = $3, loaded_at = $4, content = $5` +
+        `${counts === null ? '' : ', outcome = $6'} WHERE effect_key = $1`,
+      [effectKey, rows, tries, loadedAt, content, ...outcome],
     );
-    return { loaded: true, rows };
   }
 
   /**
@@ -120,28 +158,54 @@ class Load {
     return create && this.#columns.length === 0 && !(await this.#exists(this.#table));
   }
 
-  async #loadRows(): Promise<number> {
-    const { create, mode } = this.#config;
+  async #prepareTable(): Promise<void> {
+    const { create } = this.#config;
     if (create && this.#columns.length > 0) await this.#ensure(this.#table, this.#definition());
     await this.#checkColumns();
-    if (mode === 'replace') await this.#delete();
+  }
+
+  async #loadRows(): Promise<number> {
+    if (this.#config.mode === 'replace') await this.#delete();
     return await this.#insertAll();
   }
 
-  /** One that an earlier version made has no `content`. */
+  async #applyChanges(changes: ReadChanges, isThere: boolean): Promise<ChangeCounts> {
+    const { table, key = [] } = this.#config;
+    const { name, definition } = positionsOf(table);
+    await this.#ensure(name, definition);
+    const settings: PostgresTargetSettings = {
+      table,
+      key,
+      appliedAt: this.#run.loadedAt,
+      isThere,
+      valueFor: (column, value) => this.#valueFor(column, value),
+    };
+    return applyPostgresChanges(this.#client, settings, changes);
+  }
+
+  /** One that an earlier version made has not all columns; it gets those that are needed. */
   async #ensureLedger(): Promise<void> {
     await this.#ensure(
       this.#ledger,
       '(effect_key text PRIMARY KEY, job text NOT NULL, partition text NOT NULL, ' +
         'task text NOT NULL, rows bigint NOT NULL, tries integer NOT NULL, ' +
-        'loaded_at timestamptz NOT NULL, content text)',
+        'loaded_at timestamptz NOT NULL, content text, outcome text)',
     );
-    if ((await this.#typesOf(this.#ledger)).has('content')) return;
-    await this.#client.query(`ALTER TABLE ${this.#ledger} ADD COLUMN IF NOT EXISTS content text`);
+    const there = await this.#typesOf(this.#ledger);
+    for (const column of this.#laterColumns()) {
+      if (there.has(column)) continue;
+      const add = `ALTER TABLE ${this.#ledger} ADD COLUMN IF NOT EXISTS ${column} text`;
+      await this.#client.query(add);
+    }
+  }
+
+  /** Whoever loads no changes may have no right to alter the ledger for them. */
+  #laterColumns(): readonly string[] {
+    return LATER_COLUMNS.filter((name) => name !== 'outcome' || this.#changes !== null);
   }
 
   /** Of an earlier load, or null: from then on nobody else loads with this key. */
-  async #claim(): Promise<{ readonly rows: number; readonly content: unknown } | null> {
+  async #claim(): Promise<KnownLoad | null> {
     const { effectKey, job, partition, task, tries, loadedAt } = this.#run;
     const { rowCount } = await this.#client.query(
       `INSERT INTO ${this.#ledger} (effect_key, job, partition, task, rows, tries, loaded_at) ` +
@@ -149,8 +213,9 @@ class Load {
       [effectKey, job, partition, task, tries, loadedAt],
     );
     if (rowCount === 1) return null;
-    const { rows } = await this.#client.query<{ rows: number; content: unknown }>(
-      `SELECT rows, content FROM ${this.#ledger} WHERE effect_key = $1 FOR UPDATE`,
+    const columns = ['rows', ...this.#laterColumns()].join(', ');
+    const { rows } = await this.#client.query<KnownLoad>(
+      `SELECT ${columns} FROM ${this.#ledger} WHERE effect_key = $1 FOR UPDATE`,
       [effectKey],
     );
     return rows[0] ?? { rows: 0, content: null };

@@ -1,7 +1,12 @@
 /** Rows into a SQLite table, by the child (child/sqlite-load.ts). */
 import type { LoadTaskConfig } from '@runnel/shared/definitions/tasks/load.ts';
 import { limits } from '@runnel/shared/limits.ts';
-import type { SqliteLoadAnswer, SqliteLoadRequest } from '../child/sqlite-request.ts';
+import type { ReadChanges } from '../changes/read-changes.ts';
+import type {
+  SqliteChanges,
+  SqliteLoadAnswer,
+  SqliteLoadRequest,
+} from '../child/sqlite-request.ts';
 import type { TableRef } from '../records.ts';
 import type { TaskContext } from '../tasks/task.ts';
 import { ledgerRow, loadColumns } from './load-input.ts';
@@ -9,10 +14,11 @@ import { ledgerRow, loadColumns } from './load-input.ts';
 export async function loadIntoSqlite(
   config: NonNullable<LoadTaskConfig['sqlite']>,
   table: TableRef,
+  changes: ReadChanges | null,
   context: TaskContext,
 ): Promise<SqliteLoadAnswer> {
   const { services } = context;
-  const columns = loadColumns(table, config.columns);
+  const columns = changes?.columns ?? loadColumns(table, config.columns);
   const request: SqliteLoadRequest = {
     action: 'load',
     path: services.policy.path(config.path),
@@ -24,6 +30,7 @@ export async function loadIntoSqlite(
     columns,
     create: config.create,
     inputs: services.tables.pathsOf(table),
+    changes: changes === null ? null : changesFor(changes),
     run: await ledgerRow(context, table, columns, config.table),
   };
   const answer = await services.children.run(context, {
@@ -32,4 +39,8 @@ export async function loadIntoSqlite(
     memoryBytesMax: limits.sqliteMemoryBytesMax,
   });
   return answer as SqliteLoadAnswer;
+}
+
+function changesFor({ file, forgetBefore, isRefresh }: ReadChanges): SqliteChanges {
+  return { file, forgetBefore, isRefresh };
 }

@@ -28,6 +28,11 @@ export const loadTask = defineTask({
       'transaction. An attempt after a crash finds the key and has nothing to do; a rerun by ' +
       'hand does not add rows twice either. Where the rows have changed since, `upsert` and ' +
       '`replace` write the new ones, and `append` fails with the class `data`, `already_loaded`.',
+    'Change events (`mode: changes`): envelopes of Debezium, alone, in `{ schema, payload }` or ' +
+      'as the `value` of a row with its `key`. An event that is older than what was applied to ' +
+      'its key changes nothing: the position of each key is kept in `runnel_positions`, in the ' +
+      'same transaction. Rows that are no event are dead letters; columns that an event does not ' +
+      'tell keep their value; `fullRefresh` forgets the positions, and takes the events as they come.',
     'HTTP: each request carries an `Idempotency-Key`, the same for every attempt and rerun with ' +
       'the same rows: a receiver that keeps keys sees each batch once. When other rows went ' +
       'out for the partition before, all batches go out under new keys.',
@@ -36,7 +41,8 @@ export const loadTask = defineTask({
   ],
   output:
     '`{ rowCount, loaded }`: `loaded` is false where the key was found and nothing was to do. ' +
-    'With a file `file` and `bytes`, with http `requests`, with mqtt `messages`.',
+    'With a file `file` and `bytes`, with http `requests`, with mqtt `messages`. Of change ' +
+    'events `applied`, `deleted`, `truncated`, `stale`, `tombstones`, `messages`, `deadLetters`.',
   fields: {
     input: z
       .string()
@@ -83,6 +89,16 @@ export const loadTask = defineTask({
         '      table: daily_rms',
         '      mode: upsert',
         '      key: [machine, day]',
+      ].join('\n'),
+    },
+    {
+      title: 'Change events of Debezium, applied to a copy of the table',
+      yaml: [
+        '- id: copy',
+        '  needs: [events]',
+        '  load:',
+        '    input: events',
+        '    sqlite: { path: mes.db, table: customers, mode: changes, key: [id], create: true }',
       ].join('\n'),
     },
     {

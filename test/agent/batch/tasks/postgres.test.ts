@@ -7,6 +7,7 @@ import { Postgres, POSTGRES_PROGRAMS } from '../../../support/postgres.ts';
 import { describeWith } from '../../../support/programs.ts';
 import { type ContextOptions, taskSite, type TaskSite } from '../../../support/task-context.ts';
 import { waitFor } from '../../../support/wait-for.ts';
+import { changesContract } from './change-databases.ts';
 import { type DatabaseUnderTest, load, loadContract, ROWS } from './load-databases.ts';
 
 /** Sessions that run `pg_sleep`. */
@@ -123,6 +124,8 @@ describeWith(POSTGRES_PROGRAMS, 'PostgreSQL', () => {
       expect(await database.query('SELECT count(*)::int AS n FROM daily')).toEqual([{ n: 2 }]);
     });
   });
+
+  describe('a load of change events into it', () => changesContract(open));
 
   describe('an extract from it', () => {
     it('binds templates and the cursor, and gives every kind of value', async () => {

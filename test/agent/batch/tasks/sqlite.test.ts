@@ -9,6 +9,7 @@ import { TaskChildren } from '@runnel/agent/batch/child/children.ts';
 import type { Row } from '@runnel/agent/batch/tasks/task-services.ts';
 import { childEntry } from '../../../support/child-entry.ts';
 import { taskSite, type TaskSite } from '../../../support/task-context.ts';
+import { changesContract } from './change-databases.ts';
 import { type DatabaseUnderTest, load, loadContract, ROWS } from './load-databases.ts';
 
 async function open(site: TaskSite, name = 'mes.db'): Promise<DatabaseUnderTest> {
@@ -79,6 +80,8 @@ describe('a load into SQLite', () => {
     await load(database, { busyTimeout: '100ms' });
   });
 });
+
+describe('a load of change events into SQLite', () => changesContract(open));
 
 async function extract(database: DatabaseUnderTest, settings: object, more: object = {}) {
   const { site, connection } = database;

@@ -1,0 +1,70 @@
+/**
+ * Changes from a file into a table, in the transaction that the caller has begun: batch by batch,
+ * each key's in the order of the file. What a database does with them is its `ChangeTarget`; it
+ * keeps the position of each key in a table of its own, beside that of the runs:
+ *
+ *     runnel_positions(target, key, source, position, deleted, applied_at; primary key target, key)
+ *
+ * `target` is the name of the table, `key` the JSON of the values of its key, and `*` the last
+ * truncation. A table beside, and not a column of the target: a deleted row's position must stay,
+ * or a late duplicate would bring the row back, and nobody's table needs to be altered. A deleted
+ * key is forgotten after `forgetDeleted`, so that it does not grow for ever; the owner of the
+ * database may delete positions too, which takes the protection from those rows, and nothing else.
+ */
+import { readLines } from '../tables/line-file.ts';
+import {
+  type ChangeCounts,
+  type ChangePlan,
+  keyText,
+  planChanges,
+  type Positions,
+} from './change-batch.ts';
+import type { RowChange, TableChange } from './change-event.ts';
+import { type EventPosition, isStale } from './event-position.ts';
+
+export const POSITIONS = 'runnel_positions';
+/** Key of the row that keeps where the last truncation was: no JSON, so it is nobody else's. */
+export const TRUNCATION = '*';
+
+export interface ChangeTarget {
+  /** Of these keys, as far as they are known; `TRUNCATION` is one. */
+  positions(keys: readonly string[]): Promise<Positions> | Positions;
+  apply(plan: ChangePlan): Promise<void> | void;
+  /** Deletes every row but those whose position is beyond, and remembers it. */
+  truncate(at: EventPosition): Promise<void> | void;
+}
+
+const BATCH_CHANGES = 1000;
+
+/** Throws a `TaskError` (`data`, `source_changed`) where the order cannot be known. */
+export async function applyChanges(file: string, target: ChangeTarget): Promise<ChangeCounts> {
+  const counts: ChangeCounts = { applied: 0, deleted: 0, truncated: 0, stale: 0 };
+  let floor = (await target.positions([TRUNCATION])).get(TRUNCATION);
+  let batch: RowChange[] = [];
+  const flush = async (): Promise<void> => {
+    if (batch.length === 0) return;
+    const keys = [...new Set(batch.map(({ key }) => keyText(key)))];
+    const plan = planChanges(batch, await target.positions(keys), floor, counts);
+    batch = [];
+    if (plan.positions.length > 0) await target.apply(plan);
+  };
+  for await (const lines of readLines(file)) {
+    for (const line of lines) {
+      const change = JSON.parse(line) as TableChange;
+      if (change.op !== 'truncate') {
+        if (batch.push(change) >= BATCH_CHANGES) await flush();
+        continue;
+      }
+      await flush();
+      if (isStale(change.at, floor, 'the table')) {
+        counts.stale += 1;
+        continue;
+      }
+      await target.truncate(change.at);
+      floor = change.at;
+      counts.truncated += 1;
+    }
+  }
+  await flush();
+  return counts;
+}

@@ -1,0 +1,143 @@
+/** Change events into a SQLite table; what is kept of them beside it: changes/apply-changes.ts. */
+import type { Json } from '@runnel/shared/engine/record.ts';
+import {
+  applyChanges,
+  type ChangeTarget,
+  POSITIONS,
+  TRUNCATION,
+} from '../changes/apply-changes.ts';
+import type { ChangeCounts, ChangePlan, KeyPosition, Positions } from '../changes/change-batch.ts';
+import { type EventPosition, isStale } from '../changes/event-position.ts';
+import { quoteName, quoteTable, tableName } from '../io/sql-names.ts';
+import type { SqliteDatabase, SqliteStatement } from './sqlite-database.ts';
+import type { SqliteChanges, SqliteLoadRequest } from './sqlite-request.ts';
+import { bindable } from './sqlite-value.ts';
+
+const CREATE =
+  `CREATE TABLE IF NOT EXISTS ${POSITIONS} (target TEXT NOT NULL, key TEXT NOT NULL, ` +
+  'source TEXT NOT NULL, position TEXT NOT NULL, deleted INTEGER NOT NULL, ' +
+  'applied_at TEXT NOT NULL, PRIMARY KEY (target, key)) WITHOUT ROWID; ' +
+  `CREATE INDEX IF NOT EXISTS ${POSITIONS}_deleted ON ${POSITIONS} (target, applied_at) ` +
+  'WHERE deleted = 1';
+const WRITE =
+  `INSERT INTO ${POSITIONS} (target, key, source, position, deleted, applied_at) ` +
+  'VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (target, key) DO UPDATE SET source = excluded.source, ' +
+  'position = excluded.position, deleted = excluded.deleted, applied_at = excluded.applied_at';
+const READ =
+  `SELECT key, source, position FROM ${POSITIONS} ` +
+  'WHERE target = ? AND key IN (SELECT value FROM json_each(?))';
+
+/** `isThere` is false where the table is still to be made, by rows that are yet to come. */
+export async function applySqliteChanges(
+  database: SqliteDatabase,
+  request: SqliteLoadRequest,
+  changes: SqliteChanges,
+  isThere: boolean,
+): Promise<ChangeCounts> {
+  database.exec(CREATE);
+  const { table: name } = tableName(request.table);
+  const forget = (where: string, values: readonly string[]): unknown =>
+    database.prepare(`DELETE FROM ${POSITIONS} WHERE target = ?${where}`).run([name, ...values]);
+  if (changes.isRefresh) forget('', []);
+  const target = new SqliteTarget(database, request, isThere);
+  const counts = await applyChanges(changes.file, target);
+  forget(' AND deleted = 1 AND applied_at < ?', [changes.forgetBefore]);
+  return counts;
+}
+
+class SqliteTarget implements ChangeTarget {
+  readonly #database: SqliteDatabase;
+  readonly #name: string;
+  readonly #table: string;
+  readonly #key: readonly string[];
+  readonly #appliedAt: string;
+  readonly #isThere: boolean;
+  readonly #write: SqliteStatement;
+
+  constructor(database: SqliteDatabase, { table, key, run }: SqliteLoadRequest, isThere: boolean) {
+    const name = tableName(table);
+    this.#database = database;
+    this.#name = name.table;
+    this.#table = quoteTable(name);
+    this.#key = key;
+    this.#appliedAt = run.loadedAt;
+    this.#isThere = isThere;
+    this.#write = database.prepare(WRITE);
+  }
+
+  positions(keys: readonly string[]): Positions {
+    const rows = this.#database.prepare(READ).all([this.#name, JSON.stringify(keys)]);
+    return new Map(
+      rows.map(({ key, source, position }) => [
+        key as string,
+        { source: source as string, order: position as string },
+      ]),
+    );
+  }
+
+  apply({ deletes, puts, positions }: ChangePlan): void {
+    if (this.#isThere) {
+      const remove = this.#database.prepare(`DELETE FROM ${this.#table} WHERE ${this.#isKey()}`);
+      for (const key of deletes) remove.run(key.map(bindable));
+      for (const { columns, rows } of puts) this.#put(columns, rows);
+    }
+    for (const position of positions) this.#remember(position);
+  }
+
+  truncate(at: EventPosition): void {
+    const { source, order } = at;
+    const of = `FROM ${POSITIONS} WHERE target = ? AND key <> '${TRUNCATION}'`;
+    const all = (more: string, value: string): { key: string; source: string }[] =>
+      this.#database.prepare(`SELECT key, source ${of} ${more}`).all([this.#name, value]) as {
+        key: string;
+        source: string;
+      }[];
+    const [other] = all('AND source <> ? LIMIT 1', source);
+    if (other !== undefined) isStale(at, { ...at, source: other.source }, `the row ${other.key}`);
+    const newer = all('AND position > ?', order).map(({ key }) => JSON.parse(key) as Json);
+    const isNewer = this.#key.map(
+      (name, place) => `json_extract(newer.value, '$[${place}]') = gone.${quoteName(name)}`,
+    );
+    if (this.#isThere) {
+      this.#database
+        .prepare(
+          `DELETE FROM ${this.#table} AS gone WHERE NOT EXISTS ` +
+            `(SELECT 1 FROM json_each(?) AS newer WHERE ${isNewer.join(' AND ')})`,
+        )
+        .run([JSON.stringify(newer)]);
+    }
+    this.#database.prepare(`DELETE ${of} AND position <= ?`).run([this.#name, order]);
+    this.#remember({ key: TRUNCATION, ...at, isDeleted: false });
+  }
+
+  /** A row that is there keeps what its event does not tell. */
+  #put(columns: readonly string[], rows: ChangePlan['puts'][number]['rows']): void {
+    const names = columns.map(quoteName);
+    const rest = columns.filter((name) => !this.#key.includes(name));
+    const set = rest.map((name) => `${quoteName(name)} = ?`).join(', ');
+    const update =
+      rest.length === 0
+        ? undefined
+        : this.#database.prepare(`UPDATE ${this.#table} SET ${set} WHERE ${this.#isKey()}`);
+    const places = names.map(() => '?').join(', ');
+    const insert = this.#database.prepare(
+      `INSERT INTO ${this.#table} (${names.join(', ')}) SELECT ${places} ` +
+        `WHERE NOT EXISTS (SELECT 1 FROM ${this.#table} WHERE ${this.#isKey()})`,
+    );
+    for (const row of rows) {
+      const valuesOf = (of: readonly string[]) => of.map((name) => bindable(row[name]));
+      const key = valuesOf(this.#key);
+      const isKnown = update !== undefined && update.run([...valuesOf(rest), ...key]).changes > 0;
+      if (!isKnown) insert.run([...valuesOf(columns), ...key]);
+    }
+  }
+
+  #isKey(): string {
+    return this.#key.map((name) => `${quoteName(name)} = ?`).join(' AND ');
+  }
+
+  #remember({ key, source, order, isDeleted }: KeyPosition): void {
+    const values = [this.#name, key, source, order, isDeleted ? 1 : 0, this.#appliedAt];
+    this.#write.run(values);
+  }
+}

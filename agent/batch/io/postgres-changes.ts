@@ -1,0 +1,178 @@
+/**
+ * Change events into a PostgreSQL table; what is kept of them beside it, in the schema of the
+ * table: changes/apply-changes.ts. Loads of one table at once wait for each other, or each could
+ * write over what the other has just found to be older.
+ */
+import type { Client } from 'pg';
+import type { Json } from '@runnel/shared/engine/record.ts';
+import {
+  applyChanges,
+  type ChangeTarget,
+  POSITIONS,
+  TRUNCATION,
+} from '../changes/apply-changes.ts';
+import type { ChangeCounts, ChangePlan, KeyPosition, Positions } from '../changes/change-batch.ts';
+import { type EventPosition, isStale } from '../changes/event-position.ts';
+import type { ReadChanges } from '../changes/read-changes.ts';
+import type { Row } from '../tasks/task-services.ts';
+import { quoteName, quoteTable, tableName } from './sql-names.ts';
+
+/** First half of the lock; the other is the table. */
+const CHANGES_LOCK = 728_613_530;
+export interface PostgresTargetSettings {
+  readonly table: string;
+  readonly key: readonly string[];
+  /** ISO 8601. */
+  readonly appliedAt: string;
+  /** False where the table is still to be made, by rows that are yet to come. */
+  readonly isThere: boolean;
+  /** A value as the column takes it. */
+  readonly valueFor: (column: string, value: Json | undefined) => Json;
+}
+
+/** The name of `runnel_positions` for this target, and what makes it, its index too. */
+export function positionsOf(table: string): { readonly name: string; readonly definition: string } {
+  const name = quoteTable({ schema: tableName(table).schema, table: POSITIONS });
+  // C compares texts by their bytes.
+  const definition =
+    '(target text NOT NULL, key text NOT NULL, source text NOT NULL, ' +
+    'position text COLLATE "C" NOT NULL, deleted smallint NOT NULL, ' +
+    'applied_at timestamptz NOT NULL, PRIMARY KEY (target, key)); ' +
+    `CREATE INDEX IF NOT EXISTS ${POSITIONS}_deleted ON ${name} (target, applied_at) ` +
+    'WHERE deleted = 1';
+  return { name, definition };
+}
+
+export async function applyPostgresChanges(
+  client: Client,
+  settings: PostgresTargetSettings,
+  { file, forgetBefore, isRefresh }: Pick<ReadChanges, 'file' | 'forgetBefore' | 'isRefresh'>,
+): Promise<ChangeCounts> {
+  const { name: positions } = positionsOf(settings.table);
+  const { table: name } = tableName(settings.table);
+  const lock = 'SELECT pg_advisory_xact_lock($1, hashtext($2))';
+  await client.query(lock, [CHANGES_LOCK, name]);
+  const forget = (where: string, values: readonly string[]): Promise<unknown> =>
+    client.query(`DELETE FROM ${positions} WHERE target = $1${where}`, [name, ...values]);
+  if (isRefresh) await forget('', []);
+  const counts = await applyChanges(file, new PostgresTarget(client, settings));
+  await forget(' AND deleted = 1 AND applied_at < $2', [forgetBefore]);
+  return counts;
+}
+
+class PostgresTarget implements ChangeTarget {
+  readonly #client: Client;
+  readonly #settings: PostgresTargetSettings;
+  readonly #name: string;
+  readonly #table: string;
+  readonly #positions: string;
+
+  constructor(client: Client, settings: PostgresTargetSettings) {
+    const name = tableName(settings.table);
+    this.#client = client;
+    this.#settings = settings;
+    this.#name = name.table;
+    this.#table = quoteTable(name);
+    this.#positions = positionsOf(settings.table).name;
+  }
+
+  async positions(keys: readonly string[]): Promise<Positions> {
+    const { rows } = await this.#client.query<KeyPosition>(
+      `SELECT key, source, position AS "order" FROM ${this.#positions} ` +
+        'WHERE target = $1 AND key = ANY($2)',
+      [this.#name, keys],
+    );
+    return new Map(rows.map(({ key, source, order }) => [key, { source, order }]));
+  }
+
+  async apply({ deletes, puts, positions }: ChangePlan): Promise<void> {
+    if (this.#settings.isThere) {
+      if (deletes.length > 0) {
+        const remove = `DELETE FROM ${this.#table} AS kept USING ${this.#given()} WHERE`;
+        await this.#client.query(`${remove} ${this.#isKey()}`, [this.#keys(deletes)]);
+      }
+      for (const { columns, rows } of puts) await this.#put(columns, rows);
+    }
+    await this.#remember(positions);
+  }
+
+  async truncate(at: EventPosition): Promise<void> {
+    const of = `FROM ${this.#positions} WHERE target = $1 AND key <> '${TRUNCATION}'`;
+    const all = async (more: string, value: string): Promise<readonly KeyPosition[]> => {
+      const text = `SELECT key, source ${of} ${more}`;
+      return (await this.#client.query<KeyPosition>(text, [this.#name, value])).rows;
+    };
+    const [other] = await all('AND source <> $2 LIMIT 1', at.source);
+    if (other !== undefined) isStale(at, { ...at, source: other.source }, `the row ${other.key}`);
+    const newer = (await all('AND position > $2', at.order)).map(
+      ({ key }) => JSON.parse(key) as readonly Json[],
+    );
+    if (this.#settings.isThere) {
+      await this.#client.query(
+        `DELETE FROM ${this.#table} AS kept WHERE NOT EXISTS ` +
+          `(SELECT 1 FROM ${this.#given()} WHERE ${this.#isKey()})`,
+        [this.#keys(newer)],
+      );
+    }
+    await this.#client.query(`DELETE ${of} AND position <= $2`, [this.#name, at.order]);
+    await this.#remember([{ key: TRUNCATION, ...at, isDeleted: false }]);
+  }
+
+  /** A row that is there keeps what its event does not tell. */
+  async #put(columns: readonly string[], rows: readonly Row[]): Promise<void> {
+    const { key } = this.#settings;
+    const names = columns.map(quoteName);
+    const given = [JSON.stringify(rows.map((row) => this.#rowFor(columns, row)))];
+    const set = columns
+      .filter((name) => !key.includes(name))
+      .map((name) => `${quoteName(name)} = given.${quoteName(name)}`);
+    if (set.length > 0) {
+      const update = `UPDATE ${this.#table} AS kept SET ${set.join(', ')}`;
+      await this.#client.query(`${update} FROM ${this.#given()} WHERE ${this.#isKey()}`, given);
+    }
+    await this.#client.query(
+      `INSERT INTO ${this.#table} (${names.join(', ')}) ` +
+        `SELECT ${names.join(', ')} FROM ${this.#given()} ` +
+        `WHERE NOT EXISTS (SELECT 1 FROM ${this.#table} AS kept WHERE ${this.#isKey()})`,
+      given,
+    );
+  }
+
+  async #remember(positions: readonly KeyPosition[]): Promise<void> {
+    const rows = positions.map(({ isDeleted, ...rest }) => ({ ...rest, deleted: +isDeleted }));
+    await this.#client.query(
+      `INSERT INTO ${this.#positions} ` +
+        '(target, key, source, position, deleted, applied_at) ' +
+        'SELECT $1, key, source, "order", deleted, $3::timestamptz ' +
+        'FROM json_to_recordset($2::json) ' +
+        'AS given(key text, source text, "order" text, deleted smallint) ' +
+        'ON CONFLICT (target, key) DO UPDATE SET source = EXCLUDED.source, ' +
+        'position = EXCLUDED.position, deleted = EXCLUDED.deleted, ' +
+        'applied_at = EXCLUDED.applied_at',
+      [this.#name, JSON.stringify(rows), this.#settings.appliedAt],
+    );
+  }
+
+  /** The rows of the first value, in the types of the columns. */
+  #given(): string {
+    return `json_populate_recordset(NULL::${this.#table}, $1::json) AS given`;
+  }
+
+  #isKey(): string {
+    const names = this.#settings.key.map(quoteName);
+    return names.map((name) => `kept.${name} = given.${name}`).join(' AND ');
+  }
+
+  #keys(keys: readonly (readonly Json[])[]): string {
+    const { key } = this.#settings;
+    const rows = keys.map((values) =>
+      Object.fromEntries(key.map((name, at) => [name, values[at]])),
+    );
+    return JSON.stringify(rows.map((row) => this.#rowFor(key, row as Row)));
+  }
+
+  #rowFor(columns: readonly string[], row: Row): Row {
+    const { valueFor } = this.#settings;
+    return Object.fromEntries(columns.map((name) => [name, valueFor(name, row[name])]));
+  }
+}

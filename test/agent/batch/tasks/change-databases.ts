@@ -1,0 +1,195 @@
+/** What a load of change events owes its database, for SQLite and PostgreSQL alike. */
+import { expect, it } from 'vitest';
+import type { Row } from '@runnel/agent/batch/tasks/task-services.ts';
+import type { ContextOptions, TaskSite } from '../../../support/task-context.ts';
+import { taskSite } from '../../../support/task-context.ts';
+import { mysqlEvent, postgresEvent } from '../changes/connector-events.ts';
+import { type DatabaseUnderTest, load } from './load-databases.ts';
+
+const CREATE = 'CREATE TABLE customers (id integer PRIMARY KEY, name text NOT NULL, note text)';
+const ALL = 'SELECT id, name, note FROM customers ORDER BY id';
+
+const row = (id: number, name: string, note: string | null = null): Row => ({ id, name, note });
+const put = (lsn: number, after: Row, op = 'u') => postgresEvent(op, lsn, { after });
+const gone = (lsn: number, id: number) => postgresEvent('d', lsn, { before: { id } });
+const partition = (id: number) => ({ partition: { id: String(id) } });
+
+interface Applied {
+  readonly output: Row;
+  readonly dead: readonly unknown[];
+}
+
+async function apply(
+  database: DatabaseUnderTest,
+  events: readonly Row[],
+  options: ContextOptions = {},
+  settings: object = {},
+): Promise<Applied> {
+  const to = { table: 'customers', mode: 'changes', key: ['id'], ...settings };
+  const { success } = await load(database, to, events, options);
+  return { output: success.output as Row, dead: success.deadRows ?? [] };
+}
+
+export function changesContract(open: (site: TaskSite) => Promise<DatabaseUnderTest>): void {
+  async function customers(): Promise<DatabaseUnderTest> {
+    const database = await open(taskSite());
+    await database.exec(CREATE);
+    return database;
+  }
+
+  it('puts, deletes and moves rows in the order of the events', async () => {
+    const database = await customers();
+    const events = [
+      put(1, row(1, 'Anne'), 'r'),
+      put(2, row(2, 'Bob'), 'c'),
+      put(3, row(1, 'Anne', 'changed')),
+      gone(4, 2),
+      { payload: null },
+      { ...postgresEvent('m', 5), message: { prefix: 'foo', content: '' } },
+      put(6, row(2, 'Bea'), 'c'),
+      postgresEvent('u', 7, { before: row(1, 'Anne', 'changed'), after: row(5, 'Anne') }),
+    ];
+    const { output } = await apply(database, events);
+    expect(output).toEqual({
+      rowCount: 8,
+      loaded: true,
+      applied: 5,
+      deleted: 1,
+      truncated: 0,
+      stale: 0,
+      tombstones: 1,
+      messages: 1,
+      deadLetters: 0,
+    });
+    expect(await database.query(ALL)).toEqual([row(2, 'Bea'), row(5, 'Anne')]);
+  });
+
+  it('an event that comes late changes nothing, and does not bring a row back', async () => {
+    const database = await customers();
+    const first = [put(1, row(1, 'Anne'), 'c'), put(5, row(1, 'Ann')), put(2, row(2, 'Bob'), 'c')];
+    await apply(database, [...first, gone(6, 2)]);
+    const again = await apply(database, [...first, put(3, row(1, 'old'))], partition(2));
+    expect(again.output).toMatchObject({ applied: 0, deleted: 0, stale: 4 });
+    expect(await database.query(ALL)).toEqual([row(1, 'Ann')]);
+    const next = await apply(database, [put(7, row(2, 'Bea'), 'c')], partition(3));
+    expect(next.output).toMatchObject({ applied: 1, stale: 0 });
+    expect(await database.query(ALL)).toEqual([row(1, 'Ann'), row(2, 'Bea')]);
+  });
+
+  it('an attempt after a crash finds the key, and tells what the events came to', async () => {
+    const database = await customers();
+    const events = [put(1, row(1, 'Anne'), 'c'), { id: 7 }, gone(2, 9), put(1, row(1, 'Anne'))];
+    const { output, dead } = await apply(database, events);
+    expect(output).toMatchObject({ applied: 1, deleted: 1, stale: 1, deadLetters: 1 });
+    const again = await apply(database, events, { attempt: 2, tries: 2 });
+    expect(again).toEqual({ output: { ...output, loaded: false }, dead });
+  });
+
+  it('what is no event is a dead letter, and the rest is applied', async () => {
+    const database = await customers();
+    const events = [{ id: 7 }, gone(1, 1), postgresEvent('c', 2), put(3, row(1, 'Anne'), 'c')];
+    const { output, dead } = await apply(database, events);
+    expect(output).toMatchObject({ applied: 1, deleted: 1, deadLetters: 2 });
+    expect(dead).toMatchObject([
+      { reason: 'bad_format', value: { id: 7 } },
+      { reason: 'bad_format', message: 'op is c, and after is no map' },
+    ]);
+    expect(await database.query(ALL)).toEqual([row(1, 'Anne')]);
+  });
+
+  it('a column that an event does not tell keeps its value', async () => {
+    const database = await customers();
+    await apply(database, [put(1, row(1, 'Anne', 'large'), 'c')]);
+    const large = { id: 1, name: 'Ann', note: '__debezium_unavailable_value' };
+    await apply(database, [put(2, large), put(3, { id: 1, note: 'larger' })], partition(2));
+    expect(await database.query(ALL)).toEqual([row(1, 'Ann', 'larger')]);
+    const fresh = [gone(4, 1), put(5, { id: 1, name: 'Amy' }, 'c')];
+    await apply(database, fresh, partition(3));
+    expect(await database.query(ALL)).toEqual([row(1, 'Amy')]);
+  });
+
+  it('a truncation is refused unless it is allowed, and spares what is newer', async () => {
+    const database = await customers();
+    await apply(database, [put(1, row(1, 'Anne'), 'c'), put(9, row(2, 'Bob'), 'c')]);
+    await database.exec("INSERT INTO customers (id, name) VALUES (3, 'nobody knows')");
+    const events = [postgresEvent('t', 5), put(4, row(1, 'late')), put(6, row(4, 'Eve'), 'c')];
+    const refused = { class: 'data', code: 'truncate_refused' };
+    await expect(apply(database, events, partition(2))).rejects.toMatchObject(refused);
+    expect(await database.query(ALL)).toHaveLength(3);
+    const { output } = await apply(database, events, partition(2), { truncate: true });
+    expect(output).toMatchObject({ applied: 1, truncated: 1, stale: 1 });
+    expect(await database.query(ALL)).toEqual([row(2, 'Bob'), row(4, 'Eve')]);
+    const again = await apply(database, events, partition(3), { truncate: true });
+    expect(again.output).toMatchObject({ applied: 0, truncated: 0, stale: 3 });
+    const emptied = [postgresEvent('t', 20)];
+    await apply(database, emptied, partition(4), { truncate: true });
+    expect(await database.query(ALL)).toEqual([]);
+  });
+
+  it('events of another source are refused, until a full refresh forgets the first', async () => {
+    const database = await customers();
+    await apply(database, [put(1000, row(1, 'Anne'), 'c'), put(1001, row(2, 'Bob'), 'c')]);
+    const events = [mysqlEvent('r', ['mysql-bin.000003', 4, 0], { after: row(1, 'Ann') })];
+    const refused = { class: 'data', code: 'source_changed' };
+    await expect(apply(database, events, partition(2))).rejects.toMatchObject(refused);
+    const { output } = await apply(database, events, { ...partition(2), fullRefresh: true });
+    expect(output).toMatchObject({ applied: 1, stale: 0 });
+    // Set up anew the connector begins at lower positions.
+    const anew = [put(5, row(2, 'Bea'), 'r')];
+    await apply(database, anew, { ...partition(3), fullRefresh: true });
+    expect(await database.query(ALL)).toEqual([row(1, 'Ann'), row(2, 'Bea')]);
+  });
+
+  it('a deleted key is forgotten after a while, one that is there never', async () => {
+    const database = await customers();
+    const keep = { forgetDeleted: '1h' };
+    await apply(database, [put(1, row(1, 'Anne'), 'c'), gone(2, 2)], {}, keep);
+    await database.exec("UPDATE runnel_positions SET applied_at = '2020-01-01T00:00:00.000Z'");
+    await apply(database, [gone(3, 3)], partition(2), keep);
+    const left = await database.query('SELECT key FROM runnel_positions ORDER BY key');
+    expect(left).toEqual([{ key: '[1]' }, { key: '[3]' }]);
+  });
+
+  it('many events are applied in batches; one that cannot be leaves none of them', async () => {
+    const database = await customers();
+    const many = Array.from({ length: 3500 }, (_, n) => put(n + 1, row(n % 1700, `n${n}`)));
+    const broken = [...many, put(9000, { id: 5, name: null })];
+    await expect(apply(database, broken)).rejects.toMatchObject({ class: 'data' });
+    expect(await database.query(ALL)).toEqual([]);
+    const { output } = await apply(database, many);
+    expect(output).toMatchObject({ applied: 3500, stale: 0 });
+    const rows = await database.query(ALL);
+    expect(rows).toHaveLength(1700);
+    expect(rows.slice(98, 101)).toEqual([98, 99, 100].map((id) => row(id, `n${lastOf(id)}`)));
+  });
+
+  it('create makes the table by what events put; those that only delete wait for it', async () => {
+    const database = await open(taskSite());
+    const settings = { create: true };
+    const first = await apply(database, [gone(7, 1)], {}, settings);
+    expect(first.output).toMatchObject({ deleted: 1 });
+    const events = [put(3, row(1, 'late'), 'c'), put(8, row(2, 'Bob', 'x'), 'c')];
+    const second = await apply(database, events, partition(2), settings);
+    expect(second.output).toMatchObject({ applied: 1, stale: 1 });
+    expect(await database.query(ALL)).toEqual([row(2, 'Bob', 'x')]);
+  });
+
+  it('a key of several columns, and a column that the table has not', async () => {
+    const database = await open(taskSite());
+    await database.exec('CREATE TABLE customers (site text, n integer, PRIMARY KEY (site, n))');
+    const key = { key: ['site', 'n'], columns: { site: 'plant', n: 'id' } };
+    const events = [1, 2].map((id) => put(id, { plant: "l'yon", id, name: 'x' }, 'c'));
+    const more = [...events, postgresEvent('d', 3, { before: { plant: "l'yon", id: 1 } })];
+    await apply(database, more, {}, key);
+    expect(await database.query('SELECT * FROM customers')).toEqual([{ site: "l'yon", n: 2 }]);
+    const unknown = apply(database, more, partition(2), { key: ['site', 'n'], columns: undefined });
+    expect((await unknown).output).toMatchObject({ deadLetters: 3 });
+    const missing = apply(database, events, partition(3), { key: ['plant', 'id'] });
+    await expect(missing).rejects.toThrow(/has no plant, id, name/);
+  });
+}
+
+/** The last of the many whose id it is. */
+function lastOf(id: number): number {
+  return id + 1700 * Math.floor((3499 - id) / 1700);
+}
