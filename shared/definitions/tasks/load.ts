@@ -32,7 +32,8 @@ export const loadTask = defineTask({
       'as the `value` of a row with its `key`. An event that is older than what was applied to ' +
       'its key changes nothing: the position of each key is kept in `runnel_positions`, in the ' +
       'same transaction. Rows that are no event are dead letters; columns that an event does not ' +
-      'tell keep their value; `fullRefresh` forgets the positions, and takes the events as they come.',
+      'tell keep their value; `fullRefresh` forgets the positions, and takes the events as they ' +
+      'come.',
     'HTTP: each request carries an `Idempotency-Key`, the same for every attempt and rerun with ' +
       'the same rows: a receiver that keeps keys sees each batch once. When other rows went ' +
       'out for the partition before, all batches go out under new keys.',
