@@ -24,6 +24,7 @@ import { gateJobs, type JobRefusal } from './config/job-gate.ts';
 import { policyReportText } from './config/policy-report-text.ts';
 import type { Conditions } from './resources/conditions.ts';
 import { type HostSample, HostSampler } from './resources/host-readings.ts';
+import { LossWatch } from './resources/loss-watch.ts';
 import { ResourceWatch } from './resources/resource-watch.ts';
 import { CredentialStore } from './sync/credential-store.ts';
 import { DesiredStore } from './sync/desired.ts';
@@ -55,6 +56,8 @@ export interface JobRuntime {
 
 /** The embedded broker listens while jobs run: what no job takes yet it would only acknowledge. */
 export interface BrokerSwitch {
+  /** What it dropped or refused, by reason. */
+  readonly dropped: Readonly<Record<string, number>>;
   open(): void;
   stop(): Promise<void>;
 }
@@ -106,6 +109,7 @@ class ComposedAgent implements RunningAgent {
   readonly #sender: ResultsSender;
   readonly #sampler: HostSampler;
   readonly #watch: ResourceWatch;
+  readonly #losses: LossWatch;
   readonly #stop = new AbortController();
   readonly #unlisten: (() => void)[] = [];
   #watching: Promise<void> = Promise.resolve();
@@ -124,6 +128,7 @@ class ComposedAgent implements RunningAgent {
     this.#sampler = new HostSampler({ clock, diskPath: dataDir });
     const memoryBytesMax = policy.budgets.memory ?? null;
     this.#watch = new ResourceWatch({ clock, conditions, memoryBytesMax });
+    this.#losses = new LossWatch({ clock, conditions });
     this.#desired = new DesiredStore({ agent, trust, path: files.desired });
     const desired = this.#desired;
     this.#credentials = new CredentialStore({ files, current, trust });
@@ -163,6 +168,7 @@ class ComposedAgent implements RunningAgent {
     const { conditions, runtime } = this.#parts;
     const changed = (): void => this.#heartbeat.jobChanged();
     this.#unlisten.push(runtime.onJobChange(changed), conditions.onChange(changed));
+    this.#checkLosses();
     await this.#applyStored();
     this.#parts.broker?.open();
     this.sync.start();
@@ -181,7 +187,7 @@ class ComposedAgent implements RunningAgent {
       slas: runtime.slaReports(),
       sources: runtime.sourceReports(),
       outbox: runtime.outboxReport(),
-      counters: { ...runtime.counters(), ...this.#sender.counters },
+      counters: this.#counters(),
       host: this.#host,
     };
   }
@@ -258,11 +264,27 @@ class ComposedAgent implements RunningAgent {
       this.#retryApply = clock.after(APPLY_AGAIN_MS, () => this.#applyAgain());
       return;
     }
+    this.#checkLosses();
     this.#observed = { revision: document.revision, hash };
     conditions.clear('desired/stored');
     conditions.clear('desired/apply');
     log.info({ revision: document.revision, jobs: document.jobs.length }, 'desired state applied');
     this.#heartbeat.jobChanged();
+  }
+
+  #counters(): Record<string, number> {
+    const { broker, runtime } = this.#parts;
+    const counters: Record<string, number> = { ...runtime.counters(), ...this.#sender.counters };
+    for (const [reason, count] of Object.entries(broker?.dropped ?? {})) {
+      counters[`broker_${reason}`] = count;
+    }
+    return counters;
+  }
+
+  #checkLosses(): void {
+    const { runtime } = this.#parts;
+    const jobs = runtime.jobReports();
+    this.#losses.check({ jobs, sources: runtime.sourceReports(), counters: this.#counters() });
   }
 
   #applyAgain(): void {
@@ -277,6 +299,7 @@ class ComposedAgent implements RunningAgent {
       try {
         this.#host = await this.#sampler.sample();
         this.#watch.check(this.#host);
+        this.#checkLosses();
         await clock.sleep(RESOURCES_EVERY_MS, signal);
       } catch (error) {
         if (!signal.aborted) log.error({ err: error }, 'watching resources');

@@ -105,6 +105,7 @@ function alertMetrics({ alerting }: CountingParts): MetricFamily[] {
     byLabel('runnel_alerts_opened_total', 'Alerts that began.', 'source', book.counters.opened),
     counter('runnel_alerts_resolved_total', 'Alerts that ended.', book.counters.resolved),
     counter('runnel_alerts_refused_total', 'Alerts for which no room was.', book.counters.refused),
+    counter('runnel_alerts_turns_total', 'Looks at what is wrong.', counters.turns),
     counter('runnel_alerts_turn_failures_total', 'Looks that failed.', counters.turnFailures),
     byLabel('runnel_notifications_total', 'Attempts to tell receivers, by outcome.', 'outcome', [
       ['sent', sent],

@@ -41,6 +41,7 @@ export interface ServeOptions extends TlsOptions {
   readonly keepResultsRows: number;
   readonly keepEvents: number;
   readonly keepRuns: number;
+  readonly offlineAlertAfter: number;
   readonly logLevel: string;
 }
 
@@ -83,6 +84,11 @@ export function addServeOptions(command: Command): Command {
       )
         .argParser(heartbeatInterval)
         .default(limits.heartbeatIntervalMs, '10s'),
+    )
+    .addOption(
+      new Option('--offline-alert-after <duration>', 'how long a device is offline until it alerts')
+        .argParser(silentFor)
+        .default(limits.offlineAlertAfterMs, '5m'),
     )
     .addOption(
       new Option('--log-level <level>', 'least level that is logged')
@@ -206,6 +212,12 @@ function heartbeatInterval(text: string): number {
   const ms = durationOf(text);
   if (ms !== undefined && ms >= HEARTBEAT_MS_MIN && ms <= HEARTBEAT_MS_MAX) return ms;
   throw new InvalidArgumentError('write a duration from 1s to 5m');
+}
+
+function silentFor(text: string): number {
+  const ms = durationOf(text);
+  if (ms !== undefined && ms >= 0 && ms <= limits.offlineAlertAfterMsMax) return ms;
+  throw new InvalidArgumentError('write a number with a unit, from 0s to 30d, such as 10m');
 }
 
 function keptRows(text: string): number {

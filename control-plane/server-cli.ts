@@ -56,6 +56,7 @@ async function serve(options: ServeOptions): Promise<void> {
       eventsMs: options.keepEvents,
       runsMs: options.keepRuns,
     },
+    offlineAlertAfterMs: options.offlineAlertAfter,
     clock: systemClock,
     random: systemRandom,
     log,

@@ -146,8 +146,13 @@ export const limits = {
   /** What a receiver may take to answer, and what is read of its answer; then it failed. */
   notificationTimeoutMs: 10_000,
   notificationAnswerBytesMax: 64 * KiB,
+  /** Time without a loss after which the agent's condition `dropped` clears; causes it names. */
+  lossQuietMs: 10 * 60_000,
+  lossCausesToldMax: 10,
   /** Silence of a device before it is an alert, beyond the verdict that it is offline. */
   offlineAlertAfterMs: 5 * 60_000,
+  /** The longest that can be asked for; a longer one is refused. */
+  offlineAlertAfterMsMax: 30 * 86_400_000,
   /** Failed partitions older than this are not held against a job any more. */
   failedRunsAlertMsMax: 7 * 86_400_000,
   /** A device's clock that is further off is a condition; within two thirds of it, it clears. */

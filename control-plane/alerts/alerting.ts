@@ -52,10 +52,12 @@ export interface AlertingParts {
 }
 
 const TURN_EVERY_MS = 500;
+/** Turns begin this far apart: a rollout changes with every report of a device. */
+const TURNS_APART_MS = 200;
 const UPKEEP_EVERY_MS = 60_000;
 
 export class Alerting {
-  readonly counters = { turnFailures: 0 };
+  readonly counters = { turns: 0, turnFailures: 0 };
   readonly book: AlertBook;
   readonly silences: Silences;
   readonly receivers: Receivers;
@@ -75,6 +77,7 @@ export class Alerting {
   #isStopping = false;
   /** A turn is asked for that has not begun. */
   #isPoked = false;
+  #beganAtMs = Number.NEGATIVE_INFINITY;
 
   /** Begins where the store says that the last process was. */
   static async open(parts: AlertingParts): Promise<Alerting> {
@@ -138,22 +141,31 @@ export class Alerting {
     this.#devices.touch(agent);
   }
 
-  /** The next turn begins at once. */
+  /** The next turn begins at once, or as soon as `TURNS_APART_MS` have passed since the last. */
   poke(): void {
     if (this.#isStopping || this.#isPoked) return;
     this.#isPoked = true;
-    this.#cancel();
-    this.#turn = this.#turn.then(() => this.#take());
+    const waitMs = this.#beganAtMs + TURNS_APART_MS - this.#parts.clock.monotonicMs();
+    if (waitMs > 0) this.#next(waitMs);
+    else this.#begin();
   }
 
   #next(afterMs: number): void {
     this.#cancel();
-    this.#cancel = this.#parts.clock.after(afterMs, () => this.poke());
+    this.#cancel = this.#parts.clock.after(afterMs, () => this.#begin());
+  }
+
+  #begin(): void {
+    this.#cancel();
+    this.#isPoked = true;
+    this.#turn = this.#turn.then(() => this.#take());
   }
 
   async #take(): Promise<void> {
     this.#isPoked = false;
     if (this.#isStopping) return;
+    this.#beganAtMs = this.#parts.clock.monotonicMs();
+    this.counters.turns += 1;
     const { clock } = this.#parts;
     await this.#try('rows of jobs', () => this.#takeRows());
     await this.#try('runs', () => this.#runs.look());

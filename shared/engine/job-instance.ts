@@ -208,8 +208,10 @@ export class JobInstance implements StreamJobInstance, StepHost {
     this.counters.late += 1;
     const { lateSinks, lateTargets, afterLate } = this.wiring;
     this.output('late', { ...record, windowStart: null, windowEnd: null }, lateSinks);
-    if (afterLate.has(step.stepId)) return;
-    for (const target of lateTargets) target.receive(record);
+    const targets = afterLate.has(step.stepId) ? [] : lateTargets;
+    // Where nothing takes it, its only trace is this count.
+    if (lateSinks.length + targets.length === 0) this.dropped('late');
+    for (const target of targets) target.receive(record);
   }
 
   dropped(reason: string): void {

@@ -249,6 +249,9 @@ describe('runnel-control serve', () => {
       ['serve', '--data', 'x', '--keep-results', '30'],
       ['serve', '--data', 'x', '--keep-results-rows', '0'],
       ['serve', '--data', 'x', '--heartbeat-interval', '0s'],
+      ['serve', '--data', 'x', '--offline-alert-after', '5'],
+      ['serve', '--data', 'x', '--offline-alert-after', '31d'],
+      ['serve', '--data', 'x', '--offline-alert-after=-1m'],
       ['fly'],
     ];
     for (const args of wrongs) {

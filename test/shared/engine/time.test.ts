@@ -193,7 +193,7 @@ test('with watermarkPer: key, new keys go on beyond the bound: the oldest are fo
   ];
   const entries = feed('in', [...lines, ...rest]);
   const whole = run(compileYaml(yaml), entries, { flush: false });
-  expect(whole.counters.dropped).toEqual({ keys_forgotten: max - 11 });
+  expect(whole.counters.dropped).toEqual({ keys_forgotten: max - 11, late: 2 });
   // old7 is judged by what its like had reached, young7 by its own watermark.
   expect(whole.outputs.filter(({ step }) => step === 'late').map(({ key }) => key)).toEqual([
     'old7',
