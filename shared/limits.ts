@@ -36,6 +36,8 @@ export const limits = {
    * dead letters, counted and declared as `lost`.
    */
   outboxRowBytesMax: 3 * MiB,
+  /** Jobs whose lane is remembered; policy: those of which nothing waits are forgotten. */
+  outboxJobsPlacedMax: 1000,
   /** The report of a run; in a longer one tasks come without what they need. */
   runReportBytesMax: 2 * MiB,
   /** One NATS message; the embedded server's `max_payload`. */

@@ -1,15 +1,19 @@
 /**
- * Rows for the control plane (DESIGN.md §6.4): three lanes per epoch, an epoch being one process of
+ * Rows for the control plane (DESIGN.md §6.4): four lanes per epoch, an epoch being one process of
  * this agent. Rows keep the epoch in which they were made, so that a restored or cloned disk can
- * collide with nothing; earlier epochs are sent first, in order.
+ * collide with nothing; earlier epochs are sent first, in order. The lane of a row of a job follows
+ * the job's priority (job-lanes.ts).
  *
- * Bound: bytes over all lanes and epochs. Policy: drop-oldest, bulk before results before alerts,
- * never rows in flight; what was dropped is declared as `lost`, counted and a condition. One row is
- * bounded too, or it would stand at the head of its lane for ever: a larger one goes to the dead
- * letters of its job, is declared as `lost` and counted, and the rows behind it go on.
+ * Bound: bytes over all lanes and epochs. Policy: drop-oldest of the least urgent, bulk before
+ * results before urgent before alerts, never rows in flight; what was dropped is declared as
+ * `lost`, counted by lane and reason, and a condition. One row is bounded too, or it would stand at
+ * the head of its lane for ever: a larger one goes to the dead letters of its job, is declared as
+ * `lost` and counted, and the rows behind it go on.
  *
  * In the database `outbox`: `['epoch', order]` names an epoch, `['rows', order, lane, seq]` are its
- * rows (row-lane.ts). An epoch gets its row with its first rows, and goes when it is drained.
+ * rows (row-lane.ts). An epoch gets its row with its first rows, and goes when it is drained. Its
+ * format is 2 as soon as it has urgent rows: a release that knows no such lane would take it for
+ * drained. `jobs` says that the lanes of its jobs were written down.
  */
 import { RunnelError } from '@runnel/shared/errors.ts';
 import { limits } from '@runnel/shared/limits.ts';
@@ -19,9 +23,13 @@ import type { CheckpointStore, StoreTx } from '../checkpoints/checkpoint-store.t
 import { decodeVersioned, encodeVersioned } from '../checkpoints/store-layout.ts';
 import type { Conditions } from '../resources/conditions.ts';
 import type { Participant, StageContext } from '../streams/participant.ts';
+import { JobLanes, type Place, type RowOrigin } from './job-lanes.ts';
 import { RowLane } from './row-lane.ts';
 
 const EPOCH_FORMAT = 1;
+const EPOCH_FORMAT_URGENT = 2;
+/** What is dropped first. */
+const LEAST_URGENT_FIRST = LANES.toReversed();
 /** Dropped in one commit beyond what is over, so that it is not done for every commit. */
 const DROP_SHARE = 1 / 64;
 
@@ -55,7 +63,16 @@ interface EpochLanes {
   readonly order: number;
   readonly epoch: string;
   readonly lanes: Readonly<Record<Lane, RowLane>>;
-  stored: boolean;
+  /** Format of its row; 0: it has none yet. */
+  format: number;
+  /** The lanes of its jobs were written down. */
+  readonly jobs: boolean;
+}
+
+/** Rows of a lane that are lost, by reason. */
+interface Lost {
+  overflow: number;
+  tooLarge: number;
 }
 
 export class Outbox implements Participant {
@@ -64,15 +81,15 @@ export class Outbox implements Participant {
   #current: EpochLanes;
   readonly #listeners = new Set<() => void>();
   /** Null: a row that cannot be sent. */
-  #gathered: Record<Lane, (RowText | null)[]> = { alerts: [], results: [], bulk: [] };
+  #gathered = ofLanes((): (RowText | null)[] => []);
   #appended = false;
   /** The control plane was restored from a backup: its mark, where it is behind ours. */
   readonly #behind = new Map<RowLane, number>();
   /** Dropped by the bound, or too large to be sent, since the process started. */
-  lostRows = 0;
-  #lostStaged = 0;
-  /** Rows too large to be sent, in the commit in flight. */
-  #unsendableStaged = 0;
+  readonly #lost = ofLanes((): Lost => ({ overflow: 0, tooLarge: 0 }));
+  /** The same, in the commit in flight. */
+  #lostStaged = ofLanes((): Lost => ({ overflow: 0, tooLarge: 0 }));
+  readonly #jobs: JobLanes;
   /** Rows that a restored control plane no longer has and that are gone here. */
   gapRows = 0;
 
@@ -80,8 +97,16 @@ export class Outbox implements Participant {
     this.#options = options;
     this.#epochs = this.#loadEpochs();
     const order = (this.#epochs.at(-1)?.order ?? 0) + 1;
-    this.#current = { order, epoch: options.epoch, lanes: this.#lanes(order), stored: false };
+    const { epoch, store } = options;
+    this.#current = { order, epoch, lanes: this.#lanes(order), format: 0, jobs: true };
+    const hasOlder = this.#epochs.some(({ jobs }) => !jobs);
     this.#epochs.push(this.#current);
+    this.#jobs = new JobLanes({ store, order, hasOlder, waits: (place) => this.#waits(place) });
+  }
+
+  /** Takes a row of a job into the next commit, in the lane that its priority gives it. */
+  addOf(origin: RowOrigin, text: RowText): void {
+    this.add(this.#jobs.laneFor(origin), text);
   }
 
   /** Takes a row into the next commit; one that is too large to be sent is lost with it. */
@@ -99,12 +124,13 @@ export class Outbox implements Participant {
 
   /** Forgets everything that is not on disk. */
   reload(): void {
-    this.#gathered = { alerts: [], results: [], bulk: [] };
+    this.#gathered = ofLanes(() => []);
     this.#appended = false;
-    this.#lostStaged = 0;
-    this.#unsendableStaged = 0;
+    this.#lostStaged = ofLanes(() => ({ overflow: 0, tooLarge: 0 }));
     for (const { lanes } of this.#epochs) for (const lane of LANES) lanes[lane].reload();
-    this.#current.stored = this.#options.store.has('outbox', ['epoch', this.#current.order]);
+    const { lanes, order } = this.#current;
+    this.#current.format = this.#options.store.get('outbox', ['epoch', order])?.[0] ?? 0;
+    this.#jobs.reload((lane) => lanes[lane].record.next - 1);
   }
 
   /** Whether a commit would change anything here. */
@@ -122,12 +148,13 @@ export class Outbox implements Participant {
     for (const lane of LANES) {
       const texts = this.#gathered[lane];
       if (texts.length === 0) continue;
-      this.#storeEpoch(tx);
+      this.#storeEpoch(tx, lane);
       this.#current.lanes[lane].append(tx, texts, now);
-      this.#unsendableStaged += texts.filter((text) => text === null).length;
+      this.#lostStaged[lane].tooLarge += texts.filter((text) => text === null).length;
       this.#gathered[lane] = [];
       this.#appended = true;
     }
+    this.#jobs.stage(tx, (lane) => this.#current.lanes[lane].last);
     this.#dropOldest(tx);
     for (const { lanes } of this.#epochs) for (const lane of LANES) lanes[lane].stage(tx);
     this.#removeDrained(tx);
@@ -135,19 +162,41 @@ export class Outbox implements Participant {
 
   committed(): void {
     for (const { lanes } of this.#epochs) for (const lane of LANES) lanes[lane].committed();
+    this.#jobs.committed();
     this.#tellOfLoss();
-    this.lostRows += this.#unsendableStaged;
-    this.#unsendableStaged = 0;
+    this.#countLoss();
     if (!this.#appended) return;
     this.#appended = false;
     for (const listener of this.#listeners) listener();
   }
 
-  /** The next block of a lane, or undefined when it is empty. Asking again gives it again. */
-  next(lane: Lane): ResultBlock | undefined {
+  /** Rows lost since the process started. */
+  get lostRows(): number {
+    let rows = 0;
+    for (const { overflow, tooLarge } of Object.values(this.#lost)) rows += overflow + tooLarge;
+    return rows;
+  }
+
+  /** The same in all, and by lane and reason where there were any. */
+  lostCounters(): Record<string, number> {
+    const counters: Record<string, number> = { outbox_rows_lost: this.lostRows };
+    for (const lane of LANES) {
+      const { overflow, tooLarge } = this.#lost[lane];
+      if (overflow > 0) counters[`outbox_rows_lost_${lane}_overflow`] = overflow;
+      if (tooLarge > 0) counters[`outbox_rows_lost_${lane}_too_large`] = tooLarge;
+    }
+    return counters;
+  }
+
+  /**
+   * The next block of a lane, of about `bytesMax`, or undefined when it is empty. Asking again
+   * gives it again.
+   */
+  next(lane: Lane, bytesMax: number = limits.resultBlockBytesMax): ResultBlock | undefined {
+    const rowBytesMax = Math.min(bytesMax, limits.resultBlockBytesMax) - 1024;
     for (const { epoch, lanes } of this.#epochs) {
       const rows = lanes[lane];
-      const block = rows.read(limits.resultBlockRowsMax, limits.resultBlockBytesMax - 1024);
+      const block = rows.read(limits.resultBlockRowsMax, rowBytesMax);
       if (block === undefined) continue;
       const after = this.#behind.get(rows) ?? block.after;
       return {
@@ -165,6 +214,14 @@ export class Outbox implements Participant {
       };
     }
     return undefined;
+  }
+
+  /** Whether its lane has rows behind it. */
+  hasMore({ epoch, lane, last }: Pick<ResultBlock, 'epoch' | 'lane' | 'last'>): boolean {
+    const at = this.#epochs.findIndex((each) => each.epoch === epoch);
+    const found = this.#epochs[at];
+    if (found !== undefined && found.lanes[lane].record.next - 1 > last) return true;
+    return this.#epochs.slice(at + 1).some(({ lanes }) => !lanes[lane].drained);
   }
 
   /**
@@ -217,42 +274,63 @@ export class Outbox implements Participant {
     const range = { start: ['epoch', 0], end: ['epoch', Number.MAX_SAFE_INTEGER] };
     return [...this.#options.store.range('outbox', range)].map(({ key, value }) => {
       const order = (key as (string | number)[])[1] as number;
-      const { epoch } = decodeVersioned<{ epoch: string }>('an epoch', EPOCH_FORMAT, value);
+      const { epoch, jobs = false } = decodeVersioned<{ epoch: string; jobs?: boolean }>(
+        'an epoch',
+        EPOCH_FORMAT_URGENT,
+        value,
+      );
       if (epoch === this.#options.epoch) {
         throw new RunnelError('epoch_reused', `epoch ${epoch} is already in the outbox`);
       }
-      return { order, epoch, lanes: this.#lanes(order), stored: true };
+      return { order, epoch, lanes: this.#lanes(order), format: value[0] ?? 0, jobs };
     });
   }
 
   #lanes(order: number): Record<Lane, RowLane> {
-    const lane = (name: Lane): RowLane => new RowLane(this.#options.store, ['rows', order, name]);
-    return { alerts: lane('alerts'), results: lane('results'), bulk: lane('bulk') };
+    return ofLanes((name) => new RowLane(this.#options.store, ['rows', order, name]));
   }
 
-  #storeEpoch(tx: StoreTx): void {
-    const { order, epoch, stored } = this.#current;
-    if (stored) return;
-    tx.put('outbox', ['epoch', order], encodeVersioned(EPOCH_FORMAT, { epoch }));
-    this.#current.stored = true;
+  #waits({ lane, order, last }: Place): boolean {
+    return this.#epochs.some((each) => {
+      const rows = each.lanes[lane];
+      return each.order < order ? !rows.drained : each.order === order && rows.record.mark < last;
+    });
+  }
+
+  #storeEpoch(tx: StoreTx, lane: Lane): void {
+    const needed = lane === 'urgent' ? EPOCH_FORMAT_URGENT : EPOCH_FORMAT;
+    const { order, epoch, format, jobs } = this.#current;
+    if (format >= needed) return;
+    tx.put('outbox', ['epoch', order], encodeVersioned(needed, { epoch, jobs }));
+    this.#current.format = needed;
   }
 
   /** A condition from the first row that is dropped until half of the bound is free. */
   #tellOfLoss(): void {
     const { bytesMax, conditions } = this.#options;
-    if (this.#lostStaged === 0) {
+    if (LANES.every((lane) => this.#lostStaged[lane].overflow === 0)) {
       if (this.#bytes() * 2 < bytesMax) conditions.clear('outbox');
       return;
     }
-    this.lostRows += this.#lostStaged;
-    this.#lostStaged = 0;
     conditions.set({
       type: 'outbox',
       axis: 'storage',
       severity: 'error',
       reason: 'RowsDropped',
-      message: `More than ${bytesMax} bytes wait for the control plane; the oldest are dropped.`,
+      message:
+        `More than ${bytesMax} bytes wait for the control plane; ` +
+        'the oldest rows of the least urgent jobs are dropped.',
     });
+  }
+
+  #countLoss(): void {
+    for (const lane of LANES) {
+      const [all, staged] = [this.#lost[lane], this.#lostStaged[lane]];
+      all.overflow += staged.overflow;
+      all.tooLarge += staged.tooLarge;
+      staged.overflow = 0;
+      staged.tooLarge = 0;
+    }
   }
 
   #bytes(): number {
@@ -265,11 +343,11 @@ export class Outbox implements Participant {
     let over = this.#bytes() - this.#options.bytesMax;
     if (over <= 0) return;
     over += this.#options.bytesMax * DROP_SHARE;
-    for (const lane of ['bulk', 'results', 'alerts'] as const) {
+    for (const lane of LEAST_URGENT_FIRST) {
       for (const { lanes } of this.#epochs) {
         if (over <= 0) return;
         const before = lanes[lane].bytes;
-        this.#lostStaged += lanes[lane].dropOldest(tx, over);
+        this.#lostStaged[lane].overflow += lanes[lane].dropOldest(tx, over);
         over -= before - lanes[lane].bytes;
       }
     }
@@ -286,4 +364,13 @@ export class Outbox implements Participant {
     }
     if (drained.length > 0) this.#epochs = this.#epochs.filter((each) => !drained.includes(each));
   }
+}
+
+function ofLanes<T>(make: (lane: Lane) => T): Record<Lane, T> {
+  return {
+    alerts: make('alerts'),
+    urgent: make('urgent'),
+    results: make('results'),
+    bulk: make('bulk'),
+  };
 }

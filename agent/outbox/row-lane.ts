@@ -99,6 +99,11 @@ export class RowLane {
     return this.#staged.bytes;
   }
 
+  /** Seq of the newest row with what is staged; 0 when there never was one. */
+  get last(): number {
+    return this.#staged.next - 1;
+  }
+
   /** Nothing to deliver and nothing to declare. */
   get drained(): boolean {
     return this.#flushed.rows === 0 && this.#flushed.lost === 0;

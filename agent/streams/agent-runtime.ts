@@ -232,7 +232,8 @@ export class AgentRuntime {
     return new JobSet({
       ...options,
       targets: {
-        row: (lane, text) => this.outbox.add(lane, text),
+        alert: (text) => this.outbox.add('alerts', text),
+        row: (origin, text) => this.outbox.addOf(origin, text),
         local: (job, sink, text) => this.delivery.add(job, sink, text),
         deadLetter: (job, version, letter) => this.deadLetters.add(job, version, letter),
         lettersDropped: (count) => this.deadLetters.countDropped(count),
@@ -319,7 +320,7 @@ export class AgentRuntime {
       sink_bytes: local.bytes,
       sink_rows_lost: local.lost,
       outbox_gap_rows: this.outbox.gapRows,
-      outbox_rows_lost: this.outbox.lostRows,
+      ...this.outbox.lostCounters(),
       run_ms: Math.round(this.#cycle.runMs),
       ...this.#batch.engine?.counters(),
     };

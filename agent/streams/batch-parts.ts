@@ -50,7 +50,7 @@ export function batchSlotOf(device: BatchDevice, parts: BatchParts): BatchSlot {
   const { store, care, journal, outbox, deadLetters, jobs, cycle, exclusive, changed } = parts;
   const writes: ConstructorParameters<typeof BatchSlot>[0] = {
     store,
-    row: (lane, text) => outbox.add(lane, text),
+    row: (origin, text) => outbox.addOf(origin, text),
     deadLetter: (job, version, letter) => deadLetters.add(job, version, letter),
     wake: () => cycle().wake(),
     bytesMax: device.budgets?.storeBytesMax ?? BUDGETS.storeBytesMax,

@@ -12,6 +12,7 @@ export function compileJob(desired: DesiredJob): RunnableJob {
   const job = parseStreamJobDocument(desired.document);
   const program = compileStreamJob(job, jobParameters(job.parameters, desired.parameters));
   return {
+    priority: job.priority,
     sources: Object.values(job.sources).map((definition) => ({
       alias: definition.alias,
       codec: definition.codec,

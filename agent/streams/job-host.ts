@@ -81,7 +81,7 @@ export class JobHost {
     this.#record = record;
     this.runnable = runnable;
     this.#meter = new JobTotalsMeter(totals);
-    this.#outputs = new JobOutputs(record, runnable.sinks, this.#meter);
+    this.#outputs = new JobOutputs(record, runnable, this.#meter);
     this.#position = record.offset ?? this.head();
     this.#base = this.#position;
     this.#baseMute = record.muteUntil;

@@ -4,14 +4,15 @@
  */
 import type { Output } from '@runnel/shared/engine/record.ts';
 import type { DeadLetter, OutputCollector } from '@runnel/shared/engine/stream-job.ts';
-import type { Lane } from '@runnel/shared/protocol/results.ts';
+import type { RowOrigin } from '../outbox/job-lanes.ts';
 import type { JobRecord } from './job-record.ts';
 import type { JobTotalsMeter } from './job-totals.ts';
-import type { RunnableSink } from './runnable-job.ts';
+import type { RunnableJob, RunnableSink } from './runnable-job.ts';
 
 /** Where outputs go when their commit is prepared. */
 export interface OutputTargets {
-  row(lane: Lane, text: string): void;
+  alert(text: string): void;
+  row(origin: RowOrigin, text: string): void;
   local(job: string, sink: number, text: string): void;
   deadLetter(job: string, version: number, letter: DeadLetter): void;
   /** Letters beyond what a commit keeps. */
@@ -26,22 +27,24 @@ const LETTERS_PER_COMMIT_MAX = 100;
 export class JobOutputs implements OutputCollector {
   readonly #job: string;
   readonly #version: number;
+  readonly #priority: number;
   readonly #sinks: readonly RunnableSink[];
   readonly #meter: JobTotalsMeter;
   /** While a part of the journal is replayed. */
   muted = false;
   /** Something should be delivered at once. */
   urgent = false;
-  #rows: { readonly lane: Lane; readonly text: string }[] = [];
+  #rows: { readonly to: 'alerts' | 'results'; readonly text: string }[] = [];
   #local: { readonly sink: number; readonly text: string }[] = [];
   #letters: DeadLetter[] = [];
   #lettersDropped = 0;
   readonly #updated = new Map<string, number | null>();
 
-  constructor(record: JobRecord, sinks: readonly RunnableSink[], meter: JobTotalsMeter) {
+  constructor(record: JobRecord, runnable: RunnableJob, meter: JobTotalsMeter) {
     this.#job = record.name;
     this.#version = record.current.version;
-    this.#sinks = sinks;
+    this.#priority = runnable.priority;
+    this.#sinks = runnable.sinks;
     this.#meter = meter;
   }
 
@@ -59,7 +62,7 @@ export class JobOutputs implements OutputCollector {
         const row = { v: 1, version: this.#version, output };
         this.#local.push({ sink: index, text: JSON.stringify(row) });
       } else {
-        this.#rows.push({ lane: sink.to, text: this.#rowText(sink, output) });
+        this.#rows.push({ to: sink.to, text: this.#rowText(sink, output) });
         if (sink.to === 'results') this.#update(sink.dataset, output.windowEnd);
       }
     }
@@ -73,7 +76,11 @@ export class JobOutputs implements OutputCollector {
   }
 
   handOver(targets: OutputTargets): void {
-    for (const { lane, text } of this.#rows) targets.row(lane, text);
+    const origin = { job: this.#job, priority: this.#priority };
+    for (const { to, text } of this.#rows) {
+      if (to === 'alerts') targets.alert(text);
+      else targets.row(origin, text);
+    }
     for (const { sink, text } of this.#local) targets.local(this.#job, sink, text);
     for (const letter of this.#letters) targets.deadLetter(this.#job, this.#version, letter);
     if (this.#lettersDropped > 0) targets.lettersDropped(this.#lettersDropped);

@@ -37,6 +37,8 @@ export interface RunnableStep {
 }
 
 export interface RunnableJob {
+  /** Of its rows on their way to the control plane (outbox/job-lanes.ts). */
+  readonly priority: number;
   readonly sources: readonly RunnableSource[];
   /** In the order of the document: outputs name them by index. */
   readonly sinks: readonly RunnableSink[];

@@ -3,8 +3,16 @@
  *
  * Guarantees: nothing is deleted but on the control plane's mark (I3); a lane has at most one block
  * in flight, so order holds; no answer within 30 s or an error means the block is sent again with
- * backoff, which the mark makes harmless (I2); a metered link is kept to its rate, with alerts
- * first. Refused: an answer for another lane or epoch than was asked.
+ * backoff, which the mark makes harmless (I2); a metered link is kept to its rate.
+ *
+ * Lanes get the link in the order of `LANES`: a lane begins a block only while no lane before it
+ * has a block that waits for the link, or rows behind the one on its way. So a backlog of urgent
+ * rows has the link to itself, and a trickle of them, each of whose blocks holds all there is, does
+ * not keep the others from it. A lane whose block was refused pauses and holds up nobody. Alerts do
+ * not wait for the rate of a metered link but run into debt; there a block is no larger than the
+ * burst, so that what is urgent does not wait long behind one that was begun.
+ *
+ * Refused: an answer for another lane or epoch than was asked.
  */
 import { gzip } from 'node:zlib';
 import { promisify } from 'node:util';
@@ -25,8 +33,13 @@ const compress = promisify(gzip);
 
 /** What the sender needs of the outbox. */
 export interface OutboxLanes {
-  /** The next block of a lane, or undefined when it is empty. Asking again gives it again. */
-  next(lane: Lane): Promise<ResultBlock | undefined> | ResultBlock | undefined;
+  /**
+   * The next block of a lane, of about `bytesMax`, or undefined when it is empty. Asking again
+   * gives it again.
+   */
+  next(lane: Lane, bytesMax?: number): Promise<ResultBlock | undefined> | ResultBlock | undefined;
+  /** Whether its lane has rows behind it. */
+  hasMore(block: ResultBlock): boolean;
   /** Deletes up to the mark, durably, and goes on from it. */
   acknowledge(epoch: string, lane: Lane, mark: number): Promise<void>;
   /** Tells of commits that added rows; the returned function stops it. */
@@ -60,6 +73,8 @@ export class ResultsSender {
   };
   readonly #options: ResultsSenderOptions;
   readonly #waiting = new Set<() => void>();
+  /** The block of each lane that waits for the link or was sent last; none while it pauses. */
+  readonly #blocks = new Map<Lane, { readonly block: ResultBlock; isSent: boolean }>();
   /** Raised by every commit, so that one between `next` and waiting is not missed. */
   #commits = 0;
   #running: { readonly abort: AbortController; readonly lanes: Promise<unknown> } | null = null;
@@ -88,6 +103,7 @@ export class ResultsSender {
     running.abort.abort();
     this.#wake();
     await running.lanes;
+    this.#blocks.clear();
   }
 
   /** `stop`, and never again. */
@@ -102,8 +118,9 @@ export class ResultsSender {
     while (!signal.aborted) {
       const commits = this.#commits;
       try {
-        const block = await this.#options.outbox.next(lane);
+        const block = await this.#options.outbox.next(lane, this.#options.bucket?.burstBytes);
         if (block === undefined) {
+          this.#release(lane);
           await this.#committedSince(commits, signal);
           continue;
         }
@@ -122,17 +139,20 @@ export class ResultsSender {
         if (signal.aborted) return;
         this.#options.log.warn({ lane, error: messageOf(error) }, 'results were not taken');
       }
+      this.#release(lane);
       await this.#pause(failures, signal);
       failures += 1;
     }
   }
 
   async #exchange(link: Link, block: ResultBlock, signal: AbortSignal): Promise<number> {
+    const sending = { block, isSent: false };
+    this.#blocks.set(block.lane, sending);
     const json = Buffer.from(JSON.stringify(block), 'utf8');
     const body = await smaller(json);
-    const { bucket } = this.#options;
-    if (block.lane === 'alerts') bucket?.spend(body.byteLength);
-    else await bucket?.take(body.byteLength, signal);
+    await this.#turn(block.lane, body.byteLength, signal);
+    sending.isSent = true;
+    this.#wake();
     this.counters.blocksSent += 1;
     this.counters.rowsSent += block.rows.length;
     this.counters.bytesSent += body.byteLength;
@@ -142,6 +162,34 @@ export class ResultsSender {
     throw new RunnelError('protocol', 'the mark in the answer is of another epoch or lane', {
       retry: 'backoff',
       fields: { asked: [block.epoch, block.lane], got: [reply.epoch, reply.lane] },
+    });
+  }
+
+  /** Waits until no lane before this one needs the link, and a metered one has room. */
+  async #turn(lane: Lane, bytes: number, signal: AbortSignal): Promise<void> {
+    const { bucket, clock } = this.#options;
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.#isHeld(lane)) {
+        await new Promise<void>((resolve) => this.#waiting.add(resolve));
+        continue;
+      }
+      const waitMs = lane === 'alerts' ? 0 : (bucket?.waitMs(bytes) ?? 0);
+      if (waitMs <= 0) break;
+      await clock.sleep(waitMs, signal);
+    }
+    bucket?.spend(bytes);
+  }
+
+  #release(lane: Lane): void {
+    if (this.#blocks.delete(lane)) this.#wake();
+  }
+
+  #isHeld(lane: Lane): boolean {
+    return LANES.slice(0, LANES.indexOf(lane)).some((before) => {
+      const sending = this.#blocks.get(before);
+      if (sending === undefined) return false;
+      return !sending.isSent || this.#options.outbox.hasMore(sending.block);
     });
   }
 

@@ -7,7 +7,7 @@ import { placementField } from './placement.ts';
 import { rolloutField } from './rollout.ts';
 import { partitionField, scheduleField } from './schedule-fields.ts';
 import { slaField } from './sla.ts';
-import { API_VERSION, metadataField } from './stream-job.ts';
+import { API_VERSION, metadataField, ROW_PRIORITY } from './stream-job.ts';
 import { strict, withHint } from './strict.ts';
 
 const quotaField = strict({
@@ -43,7 +43,7 @@ export const batchJobFields = {
     .min(-1000)
     .max(1000)
     .default(0)
-    .describe('Higher goes first; waiting adds to it.'),
+    .describe(`Higher goes first; waiting adds to it. Sending: ${ROW_PRIORITY}`),
   maxActiveRuns: z
     .number()
     .int()

@@ -118,6 +118,7 @@ function jobOf(
     placement: null,
     rollout: null,
     sla: [],
+    priority: 0,
     sources: { [alias]: rowsSource(alias, settings.maxOutOfOrderness) },
     steps,
     // What reaches it is the table; nothing is delivered.

@@ -67,6 +67,7 @@ export function parseStreamJob(
     placement: job.placement ?? null,
     rollout: job.rollout ?? null,
     sla: job.sla,
+    priority: job.priority,
     sources: parsedSources,
     steps,
     sinks: parsedSinks,

@@ -10,7 +10,12 @@
 import { z } from 'zod';
 import { versionField } from './version.ts';
 
-export const LANES = ['alerts', 'results', 'bulk'] as const;
+/**
+ * The most urgent first: in this order they get the link, and from the end rows are shed. `urgent`,
+ * `results` and `bulk` hold rows of jobs by the job's priority: above 0, 0, below. A control plane
+ * that does not know `urgent` yet answers its blocks with an error; the rows wait for its update.
+ */
+export const LANES = ['alerts', 'urgent', 'results', 'bulk'] as const;
 export const lane = z.enum(LANES);
 export type Lane = z.infer<typeof lane>;
 

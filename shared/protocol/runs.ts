@@ -2,9 +2,9 @@
  * Runs of batch jobs on the wire.
  *
  * Up: every change of a run or of a task instance is an outbox row (results.ts) of kind `run` or
- * `task` in the lane `results`, in the order of the changes. A row holds the whole of what is
- * known, so the last one counts; rows of one run are in one lane, so the last to come is the
- * newest.
+ * `task`, in the order of the changes. A row holds the whole of what is known, so the last one
+ * counts. Its lane follows the job's priority (results.ts); of one job nothing overtakes, so the
+ * last to come is the newest.
  *
  * Down: `fleet.<agent>.cmd.batch` carries one `batchCommand`; the agent answers on
  * `cp.<agent>.answer` with the command's id. A command may come twice (the answer was lost): its id

@@ -9,7 +9,6 @@
 import { createHash } from 'node:crypto';
 import type { BatchProgram } from '@runnel/shared/definitions/batch-program.ts';
 import { assert, messageOf, RunnelError } from '@runnel/shared/errors.ts';
-import type { Lane } from '@runnel/shared/protocol/results.ts';
 import { hasEnded, type RunReport, type RunState } from '@runnel/shared/protocol/runs.ts';
 import { type RunEvent, type RunStep, transition } from '../dag/run-machine.ts';
 import { redated } from '../dag/redate.ts';
@@ -159,12 +158,12 @@ export class ActiveRun {
     for (const { task, index } of result.removed) tx.remove(keys.task(run.id, task, index));
     for (const record of result.changed) {
       tx.put(keys.task(run.id, record.task, record.index), record);
-      if (isReported(record)) tx.row(LANE, taskRow(run, record, now));
+      if (isReported(record)) tx.row(run, taskRow(run, record, now));
     }
     write?.(tx);
     if (result.runChanged) tx.put(keys.run(run.id), run);
     if (result.effects.some(({ kind }) => kind === 'ended')) this.#options.ended(this, tx);
-    else if (isNews(before.run, run)) tx.row(LANE, runRow(run, this.given, NOBODY, now));
+    else if (isNews(before.run, run)) tx.row(run, runRow(run, this.given, NOBODY, now));
   }
 
   /** Its times are by another clock than that of now (dag/redate.ts). */
@@ -181,7 +180,7 @@ export class ActiveRun {
       for (const record of tasks.flat()) {
         if (!stale.has(record)) tx.put(keys.task(run.id, record.task, record.index), record);
       }
-      tx.row(LANE, runRow(run, this.given, NOBODY, now()));
+      tx.row(run, runRow(run, this.given, NOBODY, now()));
     });
   }
 
@@ -277,7 +276,6 @@ export class ActiveRun {
   }
 }
 
-const LANE: Lane = 'results';
 const BECAME: Readonly<Record<RunState, string>> = {
   queued: 'is queued',
   running: 'is running',

@@ -101,7 +101,7 @@ export class Backfills {
     const ongoing = this.#listed(record, host.record.version, facts);
     this.#ongoing.set(record.id, ongoing);
     tx.undo(() => this.#ongoing.delete(record.id));
-    tx.row('results', this.#event(record, 'backfill_started', `backfill of ${total} partitions`));
+    this.#tell(tx, record, 'backfill_started', `backfill of ${total} partitions`);
     const runs = this.#advance(tx, record.id);
     return { runs, skipped: ongoing.record.skipped };
   }
@@ -254,14 +254,15 @@ export class Backfills {
     if (skipped.count > names.length) names.push('…');
     const told = skipped.count === 0 ? '' : `; passed by ${skipped.count}: ${names.join(', ')}`;
     const message = `backfill ${how} after ${started} of ${total} partitions${told}`;
-    tx.row('results', this.#event(record, 'backfill_ended', message));
+    this.#tell(tx, record, 'backfill_ended', message);
   }
 
-  #event(record: BackfillRecord, type: string, message: string): string {
+  #tell(tx: BatchTx, record: BackfillRecord, type: string, message: string): void {
     const { job, version, id, fromMs, toMs, total, started, skipped, stopped } = record;
     const fields = { backfill: id, from: fromMs, to: toMs, total, started, skipped, stopped };
-    const now = this.#options.now();
-    return eventRow({ job, version, type, severity: 'info', message, fields }, now);
+    const { jobs, now } = this.#options;
+    const origin = jobs.hosts.get(job)?.origin ?? { job, priority: 0 };
+    tx.row(origin, eventRow({ job, version, type, severity: 'info', message, fields }, now()));
   }
 
   #open(id: string): RunRecord[] {

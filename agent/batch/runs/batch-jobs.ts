@@ -17,6 +17,7 @@ import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import type { DesiredJob } from '@runnel/shared/protocol/desired.ts';
 import type { RunReport } from '@runnel/shared/protocol/runs.ts';
+import type { RowOrigin } from '../../outbox/job-lanes.ts';
 import type { RefusedJob } from '../../streams/job-plan.ts';
 import { addLetters } from '../../streams/job-totals.ts';
 import { jobParameters } from '../../streams/job-parameters.ts';
@@ -60,6 +61,11 @@ export class BatchJobHost {
 
   get name(): string {
     return this.record.name;
+  }
+
+  /** Of rows that no run makes. */
+  get origin(): RowOrigin {
+    return { job: this.name, priority: this.facts?.priority ?? 0 };
   }
 
   update(tx: BatchTx, fields: Partial<BatchJobRecord>): void {

@@ -20,9 +20,9 @@
 import { assert, RunnelError } from '@runnel/shared/errors.ts';
 import type { DeadLetter } from '@runnel/shared/engine/stream-job.ts';
 import { limits } from '@runnel/shared/limits.ts';
-import type { Lane } from '@runnel/shared/protocol/results.ts';
 import type { CheckpointStore, StoreTx } from '../../checkpoints/checkpoint-store.ts';
 import { decodeVersioned, encodeVersioned } from '../../checkpoints/store-layout.ts';
+import type { RowOrigin } from '../../outbox/job-lanes.ts';
 import type { Participant } from '../../streams/participant.ts';
 import { BATCH_FORMAT } from '../records.ts';
 
@@ -33,7 +33,7 @@ export interface BatchTx {
   put(key: BatchKey, value: unknown): void;
   remove(key: BatchKey): void;
   /** A row of the outbox. */
-  row(lane: Lane, text: string): void;
+  row(origin: RowOrigin, text: string): void;
   deadLetter(job: string, version: number, letter: DeadLetter): void;
   /**
    * Puts back what was changed in memory together with this write, should the rest of it throw: of
@@ -44,7 +44,7 @@ export interface BatchTx {
 
 export interface BatchStoreOptions {
   readonly store: CheckpointStore;
-  readonly row: (lane: Lane, text: string) => void;
+  readonly row: (origin: RowOrigin, text: string) => void;
   readonly deadLetter: (job: string, version: number, letter: DeadLetter) => void;
   /** Something is pending: a commit should come. */
   readonly wake: () => void;
@@ -79,7 +79,7 @@ interface Drop {
 
 interface Write {
   readonly operations: Operation[];
-  readonly rows: { readonly lane: Lane; readonly text: string }[];
+  readonly rows: { readonly origin: RowOrigin; readonly text: string }[];
   readonly letters: Letter[];
   readonly undos: (() => void)[];
   bytes: number;
@@ -261,7 +261,7 @@ export class BatchStore implements Participant {
     this.#setWaiting(count === 0);
     for (const write of this.#writes.slice(0, count)) {
       stageAll(tx, write.operations);
-      for (const { lane, text } of write.rows) this.#options.row(lane, text);
+      for (const { origin, text } of write.rows) this.#options.row(origin, text);
       for (const each of write.letters) {
         this.#options.deadLetter(each.job, each.version, each.letter);
       }
@@ -339,8 +339,8 @@ export class BatchStore implements Participant {
     return {
       put: (key, value) => operation(key, encodeVersioned(BATCH_FORMAT, value)),
       remove: (key) => operation(key, undefined),
-      row: (lane, text) => {
-        write.rows.push({ lane, text });
+      row: ({ job, priority }, text) => {
+        write.rows.push({ origin: { job, priority }, text });
         write.bytes += text.length;
       },
       deadLetter: (job, version, letter) => {

@@ -46,7 +46,7 @@ export class RunEnd {
     const names = jobs.map(({ name }) => name);
     const affected: RunReport['affected'] = { tasks: [...affectedTasks], jobs: names };
     const given = store.get<RunParametersRecord>(keys.given(id)) ?? NOTHING;
-    tx.row('results', runRow(run, given, affected, now()));
+    tx.row(run, runRow(run, given, affected, now()));
     const at = { job, run: id, partition: partition.id, state };
     if (state !== 'failed') {
       log.info(at, 'run ended');

@@ -135,7 +135,7 @@ export class RunSet {
     tx.put(keys.given(run.id), given);
     tx.put(keys.numbered(run.job, n), run.id);
     tx.put(keys.open(run.id), {});
-    tx.row('results', runRow(run, given, { tasks: [], jobs: [] }, now));
+    tx.row(run, runRow(run, given, { tasks: [], jobs: [] }, now));
     this.#open.set(run.id, opened(host, run));
     tx.undo(() => this.#open.delete(run.id));
     this.pump();

@@ -170,7 +170,7 @@ export class Schedules {
     const { name: job } = host;
     const { version } = host.record;
     for (const event of this.#skips.of(job, version, result.notes, skipped, now)) {
-      tx.row('results', eventRow(event, now));
+      tx.row(host.origin, eventRow(event, now));
     }
   }
 

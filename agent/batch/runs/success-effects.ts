@@ -162,7 +162,7 @@ export class SuccessEffects {
         const time = Math.max(start, end - 1);
         const span = { windowStart: start, windowEnd: end, time, revision };
         const key = write.key === undefined ? null : (columnOf(value, write.key) ?? null);
-        tx.row('results', rowText(place, { dataset, key, value, ...span }));
+        tx.row(place.run, rowText(place, { dataset, key, value, ...span }));
       }
     }
     for (const [dataset, sent] of results) this.#send(tx, place, dataset, sent);
@@ -216,7 +216,7 @@ export class SuccessEffects {
     const { start, end } = place.run.partition;
     for (const { key: rowKey, time, value } of rows) {
       const span = { windowStart: start, windowEnd: end, time, revision };
-      tx.row('results', rowText(place, { dataset, key: rowKey, value, ...span }));
+      tx.row(place.run, rowText(place, { dataset, key: rowKey, value, ...span }));
     }
   }
 

@@ -1,5 +1,5 @@
 /** What a test of a batch job expected against what the run left: lines, none if it is equal. */
-import type { Row } from '@runnel/shared/protocol/results.ts';
+import { LANES, type Row } from '@runnel/shared/protocol/results.ts';
 import { runKey } from '../../batch/dag/task-scope.ts';
 import type { DatasetRecord, RunRecord, TaskRecord } from '../../batch/records.ts';
 import { lineDiff, matches } from '../line-diff.ts';
@@ -88,10 +88,12 @@ async function taskProblems(
 async function resultProblems({ device, expect }: FinishedRun): Promise<string[]> {
   const results: Row[] = [];
   const { outbox } = device.runtime;
-  for (let block = outbox.next('results'); block !== undefined; block = outbox.next('results')) {
-    results.push(...block.rows.filter(({ kind }) => kind === 'result'));
-    // The next run of the test begins with none.
-    await outbox.acknowledge(block.epoch, 'results', block.last);
+  for (const lane of LANES) {
+    for (let block = outbox.next(lane); block !== undefined; block = outbox.next(lane)) {
+      results.push(...block.rows.filter(({ kind }) => kind === 'result'));
+      // The next run of the test begins with none.
+      await outbox.acknowledge(block.epoch, lane, block.last);
+    }
   }
   const wanted = Object.entries(expect.results);
   return wanted.flatMap(([dataset, rows]) => {

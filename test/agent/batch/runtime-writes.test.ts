@@ -24,9 +24,9 @@ function planted(isHit: (keys: string[], rows: string[]) => boolean) {
           tx.put(key, value);
         },
         remove: (key) => tx.remove(key),
-        row(lane, text) {
+        row(origin, text) {
           rows.push(text);
-          tx.row(lane, text);
+          tx.row(origin, text);
         },
         deadLetter: (job, version, letter) => tx.deadLetter(job, version, letter),
         undo: (back) => tx.undo(back),

@@ -32,12 +32,14 @@ interface ModelEpoch {
   readonly lanes: Record<Lane, ModelLane>;
 }
 
+const none = (): Record<Lane, string[]> => ({ alerts: [], urgent: [], results: [], bulk: [] });
+
 export class OutboxModel {
   readonly #store: CheckpointStore;
   readonly #committer: Committer;
   readonly #epochs: ModelEpoch[] = [];
   #outbox!: Outbox;
-  #gathered: Record<Lane, string[]> = { alerts: [], results: [], bulk: [] };
+  #gathered = none();
   #serial = 0;
   /** Rows that arrived, and rows declared lost, at the control plane. */
   arrived = 0;
@@ -76,8 +78,9 @@ export class OutboxModel {
       commit: () => this.commit(),
     });
     const order = Math.max(0, ...this.#onDisk().keys()) + 1;
-    this.#epochs.push({ epoch, order, lanes: { alerts: lane(), results: lane(), bulk: lane() } });
-    this.#gathered = { alerts: [], results: [], bulk: [] };
+    const lanes = { alerts: lane(), urgent: lane(), results: lane(), bulk: lane() };
+    this.#epochs.push({ epoch, order, lanes });
+    this.#gathered = none();
     this.#committer.use(this.#outbox);
   }
 
@@ -89,7 +92,7 @@ export class OutboxModel {
 
   async commit(fails = false): Promise<void> {
     const gathered = this.#gathered;
-    this.#gathered = { alerts: [], results: [], bulk: [] };
+    this.#gathered = none();
     if (fails) {
       await expect(this.#committer.commit(true)).rejects.toThrow('does not answer');
       this.#checkDisk();

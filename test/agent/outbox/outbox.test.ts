@@ -95,6 +95,45 @@ describe('a device whose disk was restored from a backup', () => {
 });
 
 describe('an outbox that is full', () => {
+  it('drops the least urgent jobs first, and counts by lane and reason', async () => {
+    const { outbox, put } = open(openTestStore(), 'e1', 4000);
+    const row = (priority: number, chars: number): void =>
+      outbox.addOf({ job: `of-${priority}`, priority }, JSON.stringify({ pad: 'x'.repeat(chars) }));
+    for (const priority of [-1, 7, 0]) {
+      row(priority, 1000);
+      await put('alerts');
+    }
+    row(0, 3 * limits.outboxRowBytesMax);
+    row(7, 1000);
+    await put('alerts');
+    expect(outbox.next('bulk')).toMatchObject({ last: 1, lost: 1, rows: [] });
+    row(7, 1000);
+    await put('alerts');
+    expect(outbox.next('results')).toMatchObject({ last: 2, lost: 2, rows: [] });
+    expect(outbox.next('urgent')).toMatchObject({ last: 3, lost: 0 });
+    expect(outbox.lostCounters()).toEqual({
+      outbox_rows_lost: 3,
+      outbox_rows_lost_bulk_overflow: 1,
+      outbox_rows_lost_results_overflow: 1,
+      outbox_rows_lost_results_too_large: 1,
+    });
+  });
+
+  it('drops no urgent row that is in flight, and bulk though it came later', async () => {
+    const { outbox, put } = open(openTestStore(), 'e1', 3000);
+    const pad = 'x'.repeat(1000);
+    await put('urgent', `1${pad}`, `2${pad}`);
+    outbox.next('urgent');
+    await put('bulk', `3${pad}`);
+    await put('urgent', `4${pad}`);
+    expect(outbox.next('bulk')).toMatchObject({ lost: 1, rows: [] });
+    await put('urgent', `5${pad}`);
+    await put('urgent');
+    const { lost, rows } = outbox.next('urgent')!;
+    expect(rows.map(({ seq }) => seq).slice(0, 2)).toEqual([1, 2]);
+    expect(lost).toBeGreaterThan(0);
+  });
+
   it('drops bulk before results before alerts', async () => {
     const { outbox, conditions, put } = open(openTestStore(), 'e1', 4000);
     const pad = 'x'.repeat(1000);

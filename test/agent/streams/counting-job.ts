@@ -18,6 +18,7 @@ import type { RunnableJob, RunnableSink } from '@runnel/agent/streams/runnable-j
 export interface CountDocument {
   readonly source?: string;
   readonly sinks?: readonly RunnableSink[];
+  readonly priority?: number;
   readonly onLag?: 'skip' | 'block';
   readonly onIncompatibleState?: 'reset' | 'replay' | 'fail';
   readonly fingerprint?: string;
@@ -56,6 +57,7 @@ export function compileCount(job: DesiredJob): RunnableJob {
   const document = job.document as CountDocument;
   const id = document.source ?? 'scripted';
   return {
+    priority: document.priority ?? 0,
     sources: [
       {
         alias: 'in',

@@ -15,8 +15,8 @@ const agent = 'a1' as AgentId;
 
 /** Rows in memory with the semantics of the outbox: a mark per lane, blocks of three rows. */
 class Rows implements OutboxLanes {
-  readonly marks: Record<Lane, number> = { alerts: 0, results: 0, bulk: 0 };
-  readonly heads: Record<Lane, number> = { alerts: 0, results: 0, bulk: 0 };
+  readonly marks: Record<Lane, number> = { alerts: 0, urgent: 0, results: 0, bulk: 0 };
+  readonly heads: Record<Lane, number> = { alerts: 0, urgent: 0, results: 0, bulk: 0 };
   #listener: () => void = () => undefined;
 
   add(lane: Lane, count: number): void {
@@ -30,6 +30,10 @@ class Rows implements OutboxLanes {
     const last = Math.min(after + 3, this.heads[lane]);
     const rows = Array.from({ length: last - after }, (_, at) => row(after + at + 1));
     return { v: 1, agent, epoch: 'e', lane, after, last, lost: 0, rows };
+  }
+
+  hasMore({ lane, last }: ResultBlock): boolean {
+    return this.heads[lane] > last;
   }
 
   acknowledge(_epoch: string, lane: Lane, mark: number): Promise<void> {
@@ -190,7 +194,66 @@ describe('when the answer does not come', () => {
   });
 });
 
+/** Lane of each block, in the order in which they were sent. */
+const lanesSent = (): Lane[] => intake.seen.map(({ lane }) => lane);
+
+describe('the order of the lanes', () => {
+  it('sends all that is urgent before results, and these before bulk', async () => {
+    for (const lane of ['bulk', 'results', 'urgent'] as const) rows.add(lane, 9);
+    sender.start(intake.link());
+    await waitFor('all rows', () => rows.marks.bulk === 9);
+    const each = (lane: Lane): Lane[] => [lane, lane, lane];
+    // The last block of a lane has nothing behind it: the next lane may begin beside it.
+    expect(lanesSent().toSorted()).toEqual([
+      ...each('bulk'),
+      ...each('results'),
+      ...each('urgent'),
+    ]);
+    const last = (lane: Lane): number => lanesSent().lastIndexOf(lane);
+    const first = (lane: Lane): number => lanesSent().indexOf(lane);
+    expect(first('results')).toBeGreaterThanOrEqual(last('urgent'));
+    expect(first('bulk')).toBeGreaterThanOrEqual(last('results'));
+  });
+
+  it('lets the others go on beside a trickle of urgent rows', async () => {
+    rows.add('bulk', 30);
+    intake.fail = ({ lane }) => {
+      if (lane === 'urgent' && rows.heads.urgent < 1000) rows.add('urgent', 1);
+    };
+    rows.add('urgent', 1);
+    sender.start(intake.link());
+    await waitFor('bulk', () => rows.marks.bulk === 30);
+    expect(rows.heads.urgent).toBeLessThan(1000);
+  });
+
+  it('holds up nobody by a lane that the control plane refuses', async () => {
+    intake.fail = ({ lane }) => {
+      if (lane === 'urgent') throw new RunnelError('protocol', 'what is urgent?');
+    };
+    rows.add('urgent', 9);
+    rows.add('results', 9);
+    sender.start(intake.link());
+    await waitFor('the results', () => rows.marks.results === 9);
+    expect(rows.marks.urgent).toBe(0);
+    intake.fail = null;
+    await waitFor('the urgent rows', () => rows.marks.urgent === 9);
+  });
+});
+
 describe('a metered link', () => {
+  it('gives its rate to what is urgent, though a block of bulk has been waiting', async () => {
+    const bucket = new TokenBucket({ clock: systemClock, bytesPerSecond: 4000, burstBytes: 600 });
+    bucket.spend(1000);
+    await sender.close();
+    sender = makeSender(bucket);
+    rows.add('bulk', 6);
+    sender.start(intake.link());
+    await waitFor('the block of bulk to wait', () => bucket.waitMs(1) > 0);
+    rows.add('urgent', 6);
+    await waitFor('all', () => rows.marks.bulk === 6);
+    expect(lanesSent()).toEqual(['urgent', 'urgent', 'bulk', 'bulk']);
+  });
+
   it('lets alerts go first and results wait for their turn', async () => {
     const bucket = new TokenBucket({ clock: systemClock, bytesPerSecond: 2000, burstBytes: 200 });
     bucket.spend(1200);

@@ -132,6 +132,7 @@ function startLoop(current: Credentials | null = credentials): SyncLoop {
   });
   const outbox = {
     next: () => undefined,
+    hasMore: () => false,
     acknowledge: () => Promise.resolve(),
     onCommitted: () => () => undefined,
   };

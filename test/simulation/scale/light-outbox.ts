@@ -91,6 +91,12 @@ export class LightOutbox implements OutboxLanes {
     };
   }
 
+  hasMore({ epoch, last }: ResultBlock): boolean {
+    const at = this.#epochs.findIndex((each) => each.epoch === epoch);
+    const own = this.#epochs[at]?.waiting.at(-1)?.seq ?? 0;
+    return own > last || this.#epochs.slice(at + 1).some(({ waiting }) => waiting.length > 0);
+  }
+
   acknowledge(name: string, _lane: Lane, mark: number): Promise<void> {
     const epoch = this.#epochs.find((candidate) => candidate.epoch === name);
     if (epoch !== undefined) {
