@@ -17,6 +17,7 @@ import { SlasPage } from './pages/slas-page.tsx';
 import { SignedOutPage } from './pages/signed-out-page.tsx';
 import { icons, Wordmark } from './parts/icons.tsx';
 import { Mark } from './parts/state-mark.tsx';
+import { NotThere, PageBoundary } from './parts/whole-page.tsx';
 import { parseRoute, paths, type Route } from './router.ts';
 import { theme, toggleTheme } from './theme.ts';
 
@@ -44,7 +45,9 @@ export function App(): JSX.Element {
       <TopBar route={route} />
       <LostBanner />
       <main id="content" ref={main} tabIndex={-1}>
-        <Page route={route} />
+        <PageBoundary path={path}>
+          <Page route={route} />
+        </PageBoundary>
       </main>
     </div>
   );
@@ -101,13 +104,13 @@ function Page({ route }: { route: Route }): JSX.Element {
       return <EventsPage />;
     case 'notFound':
       return (
-        <div class="blank">
-          <h1>There is no such page</h1>
-          <p class="mono">{route.path}</p>
-          <a class="button" href={paths.overview}>
-            To the overview
-          </a>
-        </div>
+        <NotThere
+          heading="There is no such page"
+          name={route.path}
+          wayOn={{ href: paths.overview, word: 'To the overview' }}
+        >
+          is not an address of this control plane.
+        </NotThere>
       );
   }
 }

@@ -26,7 +26,10 @@ export function navigate(to: string): void {
 /** Changes the query alone, without a step in the history. */
 export function replaceQuery(query: string): void {
   if (query === location.search) return;
-  history.replaceState(history.state, '', location.pathname + query);
+  const next = new URL(location.href);
+  next.search = query;
+  // Whole: a path that begins with two slashes would be read as the address of another host.
+  history.replaceState(history.state, '', next);
   address.set(current());
 }
 

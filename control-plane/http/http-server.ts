@@ -1,6 +1,7 @@
 /** Listens for the application, websockets included, and ends without leaving sockets behind. */
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { serve, type WebSocketServerLike } from '@hono/node-server';
 import { RunnelError } from '@runnel/shared/errors.ts';
 import { WebSocketServer } from 'ws';
@@ -31,8 +32,38 @@ export async function listen(app: App, host: string, port: number): Promise<Http
     );
     started.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
   });
+  server.on('clientError', refuse);
   const address = server.address() as AddressInfo;
   return { host, port: address.port, close: () => close(server, sockets) };
+}
+
+const TOO_LONG =
+  '<!doctype html><html lang="en"><meta charset="utf-8"><title>Too long · Runnel</title>' +
+  '<h1>This address is too long</h1><p>No page of the control plane has such a long one. ' +
+  '<a href="/">To the overview</a></p></html>';
+
+/**
+ * What is no request that we can read. A browser shows nothing of its own for an answer without a
+ * body, so that whoever followed an address that is too long is told so, and led on.
+ */
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable) return;
+  const [status, body] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? ['431 Request Header Fields Too Large', TOO_LONG]
+      : ['400 Bad Request', ''];
+  socket.end(
+    [
+      `HTTP/1.1 ${status}`,
+      'content-type: text/html; charset=utf-8',
+      "content-security-policy: default-src 'none'",
+      'x-content-type-options: nosniff',
+      `content-length: ${Buffer.byteLength(body)}`,
+      'connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
 }
 
 function listenError(cause: NodeJS.ErrnoException, host: string, port: number): RunnelError {

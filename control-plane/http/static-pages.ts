@@ -1,7 +1,10 @@
 /**
  * Serves the built page from memory: only files that were listed from its folder can be asked
- * for, so that no path leads out of it. Unknown paths without an extension get the page itself,
- * which reads the address; assets with a hash in their name are kept by caches for ever.
+ * for, so that no path leads out of it. Every other path gets the page itself, which reads the
+ * address and says what is not there: names of devices hold dots, so a dot alone makes no file.
+ * What can be nothing but a file (an asset of another build, `/favicon.ico`) is answered with 404,
+ * unless a browser asks for something to show. Assets with a hash in their name are kept by caches
+ * for ever.
  *
  * The folder is listed again when a file is missing, so that a rebuild needs no restart.
  */
@@ -24,6 +27,8 @@ const TYPES: Readonly<Record<string, string>> = {
   '.webmanifest': 'application/manifest+json',
 };
 
+const INDEX = '/index.html';
+
 interface Page {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly type: string;
@@ -37,13 +42,13 @@ export function staticPages(folder: string): MiddlewareHandler<HttpEnv> {
       await next();
       return;
     }
-    const path = c.req.path === '/' ? '/index.html' : c.req.path;
-    // A path that names a file is that file or nothing; any other is a view of the page.
-    const wanted = /\.[^/]*$/.test(path) ? path : '/index.html';
-    if (pages?.has(wanted) !== true) pages = await listPages(folder);
-    const page = pages.get(wanted);
+    const path = c.req.path === '/' ? INDEX : c.req.path;
+    const isView = !isFile(path) || c.req.header('accept')?.includes('text/html') === true;
+    const isListed = pages?.has(path) === true || (isView && pages?.has(INDEX) === true);
+    if (pages === undefined || !isListed) pages = await listPages(folder);
+    const page = pages.get(path) ?? (isView ? pages.get(INDEX) : undefined);
     if (page === undefined) {
-      if (wanted === '/index.html') throw notBuilt(folder);
+      if (isView) throw notBuilt(folder);
       await next();
       return;
     }
@@ -51,6 +56,11 @@ export function staticPages(folder: string): MiddlewareHandler<HttpEnv> {
     c.header('cache-control', page.cache);
     return c.body(page.bytes);
   };
+}
+
+/** An asset, or a name with a dot at the top, where no view has one. */
+function isFile(path: string): boolean {
+  return path.startsWith('/assets/') || /^\/[^/]*\.[^/]*$/.test(path);
 }
 
 async function listPages(folder: string): Promise<Map<string, Page>> {

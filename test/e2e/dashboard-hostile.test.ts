@@ -44,6 +44,30 @@ const PLANTED = [
   ...['a[href^="javascript:" i]', 'iframe', 'object', 'embed', 'base', 'form[action]'],
 ].join(', ');
 
+/** What may stand where a name is expected. */
+const NO_NAMES: readonly string[] = [
+  ...['%', '%E0%A4%A', '%zz%00', '%00', '..%2F..%2Fapi%2Fv1', '%252e%252e', 'plc.7', 'a%0Ab'],
+  ...[encodeURIComponent(evil('x')), 'a'.repeat(4000)],
+];
+
+/** Addresses that nothing is at, and the heading that says so. */
+function addresses(device: string): readonly (readonly [string, RegExp])[] {
+  const long = 'a'.repeat(40_000);
+  return [
+    ...NO_NAMES.flatMap((name): (readonly [string, RegExp])[] => [
+      [`/jobs/${name}`, /^No such job$/],
+      [`/devices/${name}`, /^No such device$/],
+      [`/runs/${name}?agent=${name}`, /^No such run here$/],
+    ]),
+    ['/alerts/%E0%A4%A', /^There is no such page$/],
+    ['/x.js', /^There is no such page$/],
+    ['/jobs/%22%3E/runs', /^No such job$/],
+    [`/runs/${RUN}?agent=%00`, /^No such run here$/],
+    [`/devices/${device}/x/y/z`, /^There is no such page$/],
+    [`/jobs/${long}`, /^This address is too long$/],
+  ];
+}
+
 async function expectInert(page: Page, path: string): Promise<void> {
   expect(await page.evaluate('window.pwned'), path).toBeUndefined();
   expect(await page.locator(PLANTED).count(), path).toBe(0);
@@ -97,6 +121,29 @@ describeWith(['chromium'], 'what a hostile device and job wrote', () => {
     const hosts = new Set(requests.map((url) => new URL(url).host));
     expect([...hosts]).toEqual([new URL(control.url).host]);
   }, 120_000);
+
+  test('is told at once when it stands in an address', async () => {
+    const { control, fleet, foreign, page, errors } = await open();
+    const { id } = fleet.device;
+    for (const [path, heading] of addresses(id)) {
+      const shown = path.slice(0, 120);
+      await page.goto(control.url + path);
+      const title = page.getByRole('heading', { level: 1 });
+      await title.filter({ hasText: heading }).waitFor({ timeout: 5000 });
+      expect(await title.count(), shown).toBe(1);
+      await page.locator('.loading').first().waitFor({ state: 'detached' });
+      // Somewhere to go on to, and nothing that is wider than the window.
+      expect(
+        await page.getByRole('link', { name: /^To the |^Jobs$/ }).count(),
+        shown,
+      ).toBeGreaterThan(0);
+      const wide = await page.evaluate('document.documentElement.scrollWidth > innerWidth');
+      expect(wide, shown).toBe(false);
+      await expectInert(page, shown);
+    }
+    expect(errors.filter((text) => !/status of 4\d\d/.test(text))).toEqual([]);
+    expect(foreign).toEqual([]);
+  }, 180_000);
 
   test('would be stopped by the policy of the page if a page forgot', async () => {
     const { control, foreign, page, errors } = await open();

@@ -2,7 +2,6 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { AgentDetail } from '../../http/live-messages.ts';
-import { ApiError } from '../api/api-client.ts';
 import { addReading, type WorkReading } from '../fleet/work-history.ts';
 import { OldContext, useApp, useLoaded, useMayOperate, useRefresh } from '../hooks.ts';
 import { AlertPanel } from '../parts/alert-panel.tsx';
@@ -18,6 +17,7 @@ import { ErrorNote, Loading, Panel } from '../parts/panel.tsx';
 import { Ago } from '../parts/relative-time.tsx';
 import { DeviceSources } from '../parts/device-sources.tsx';
 import { ConnectionState } from '../parts/state-mark.tsx';
+import { isNotThere, NotThere, PageFailure, PageLoading } from '../parts/whole-page.tsx';
 import { WorkCharts } from '../parts/work-charts.tsx';
 import { paths } from '../router.ts';
 
@@ -31,35 +31,20 @@ export function DevicePage({ id }: { id: string }): JSX.Element {
     () => (agentId === null ? undefined : app.followAgent(agentId, setLive)),
     [app, agentId],
   );
-  if (loaded.status === 'loading') return <Loading what="the device" />;
-  if (loaded.status === 'failed')
-    return <Missing id={id} error={loaded.error} retry={loaded.reload} />;
-  return <Device agent={live ?? loaded.value} reload={loaded.reload} />;
-}
-
-function Missing({
-  id,
-  error,
-  retry,
-}: {
-  id: string;
-  error: Error;
-  retry: () => void;
-}): JSX.Element {
-  if (error instanceof ApiError && error.status === 404) {
-    return (
-      <div class="blank">
-        <h1>No such device</h1>
-        <p>
-          <span class="mono">{id}</span> is not, or no longer, part of this fleet.
-        </p>
-        <a class="button" href={paths.devices}>
-          To the devices
-        </a>
-      </div>
-    );
+  if (loaded.status === 'loading') return <PageLoading title="Device" what="the device" />;
+  if (loaded.status === 'ready') {
+    return <Device agent={live ?? loaded.value} reload={loaded.reload} />;
   }
-  return <ErrorNote error={error} retry={retry} />;
+  const { error, reload } = loaded;
+  const wayOn = { href: paths.devices, word: 'To the devices' };
+  if (!isNotThere(error)) {
+    return <PageFailure title="Device" error={error} retry={reload} wayOn={wayOn} />;
+  }
+  return (
+    <NotThere heading="No such device" name={id} wayOn={wayOn}>
+      is not, or no longer, part of this fleet.
+    </NotThere>
+  );
 }
 
 /** What it does now and did while one looks. */

@@ -15,7 +15,8 @@ import { FleetList } from '../parts/fleet-list.tsx';
 import { FleetSummary } from '../parts/fleet-summary.tsx';
 import { icons } from '../parts/icons.tsx';
 import { NoDevices } from '../parts/no-devices.tsx';
-import { EmptyNote, Loading } from '../parts/panel.tsx';
+import { EmptyNote } from '../parts/panel.tsx';
+import { PageLoading } from '../parts/whole-page.tsx';
 
 export function DevicesPage(): JSX.Element {
   const app = useApp();
@@ -28,7 +29,7 @@ export function DevicesPage(): JSX.Element {
   const change = (part: Partial<FleetFilter>): void =>
     replaceQuery(writeFilter({ ...filter, ...part }));
   useSlashKey(search);
-  if (!fleet.loaded) return <Loading what="the fleet" />;
+  if (!fleet.loaded) return <PageLoading title="Devices" what="the fleet" />;
   if (fleet.agents.size === 0) return <NoDevices />;
   return (
     <div class="page fleet-page">

@@ -1,8 +1,8 @@
 /** One job, in parts: what it produces and where it runs, its rollout, its versions, its SLAs. */
+import { NAME } from '@runnel/shared/ids.ts';
 import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
 import type { JobDetail } from '../../http/live-messages.ts';
-import { ApiError } from '../api/api-client.ts';
 import { useApp, useLoaded, useRefresh } from '../hooks.ts';
 import { AlertPanel } from '../parts/alert-panel.tsx';
 import { BatchSchedule } from '../parts/batch-schedule.tsx';
@@ -17,10 +17,11 @@ import { JobRunsTab } from '../parts/job-runs-tab.tsx';
 import { JobSlas } from '../parts/job-slas.tsx';
 import { JobVersions } from '../parts/job-versions.tsx';
 import { Labels } from '../parts/labels.tsx';
-import { EmptyNote, ErrorNote, Loading, Panel } from '../parts/panel.tsx';
+import { EmptyNote, Panel } from '../parts/panel.tsx';
 import { Ago } from '../parts/relative-time.tsx';
 import { Worded } from '../parts/state-mark.tsx';
 import { type Tab, Tabs } from '../parts/tabs.tsx';
+import { isNotThere, NotThere, PageFailure, PageLoading } from '../parts/whole-page.tsx';
 import { type JobTab, paths } from '../router.ts';
 import { readBatchDocument } from '../runs/batch-document.ts';
 import { noRunFilter } from '../runs/run-list.ts';
@@ -29,24 +30,17 @@ export function JobPage({ name, tab }: { name: string; tab: JobTab }): JSX.Eleme
   const app = useApp();
   const job = useLoaded(`job/${name}`, () => app.api.job(name));
   useRefresh(job);
-  if (job.status === 'loading') return <Loading what="the job" />;
+  if (job.status === 'loading') return <PageLoading title={name} what="the job" />;
   if (job.status === 'ready') return <Job job={job.value} tab={tab} reload={job.reload} />;
-  const isGone = job.error instanceof ApiError && job.error.status === 404;
-  if (!isGone) return <ErrorNote error={job.error} retry={job.reload} />;
-  return tab === 'runs' ? <RunsOfDeleted name={name} /> : <Missing name={name} />;
-}
-
-function Missing({ name }: { name: string }): JSX.Element {
+  const wayOn = { href: paths.jobs, word: 'To the jobs' };
+  if (!isNotThere(job.error)) {
+    return <PageFailure title={name} error={job.error} retry={job.reload} wayOn={wayOn} />;
+  }
+  if (tab === 'runs' && NAME.test(name)) return <RunsOfDeleted name={name} />;
   return (
-    <div class="blank">
-      <h1>No such job</h1>
-      <p>
-        <span class="mono">{name}</span> was never submitted here, or it was deleted.
-      </p>
-      <a class="button" href={paths.jobs}>
-        To the jobs
-      </a>
-    </div>
+    <NotThere heading="No such job" name={name} wayOn={wayOn}>
+      was never submitted here, or it was deleted.
+    </NotThere>
   );
 }
 

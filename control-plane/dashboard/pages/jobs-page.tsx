@@ -12,16 +12,17 @@ import { Facets } from '../parts/facets.tsx';
 import { icons } from '../parts/icons.tsx';
 import { JobProgress } from '../parts/job-progress.tsx';
 import { Labels } from '../parts/labels.tsx';
-import { EmptyNote, Loading } from '../parts/panel.tsx';
+import { EmptyNote } from '../parts/panel.tsx';
 import { Ago } from '../parts/relative-time.tsx';
 import { Worded } from '../parts/state-mark.tsx';
+import { PageLoading } from '../parts/whole-page.tsx';
 import { paths } from '../router.ts';
 
 export function JobsPage(): JSX.Element {
   const fleet = useObservable(useApp().fleet);
   const { query } = useObservable(address);
   const filter = useMemo(() => readJobFilter(query), [query]);
-  if (!fleet.loaded) return <Loading what="jobs" />;
+  if (!fleet.loaded) return <PageLoading title="Jobs" what="jobs" />;
   const jobs = [...fleet.jobs.values()].sort(worstFirst);
   return (
     <div class="page">

@@ -18,15 +18,16 @@ import { AddDeviceLink } from '../parts/add-device-link.tsx';
 import { AttentionLines } from '../parts/attention-lines.tsx';
 import { icons } from '../parts/icons.tsx';
 import { NoDevices } from '../parts/no-devices.tsx';
-import { Loading, Panel } from '../parts/panel.tsx';
+import { Panel } from '../parts/panel.tsx';
 import { SegmentBar } from '../parts/segment-bar.tsx';
 import { Mark } from '../parts/state-mark.tsx';
+import { PageLoading } from '../parts/whole-page.tsx';
 import { paths } from '../router.ts';
 
 export function OverviewPage(): JSX.Element {
   const fleet = useObservable(useApp().fleet);
   const seen = useAttention();
-  if (!fleet.loaded || seen === null) return <Loading what="the fleet" />;
+  if (!fleet.loaded || seen === null) return <PageLoading title="Overview" what="the fleet" />;
   if (fleet.agents.size === 0) return <NoDevices />;
   return <Overview fleet={fleet} seen={seen} />;
 }

@@ -2,18 +2,17 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { RunDetail } from '../../http/run-messages.ts';
-import { ApiError } from '../api/api-client.ts';
 import { plural } from '../format/amount.ts';
 import { formatDuration, formatTimestamp } from '../format/time.ts';
 import { useApp, useLoaded, useNow, useObservable, useRefresh } from '../hooks.ts';
 import { address, replaceQuery } from '../navigation.ts';
-import { ErrorNote, Loading } from '../parts/panel.tsx';
 import { Ago } from '../parts/relative-time.tsx';
 import { RunActions } from '../parts/run-actions.tsx';
 import { RunFacts } from '../parts/run-facts.tsx';
 import { RunLog } from '../parts/run-log.tsx';
 import { RunTasks } from '../parts/run-tasks.tsx';
 import { Mark, Worded } from '../parts/state-mark.tsx';
+import { isNotThere, NotThere, PageFailure, PageLoading } from '../parts/whole-page.tsx';
 import { paths } from '../router.ts';
 import { runDurationMs } from '../runs/run-grid.ts';
 import { lookOfRun, triggerWords } from '../runs/run-look.ts';
@@ -33,13 +32,13 @@ export function RunPage({ id }: { id: string }): JSX.Element {
     () => (run === null || agent === null ? undefined : app.followRun(run, agent, setLive)),
     [app, run, agent],
   );
-  if (loaded.status === 'loading') return <Loading what="the run" />;
+  if (loaded.status === 'loading') return <PageLoading title="Run" what="the run" />;
   if (loaded.status === 'ready') return <Run run={live ?? loaded.value} />;
-  if (loaded.error instanceof ApiError && loaded.error.status === 404) {
-    return <NotYet id={id} loaded={loaded} />;
-  }
-  return <ErrorNote error={loaded.error} retry={loaded.reload} />;
+  if (isNotThere(loaded.error)) return <NotYet id={id} loaded={loaded} />;
+  return <PageFailure title="Run" error={loaded.error} retry={loaded.reload} wayOn={TO_THE_JOBS} />;
 }
+
+const TO_THE_JOBS = { href: paths.jobs, word: 'To the jobs' };
 
 function NotYet({
   id,
@@ -50,16 +49,10 @@ function NotYet({
 }): JSX.Element {
   useRefresh(loaded, AGAIN_MS);
   return (
-    <div class="blank">
-      <h1>No such run here</h1>
-      <p>
-        <span class="mono">{id}</span> is not known. A run that was just started shows up by itself
-        when its device reports it; an old one may have been removed.
-      </p>
-      <a class="button" href={paths.jobs}>
-        To the jobs
-      </a>
-    </div>
+    <NotThere heading="No such run here" name={id} wayOn={TO_THE_JOBS}>
+      is not known. A run that was just started shows up by itself when its device reports it; an
+      old one may have been removed.
+    </NotThere>
   );
 }
 
