@@ -13,7 +13,6 @@ import { AddDeviceLink } from '../parts/add-device-link.tsx';
 import { FleetFilters } from '../parts/fleet-filters.tsx';
 import { FleetList } from '../parts/fleet-list.tsx';
 import { FleetSummary } from '../parts/fleet-summary.tsx';
-import { icons } from '../parts/icons.tsx';
 import { NoDevices } from '../parts/no-devices.tsx';
 import { EmptyNote } from '../parts/panel.tsx';
 import { PageLoading } from '../parts/whole-page.tsx';

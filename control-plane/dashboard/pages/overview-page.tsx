@@ -16,7 +16,6 @@ import {
 import { useAttention } from '../overview/use-attention.ts';
 import { AddDeviceLink } from '../parts/add-device-link.tsx';
 import { AttentionLines } from '../parts/attention-lines.tsx';
-import { icons } from '../parts/icons.tsx';
 import { NoDevices } from '../parts/no-devices.tsx';
 import { Panel } from '../parts/panel.tsx';
 import { SegmentBar } from '../parts/segment-bar.tsx';
