@@ -2,6 +2,7 @@
  * One agent as the API shows it. Desired and reported are kept apart: `desiredVersion` is what it
  * is to run, `version` what it says it runs, `attempted` what it last tried. Pure.
  */
+import { deviceHealth } from '@runnel/shared/health/device-health.ts';
 import type { Condition } from '@runnel/shared/protocol/condition.ts';
 import type { Heartbeat, JobReport } from '@runnel/shared/protocol/heartbeat.ts';
 import type { BatchReport } from '@runnel/shared/protocol/runs.ts';
@@ -20,6 +21,7 @@ import type {
 /** What is known of an agent from its heartbeats. */
 export interface AgentReport {
   readonly connection: ConnectionState;
+  readonly connectionSince: number | null;
   readonly lastSeenAt: number | null;
   readonly heartbeat: Heartbeat | undefined;
   /** Reported ones and those that the control plane found itself (`cloned`, …). */
@@ -38,12 +40,10 @@ export function agentItem(
   report: AgentReport,
   desired: AgentDesired,
 ): AgentItem {
-  return {
-    ...fields(record, report, desired),
-    jobs: jobNames(report.heartbeat, desired).map(([name, reported]) =>
-      jobFields(name, reported, desired),
-    ),
-  };
+  const jobs = jobNames(report.heartbeat, desired).map(([name, reported]) =>
+    jobFields(name, reported, desired),
+  );
+  return { ...fields(record, report, desired, jobs), jobs };
 }
 
 export function agentDetail(
@@ -53,11 +53,12 @@ export function agentDetail(
   host: HostPoint | null,
 ): AgentDetail {
   const { heartbeat } = report;
+  const jobs = jobNames(heartbeat, desired).map(([name, reported]) =>
+    jobDetail(name, reported, desired),
+  );
   return {
-    ...fields(record, report, desired),
-    jobs: jobNames(heartbeat, desired).map(([name, reported]) =>
-      jobDetail(name, reported, desired),
-    ),
+    ...fields(record, report, desired, jobs),
+    jobs,
     sources: heartbeat?.sources.map((source) => ({ ...source, label: source.label ?? null })) ?? [],
     counters: heartbeat?.counters ?? {},
     capabilities: heartbeat?.capabilities ?? [],
@@ -86,18 +87,21 @@ function fields(
   record: AgentRecord,
   report: AgentReport,
   desired: AgentDesired,
+  jobs: readonly AgentJobItem[],
 ): Omit<AgentItem, 'jobs'> {
   const { heartbeat } = report;
+  const { status, enrolledAt } = record;
   return {
     id: record.id,
     name: record.name,
     labels: record.labels,
-    status: record.status,
+    status,
     connection: report.connection,
     version: heartbeat?.agentVersion ?? record.agentVersion,
     platform: heartbeat?.platform ?? record.platform,
-    enrolledAt: record.enrolledAt,
+    enrolledAt,
     lastSeenAt: report.lastSeenAt ?? record.lastSeenAt,
+    health: deviceHealth({ ...report, status, enrolledAt, jobs }),
     conditions: report.conditions,
     outbox: heartbeat?.outbox ?? null,
     desiredRevision: desired.revision,

@@ -11,23 +11,18 @@
  * The client may send `{subscribe: view}` and `{unsubscribe: view}` as JSON text. The fleet view is
  * on from the start. Times are epoch milliseconds.
  */
+import type { ConnectionState, DeviceHealth } from '@runnel/shared/health/device-health.ts';
+import type { Condition } from '@runnel/shared/protocol/condition.ts';
 import type { AlertItem } from './alert-messages.ts';
 import type { RolloutItem } from './rollout-messages.ts';
 import type { BatchItem, RunDetail, RunItem } from './run-messages.ts';
 import type { SlaCounts, SlaItem } from './sla-messages.ts';
 
-export type ConnectionState = 'online' | 'late' | 'offline' | 'never';
+export type { ConnectionState };
 export type AgentStatus = 'approved' | 'pending' | 'revoked';
 export type Severity = 'ok' | 'info' | 'warning' | 'error';
 
-export interface ConditionItem {
-  readonly type: string;
-  readonly axis: string;
-  readonly severity: Severity;
-  readonly reason: string;
-  readonly message: string;
-  readonly since: number;
-}
+export type ConditionItem = Condition;
 
 /** What was last tried; differs from what runs while a new version cannot start. */
 export interface AttemptedItem {
@@ -101,6 +96,8 @@ export interface AgentItem {
   readonly platform: PlatformItem;
   readonly enrolledAt: number;
   readonly lastSeenAt: number | null;
+  /** The worst of five axes, and each of them. */
+  readonly health: DeviceHealth;
   readonly conditions: readonly ConditionItem[];
   readonly jobs: readonly AgentJobItem[];
   /** Null before the first heartbeat. */

@@ -1,6 +1,7 @@
 /** `runnel describe agent|job NAME`: everything about one, for a person who looks for a cause. */
 import { durationText } from '@runnel/shared/expressions/duration-text.ts';
 import { splitDeadLetterKey } from '@runnel/shared/protocol/dead-letter-key.ts';
+import { HEALTH_AXES } from '@runnel/shared/health/device-health.ts';
 import type { AgentDetail, JobDetail } from '../../http/live-messages.ts';
 import { type Context, print } from '../context.ts';
 import { isHeard } from '../heard.ts';
@@ -34,6 +35,7 @@ function agentText(agent: AgentDetail, nowMs: number): string {
         outbox === null ? '-' : `${outbox.rows} rows, ${outbox.bytes} bytes, ${outbox.lost} lost`,
       ],
     ]),
+    section('Health', ['AXIS', 'STATE', 'SINCE', 'CAUSE'], healthRows(agent, nowMs)),
     section(
       `Conditions${old}`,
       ['TYPE', 'SEVERITY', 'REASON', 'SINCE', 'MESSAGE'],
@@ -76,6 +78,13 @@ function agentText(agent: AgentDetail, nowMs: number): string {
     ),
   ];
   return parts.filter((part) => part !== '').join('\n');
+}
+
+function healthRows({ health }: AgentDetail, nowMs: number): string[][] {
+  return HEALTH_AXES.map((axis) => {
+    const { state, since, cause } = health.axes[axis];
+    return [axis, state, since === null ? '-' : ago(since, nowMs), cause || '-'];
+  });
 }
 
 function deadLetterRows({ jobs }: AgentDetail): string[][] {

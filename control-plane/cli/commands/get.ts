@@ -41,11 +41,10 @@ function jobsText(agent: AgentItem): string {
   return isHeard(agent) || agent.lastSeenAt === null ? text : `was ${text}`;
 }
 
-function healthText(agent: AgentItem): string {
-  if (agent.status === 'revoked') return 'revoked';
-  const worst = agent.conditions.filter(({ severity }) => severity !== 'ok' && severity !== 'info');
-  if (worst.length > 0) return worst.map(({ type, reason }) => `${type}:${reason}`).join(',');
-  return isHeard(agent) ? 'ok' : 'unknown';
+/** The worst axis: `error:storage`. */
+function healthText({ health, status }: AgentItem): string {
+  if (status === 'revoked') return 'revoked';
+  return health.axis === null ? health.state : `${health.state}:${health.axis}`;
 }
 
 export async function getJobs(context: Context): Promise<void> {

@@ -2,6 +2,7 @@
  * What needs a person first. One rule for the fleet list, the device page and the counts: the worst
  * of connection, conditions and jobs wins, and its cause is said in words.
  */
+import { isBrokenPhase } from '@runnel/shared/health/device-health.ts';
 import type { AgentItem, AgentJobItem, Severity } from '../../http/live-messages.ts';
 
 /** Worst first when sorted downwards. Revoked devices need nobody and go last. */
@@ -38,9 +39,6 @@ export const SEVERITY_RANK: Readonly<Record<Severity, number>> = {
   info: 1,
   ok: 0,
 };
-
-/** Phases in which a job does not do its work although it should. */
-export const BROKEN_PHASES: readonly string[] = ['failed', 'refused', 'backoff'];
 
 export function attentionOf(agent: AgentItem): Attention {
   if (agent.status === 'revoked') return { level: 'revoked', causes: [] };
@@ -120,7 +118,7 @@ function jobCauses(agent: AgentItem): Cause[] {
 
 function brokenWords({ phase, notPlaced, attempted }: AgentJobItem): string {
   if (notPlaced !== null) return 'is not placed there';
-  if (!BROKEN_PHASES.includes(phase)) return `cannot run version ${attempted?.version ?? ''}`;
+  if (!isBrokenPhase(phase)) return `cannot run version ${attempted?.version ?? ''}`;
   return phase === 'backoff' ? 'is retried' : 'does not run';
 }
 
@@ -145,7 +143,7 @@ function runCauses(agent: AgentItem): Cause[] {
 
 /** The job fails, or a newer version of it was tried and failed while an older one runs on. */
 export function isBroken(job: Pick<AgentJobItem, 'phase' | 'attempted' | 'version'>): boolean {
-  if (BROKEN_PHASES.includes(job.phase)) return true;
+  if (isBrokenPhase(job.phase)) return true;
   const tried = job.attempted;
-  return tried !== null && tried.version !== job.version && BROKEN_PHASES.includes(tried.phase);
+  return tried !== null && tried.version !== job.version && isBrokenPhase(tried.phase);
 }

@@ -2,7 +2,8 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { JobAgentItem } from '../../http/live-messages.ts';
-import { BROKEN_PHASES, isBroken } from '../fleet/attention.ts';
+import { isBrokenPhase } from '@runnel/shared/health/device-health.ts';
+import { isBroken } from '../fleet/attention.ts';
 import { phaseWord } from '../fleet/fleet-view.ts';
 import { formatCount } from '../format/amount.ts';
 import { paths } from '../router.ts';
@@ -58,7 +59,7 @@ function AgentLine({ agent }: { agent: JobAgentItem }): JSX.Element {
 
 function worstFirst(a: JobAgentItem, b: JobAgentItem): number {
   const rank = (agent: JobAgentItem): number => {
-    if (BROKEN_PHASES.includes(agent.phase)) return 4;
+    if (isBrokenPhase(agent.phase)) return 4;
     if (isBroken(agent)) return 3;
     if (agent.connection !== 'online') return 2;
     return agent.phase === 'running' ? 0 : 1;

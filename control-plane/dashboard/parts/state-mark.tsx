@@ -4,6 +4,7 @@
  * that this was so: nothing stale is ever shown as well.
  */
 import type { JSX } from 'preact';
+import type { HealthState } from '@runnel/shared/health/device-health.ts';
 import type { AgentStatus, ConnectionState, Severity } from '../../http/live-messages.ts';
 import { useStale } from '../hooks.ts';
 import type { Look, Shape, Tone } from './look.ts';
@@ -72,6 +73,8 @@ const SEVERITY: Readonly<Record<Severity, Look>> = {
   error: { shape: 'square', tone: 'error', word: 'Error' },
 };
 
+const UNKNOWN: Look = { shape: 'dashed', tone: 'quiet', word: 'Unknown' };
+
 export function connectionLook(status: AgentStatus, connection: ConnectionState): Look {
   return status === 'approved' ? CONNECTION[connection] : STATUS[status];
 }
@@ -119,6 +122,10 @@ export function SeverityState({ severity }: { severity: Severity }): JSX.Element
 
 export function severityLook(severity: Severity): Look {
   return SEVERITY[severity];
+}
+
+export function healthLook(state: HealthState): Look {
+  return state === 'unknown' ? UNKNOWN : SEVERITY[state];
 }
 
 /** Phases of a job: working, on its way, stopped on purpose, broken. */

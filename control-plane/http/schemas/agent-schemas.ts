@@ -1,5 +1,7 @@
 /** Agents on the wire; `satisfies` keeps these and live-messages.ts the same. */
 import { z } from '@hono/zod-openapi';
+import { HEALTH_AXES, HEALTH_STATES } from '@runnel/shared/health/device-health.ts';
+import { AXES, SEVERITIES } from '@runnel/shared/protocol/condition.ts';
 import type {
   AgentDetail,
   AgentItem,
@@ -15,8 +17,8 @@ const counters = z.record(z.string(), z.number());
 export const conditionSchema = z
   .object({
     type: z.string(),
-    axis: z.string(),
-    severity: z.enum(['ok', 'info', 'warning', 'error']),
+    axis: z.enum(AXES),
+    severity: z.enum(SEVERITIES),
     reason: z.string(),
     message: z.string(),
     since: z.number(),
@@ -72,6 +74,23 @@ export const outboxSchema = z.object({
   lost: count,
 });
 
+const axisHealth = {
+  state: z.enum(HEALTH_STATES),
+  since: z.number().nullable(),
+  cause: z.string().openapi({ description: 'Empty where all is well.' }),
+};
+
+const healthSchema = z
+  .object({
+    ...axisHealth,
+    axis: z
+      .enum(HEALTH_AXES)
+      .nullable()
+      .openapi({ description: 'The worst one, which state, since and cause are of.' }),
+    axes: z.record(z.enum(HEALTH_AXES), z.object(axisHealth)),
+  })
+  .openapi('Health');
+
 const platformSchema = z.object({ os: z.string(), arch: z.string(), node: z.string() });
 
 const agentFields = {
@@ -84,6 +103,7 @@ const agentFields = {
   platform: platformSchema,
   enrolledAt: z.number(),
   lastSeenAt: z.number().nullable(),
+  health: healthSchema,
   conditions: z.array(conditionSchema).readonly(),
   outbox: outboxSchema.nullable(),
   desiredRevision: count,

@@ -5,6 +5,7 @@ import type { Insertable } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openStore } from '@runnel/control-plane/store/open-store.ts';
 import type { ResultsTable } from '@runnel/control-plane/store/schema.ts';
+import { HEALTH_AXES } from '@runnel/shared/health/device-health.ts';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { TestControlPlane } from '../../support/control-plane.ts';
 import { Device, jobReportOf, sourceReportOf } from '../../support/device.ts';
@@ -137,7 +138,14 @@ describe('the commands against a control plane', () => {
     const id = await enrol(made.out.trim(), 'press-7');
     const { out } = await admin(['get', 'agents']);
     expect(out).toMatch(/^NAME\s+CONNECTION\s+SEEN/);
-    expect(out).toMatch(/press-7\s+never\s+never\s+0\.1\.0\s+0\/1 running\s+\S+\s+site=lyon/);
+    expect(out.replaceAll(/ +/g, ' ')).toContain(
+      'press-7 never never 0.1.0 0/1 running unknown:connection site=lyon',
+    );
+    const { out: whole } = await admin(['describe', 'agent', 'press-7']);
+    expect(whole).toMatch(/Health\n\s+AXIS\s+STATE\s+SINCE\s+CAUSE\n/);
+    for (const axis of HEALTH_AXES) {
+      expect(whole).toMatch(new RegExp(`^  ${axis}\\s+unknown\\s+.*never connected`, 'm'));
+    }
     expect(await json(['describe', 'agent', 'press-7'])).toMatchObject({ id, name: 'press-7' });
     expect((await admin(['describe', 'agent', id])).out).toContain('Name:           press-7');
     expect((await admin(['describe', 'job', 'hot'])).out).toContain('1 desired');

@@ -127,13 +127,12 @@ describe('an alert and what it is about', () => {
   });
 
   test('of a condition are matched by its type, so that others of the device stay', () => {
-    const since = 1;
-    const bad = { axis: 'storage', severity: 'error', reason: 'Full', message: 'full', since };
+    const bad = { axis: 'storage', severity: 'error', reason: 'Full', since: 1 } as const;
     const agent = sampleAgent({
       id: 'a',
       conditions: [
-        { ...bad, severity: 'error', type: 'storage' },
-        { ...bad, severity: 'error', type: 'sources/press', axis: 'sources', message: 'refused' },
+        { ...bad, type: 'storage', message: 'full' },
+        { ...bad, type: 'sources/press', axis: 'sources', message: 'refused' },
       ],
     });
     const alerts = [

@@ -1,8 +1,9 @@
 /** A healthy agent as the API gives it; each test changes what it is about. */
+import { deviceHealth } from '@runnel/shared/health/device-health.ts';
 import type { AgentItem, ResultItem } from '@runnel/control-plane/http/live-messages.ts';
 
 export function sampleAgent(change: Partial<AgentItem> & { readonly id: string }): AgentItem {
-  return {
+  const agent = {
     name: change.id,
     labels: {},
     status: 'approved',
@@ -17,7 +18,8 @@ export function sampleAgent(change: Partial<AgentItem> & { readonly id: string }
     desiredRevision: 1,
     observedRevision: 1,
     ...change,
-  };
+  } as const;
+  return { ...agent, health: deviceHealth({ ...agent, connectionSince: agent.lastSeenAt }) };
 }
 
 export function sampleResult(change: Partial<ResultItem> & { readonly seq: number }): ResultItem {
