@@ -5,7 +5,7 @@
  * the request id in the answer finds it in the log.
  */
 import { HTTPException } from 'hono/http-exception';
-import { type DefinitionIssue, DefinitionError, RunnelError } from '@runnel/shared/errors.ts';
+import { type DefinitionIssue, RunnelError } from '@runnel/shared/errors.ts';
 
 export interface Problem {
   readonly type: string;
@@ -88,9 +88,15 @@ export function problemOf(error: unknown, requestId?: string): Problem {
     ...head(statusOf(error), error.code),
     detail: error.message,
     ...(error.hint === undefined ? {} : { hint: error.hint }),
-    ...(error instanceof DefinitionError ? { issues: error.issues } : {}),
+    ...issuesOf(error),
     ...id,
   };
+}
+
+/** Definitions name their issues; so does whatever else checks fields that a person fills in. */
+function issuesOf({ fields }: RunnelError): { issues?: readonly DefinitionIssue[] } {
+  const { issues } = fields;
+  return Array.isArray(issues) ? { issues: issues as DefinitionIssue[] } : {};
 }
 
 function head(status: number, code: string): Pick<Problem, 'type' | 'title' | 'status' | 'code'> {

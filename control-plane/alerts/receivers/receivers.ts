@@ -4,6 +4,7 @@
  */
 import { RunnelError } from '@runnel/shared/errors.ts';
 import { limits } from '@runnel/shared/limits.ts';
+import { pathText } from '@runnel/shared/definitions/path.ts';
 import { type Selector, selectorMatches } from '@runnel/shared/definitions/selector.ts';
 import type { Kysely } from 'kysely';
 import { z } from 'zod';
@@ -160,17 +161,31 @@ export class Receivers {
 function check({ kind, settings, secrets }: ReceiverRecord): void {
   const known = RECEIVER_KINDS[kind];
   const parsed = known.settings.safeParse(settings);
-  if (!parsed.success) throw invalid(`settings: ${z.prettifyError(parsed.error)}`);
+  if (!parsed.success) throw unfit('settings', parsed.error);
   const read = secretsShape.safeParse(secrets);
-  if (!read.success) throw invalid(`secrets: ${z.prettifyError(read.error)}`);
+  if (!read.success) throw unfit('secrets', read.error);
   const foreign = Object.keys(secrets).find((name) => !known.secrets.includes(name));
   if (foreign !== undefined) {
     throw invalid(`a receiver of kind ${kind} has no secret "${foreign}"`, known.secrets);
   }
   const needsUrl = known.secrets.includes('url');
   if (needsUrl && !('url' in secrets) && !('url' in settings)) {
-    throw invalid('it needs an address: settings.url, or secrets.url when it is a secret');
+    const message = 'it needs an address: settings.url, or secrets.url when it is a secret';
+    throw new RunnelError('receiver_invalid', message, {
+      fields: { issues: [{ path: 'settings.url', message: 'it needs one, here or as a secret' }] },
+    });
   }
+}
+
+/** With every field that is wrong, for whoever fills them in. */
+function unfit(part: 'settings' | 'secrets', error: z.ZodError): RunnelError {
+  const issues = error.issues.map(({ path, message }) => ({
+    path: pathText([part, ...path.map((key) => (typeof key === 'number' ? key : String(key)))]),
+    message: message.endsWith('received undefined') ? 'is needed' : message,
+  }));
+  return new RunnelError('receiver_invalid', `${part}: ${z.prettifyError(error)}`, {
+    fields: { issues },
+  });
 }
 
 function invalid(message: string, secrets?: readonly string[]): RunnelError {

@@ -32,6 +32,12 @@ export interface SilenceRequest {
   readonly comment: string;
 }
 
+/** A secret that is not named stays as it is; null takes it away. */
+export type ReceiverInput = Pick<
+  ReceiverItem,
+  'kind' | 'selector' | 'severity' | 'sendResolved' | 'settings'
+> & { readonly secrets: Readonly<Record<string, unknown>> };
+
 export class AlertsApi {
   readonly #request: Request;
 
@@ -68,14 +74,27 @@ export class AlertsApi {
     return (await this.#request<Items<ReceiverItem>>('GET', '/receivers')).items;
   }
 
-  /** Sends a test message; rejects with what went wrong. */
-  testReceiver(name: string): Promise<unknown> {
-    return this.#request('POST', `/receivers/${encodeURIComponent(name)}/test`, {});
+  /** Adds it, or takes the place of the one of this name. */
+  setReceiver(name: string, input: ReceiverInput): Promise<ReceiverItem> {
+    return this.#request('PUT', receiverPath(name), input);
+  }
+
+  deleteReceiver(name: string): Promise<unknown> {
+    return this.#request('DELETE', receiverPath(name));
+  }
+
+  /** Sends a test message; what came of it is in the answer. */
+  testReceiver(name: string): Promise<NotificationItem> {
+    return this.#request('POST', `${receiverPath(name)}/test`, {});
   }
 
   async notifications(): Promise<readonly NotificationItem[]> {
     return (await this.#request<Items<NotificationItem>>('GET', '/notifications')).items;
   }
+}
+
+function receiverPath(name: string): string {
+  return `/receivers/${encodeURIComponent(name)}`;
 }
 
 function pathOf(id: string): string {

@@ -11,15 +11,29 @@ import { SlasApi } from './slas-api.ts';
 import { AlertsApi } from './alerts-api.ts';
 import type { EventItem, MeItem, TokenItem, VersionDetail, VersionItem } from './api-items.ts';
 
+export interface FieldIssue {
+  /** `parameters.limit`, `settings.to[1]`. */
+  readonly path: string;
+  readonly message: string;
+}
+
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
+  /** What is wrong with which field of what was sent, where that is known. */
+  readonly issues: readonly FieldIssue[];
 
-  constructor(status: number, code: string, message: string, options?: ErrorOptions) {
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    { issues = [], ...options }: ErrorOptions & { readonly issues?: readonly FieldIssue[] } = {},
+  ) {
     super(message, options);
     this.name = 'ApiError';
     this.status = status;
     this.code = code;
+    this.issues = issues;
   }
 }
 
@@ -32,6 +46,12 @@ export interface TokenRequest {
   readonly labels: Readonly<Record<string, string>>;
   readonly uses: number;
   readonly expiresMs: number;
+}
+
+export interface ParameterChange {
+  readonly scope: string;
+  readonly set?: Readonly<Record<string, unknown>>;
+  readonly unset?: readonly string[];
 }
 
 export class ApiClient {
@@ -100,6 +120,11 @@ export class ApiClient {
     return this.#get(`/jobs/${part(name)}/parameters`);
   }
 
+  /** One layer, all of it or nothing; `scope` as in `ParameterLayerItem`, agents by name too. */
+  changeParameters(name: string, change: ParameterChange): Promise<JobParameters> {
+    return this.#request('PATCH', `/jobs/${part(name)}/parameters`, change);
+  }
+
   /** What holds on one device, and where each value is from. */
   agentJobParameters(name: string, agent: string): Promise<AgentJobParameters> {
     return this.#get(`/jobs/${part(name)}/agents/${part(agent)}/parameters`);
@@ -164,6 +189,7 @@ export class ApiClient {
       response.status,
       problem.code ?? String(response.status),
       sentenceOf(problem) ?? `The control plane answered ${response.status}.`,
+      { issues: problem.issues ?? [] },
     );
   }
 }
@@ -179,6 +205,7 @@ interface Problem {
   readonly title?: string;
   readonly detail?: string;
   readonly hint?: string;
+  readonly issues?: readonly FieldIssue[];
 }
 
 function sentenceOf({ title, detail, hint }: Problem): string | undefined {

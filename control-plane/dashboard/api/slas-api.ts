@@ -11,6 +11,11 @@ interface Items<T> {
   readonly items: readonly T[];
 }
 
+/** `truncated`: there is more than one answer holds, and of the earliest time some is missing. */
+interface Cut<T> extends Items<T> {
+  readonly truncated: boolean;
+}
+
 export interface SlaQuery {
   readonly job?: string | null;
   readonly agent?: string | null;
@@ -37,13 +42,12 @@ export class SlasApi {
   }
 
   /** `over` as a duration: `24h`. */
-  async compliance(job: string, over: string): Promise<readonly SlaComplianceItem[]> {
-    const path = `/slas/compliance${queryOf({ job, over })}`;
-    return (await this.#request<Items<SlaComplianceItem>>('GET', path)).items;
+  compliance(job: string, over: string): Promise<Cut<SlaComplianceItem>> {
+    return this.#request('GET', `/slas/compliance${queryOf({ job, over })}`);
   }
 
-  async history(query: SlaHistoryQuery): Promise<readonly SlaIntervalItem[]> {
+  history(query: SlaHistoryQuery): Promise<Cut<SlaIntervalItem>> {
     const path = `/slas/history${queryOf({ ...query, since: String(query.since) })}`;
-    return (await this.#request<Items<SlaIntervalItem>>('GET', path)).items;
+    return this.#request('GET', path);
   }
 }

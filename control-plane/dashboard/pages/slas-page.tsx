@@ -7,27 +7,31 @@ import { address, replaceQuery } from '../navigation.ts';
 import { Facets } from '../parts/facets.tsx';
 import { EmptyNote, ErrorNote, Loading } from '../parts/panel.tsx';
 import { PeriodSelect } from '../parts/period-select.tsx';
-import { SlaTable } from '../parts/sla-table.tsx';
+import { PromiseTable } from '../parts/promise-table.tsx';
 import { type Period, readPeriod } from '../slas/history-strip.ts';
-import { promiseRows, type PromiseRow } from '../slas/promises.ts';
-import { usePromises } from '../slas/use-promises.ts';
+import { pageOf, promiseRows, type PromiseRow, ROWS_A_PAGE } from '../slas/promises.ts';
+import { useVerdicts } from '../slas/use-promises.ts';
 import { VERDICTS, verdictLook } from '../slas/verdict-look.ts';
 
 interface View {
   readonly verdict: SlaVerdict | null;
   readonly period: Period;
+  /** From 1. */
+  readonly page: number;
 }
 
 function readView(query: string): View {
   const params = new URLSearchParams(query);
   const verdict = VERDICTS.find((each) => each === params.get('verdict')) ?? null;
-  return { verdict, period: readPeriod(params.get('over')) };
+  const period = readPeriod(params.get('over'));
+  return { verdict, period, page: Number(params.get('page') ?? 1) };
 }
 
-function writeView({ verdict, period }: View): string {
+function writeView({ verdict, period, page }: View): string {
   const params = new URLSearchParams({
     ...(verdict === null ? {} : { verdict }),
     ...(period === '7d' ? {} : { over: period }),
+    ...(page === 1 ? {} : { page: String(page) }),
   });
   const text = params.toString();
   return text === '' ? '' : `?${text}`;
@@ -36,7 +40,7 @@ function writeView({ verdict, period }: View): string {
 export function SlasPage(): JSX.Element {
   const { query } = useObservable(address);
   const view = readView(query);
-  const loaded = usePromises(null, view.period);
+  const loaded = useVerdicts(null);
   const change = (part: Partial<View>): void => replaceQuery(writeView({ ...view, ...part }));
   return (
     <div class="page">
@@ -49,11 +53,7 @@ export function SlasPage(): JSX.Element {
       {loaded.status === 'loading' ? <Loading what="SLAs" /> : null}
       {loaded.status === 'failed' ? <ErrorNote error={loaded.error} retry={loaded.reload} /> : null}
       {loaded.status === 'ready' ? (
-        <Promises
-          rows={promiseRows(loaded.value.items, loaded.value.compliance)}
-          view={view}
-          onChange={change}
-        />
+        <Promises rows={promiseRows(loaded.value)} view={view} onChange={change} />
       ) : null}
     </div>
   );
@@ -84,7 +84,7 @@ function Promises({
       <Facets
         label="Filter by verdict"
         chosen={verdict}
-        onChoose={(next) => onChange({ verdict: next })}
+        onChoose={(next) => onChange({ verdict: next, page: 1 })}
         facets={VERDICTS.map((each) => ({
           key: each,
           look: verdictLook(each),
@@ -94,18 +94,61 @@ function Promises({
       <div class="filters">
         <PeriodSelect period={period} onPeriod={(next) => onChange({ period: next })} />
         <span class="shown" role="status">
-          {formatCount(shown.length)} of {formatCount(rows.length)} promises shown
+          {formatCount(shown.length)} of {formatCount(rows.length)} promises
         </span>
       </div>
       {shown.length === 0 ? (
         <EmptyNote>
           No promise stands so.{' '}
-          <button type="button" class="link" onClick={() => onChange({ verdict: null })}>
+          <button type="button" class="link" onClick={() => onChange({ verdict: null, page: 1 })}>
             Show all
           </button>
         </EmptyNote>
       ) : (
-        <SlaTable rows={shown} period={period} />
+        <Paged rows={shown} view={view} onChange={onChange} />
+      )}
+    </>
+  );
+}
+
+/** Worst first; a page of them at a time, since what became of each is asked for. */
+function Paged({
+  rows,
+  view,
+  onChange,
+}: {
+  rows: readonly PromiseRow[];
+  view: View;
+  onChange: (part: Partial<View>) => void;
+}): JSX.Element {
+  const { rows: inSight, page, pages } = pageOf(rows, view.page);
+  const first = (page - 1) * ROWS_A_PAGE + 1;
+  return (
+    <>
+      <PromiseTable rows={inSight} period={view.period} />
+      {pages === 1 ? null : (
+        <nav class="pager" aria-label="Pages of promises">
+          <button
+            type="button"
+            class="button small"
+            disabled={page === 1}
+            onClick={() => onChange({ page: page - 1 })}
+          >
+            Previous
+          </button>
+          <span role="status">
+            {formatCount(first)} to {formatCount(first + inSight.length - 1)} of{' '}
+            {formatCount(rows.length)}, worst first
+          </span>
+          <button
+            type="button"
+            class="button small"
+            disabled={page === pages}
+            onClick={() => onChange({ page: page + 1 })}
+          >
+            Next
+          </button>
+        </nav>
       )}
     </>
   );

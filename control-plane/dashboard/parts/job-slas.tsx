@@ -3,16 +3,15 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Period } from '../slas/history-strip.ts';
 import { promiseRows } from '../slas/promises.ts';
-import { usePromises } from '../slas/use-promises.ts';
+import { useVerdicts } from '../slas/use-promises.ts';
 import { EmptyNote, ErrorNote, Loading, Panel } from './panel.tsx';
 import { PeriodSelect } from './period-select.tsx';
-import { SlaTable } from './sla-table.tsx';
+import { PromiseTable } from './promise-table.tsx';
 
 export function JobSlas({ job }: { job: string }): JSX.Element {
   const [period, setPeriod] = useState<Period>('7d');
-  const loaded = usePromises(job, period);
-  const rows =
-    loaded.status === 'ready' ? promiseRows(loaded.value.items, loaded.value.compliance) : [];
+  const loaded = useVerdicts(job);
+  const rows = loaded.status === 'ready' ? promiseRows(loaded.value) : [];
   return (
     <Panel title="SLAs" actions={<PeriodSelect period={period} onPeriod={setPeriod} />}>
       {loaded.status === 'loading' ? <Loading what="SLAs" /> : null}
@@ -23,7 +22,7 @@ export function JobSlas({ job }: { job: string }): JSX.Element {
           such as <code>{'{ name: fresh, freshness: 2m }'}</code>.
         </EmptyNote>
       ) : null}
-      {rows.length === 0 ? null : <SlaTable rows={rows} period={period} ofJob />}
+      {rows.length === 0 ? null : <PromiseTable rows={rows} period={period} ofJob />}
     </Panel>
   );
 }

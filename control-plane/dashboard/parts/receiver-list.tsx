@@ -1,11 +1,13 @@
-/** Who is told of alerts. An administrator can send each a test message; secrets are not shown. */
+/** Who is told of alerts. An administrator edits and tests them; secrets are not shown. */
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { ReceiverItem } from '../../http/alert-messages.ts';
 import { formatCell } from '../format/amount.ts';
 import { asError, useApp, useLoaded, useObservable, useRefresh } from '../hooks.ts';
 import type { Look } from './look.ts';
+import { ConfirmDialog } from './confirm-dialog.tsx';
 import { EmptyNote, ErrorNote, Loading, Panel } from './panel.tsx';
+import { ReceiverDialog } from './receiver-dialog.tsx';
 import { Ago } from './relative-time.tsx';
 import { Worded } from './state-mark.tsx';
 
@@ -14,14 +16,21 @@ export function ReceiverList(): JSX.Element {
   const me = useObservable(app.me);
   const loaded = useLoaded('receivers', () => app.api.alerts.receivers());
   useRefresh(loaded);
+  const [editing, setEditing] = useState<ReceiverItem | 'new' | null>(null);
+  const mayEdit = me?.role === 'admin';
+  const add = mayEdit ? (
+    <button type="button" class="button" onClick={() => setEditing('new')}>
+      Add a receiver…
+    </button>
+  ) : undefined;
   return (
-    <Panel title="Receivers">
+    <Panel title="Receivers" actions={add}>
       {loaded.status === 'loading' ? <Loading what="receivers" /> : null}
       {loaded.status === 'failed' ? <ErrorNote error={loaded.error} retry={loaded.reload} /> : null}
       {loaded.status === 'ready' && loaded.value.length === 0 ? (
         <EmptyNote>
           Nobody is told of alerts yet: they are seen here only. An administrator adds a webhook, a
-          mailbox, a Slack-compatible channel or an Alertmanager with{' '}
+          mailbox, a Slack-compatible channel or an Alertmanager, here or with{' '}
           <code>runnel receivers set NAME</code>.
         </EmptyNote>
       ) : null}
@@ -31,12 +40,19 @@ export function ReceiverList(): JSX.Element {
             <Receiver
               key={item.name}
               item={item}
-              mayTest={me?.role === 'admin'}
+              onEdit={mayEdit ? () => setEditing(item) : null}
               onDone={loaded.reload}
             />
           ))}
         </ul>
       ) : null}
+      {editing === null || loaded.status === 'loading' ? null : (
+        <ReceiverDialog
+          item={editing === 'new' ? null : editing}
+          onDone={loaded.reload}
+          onClose={() => setEditing(null)}
+        />
+      )}
     </Panel>
   );
 }
@@ -49,11 +65,12 @@ function lookOf({ lastError, lastSentAt }: ReceiverItem): Look {
 
 function Receiver({
   item,
-  mayTest,
+  onEdit,
   onDone,
 }: {
   item: ReceiverItem;
-  mayTest: boolean;
+  /** Null for those who may not. */
+  onEdit: (() => void) | null;
   onDone: () => void;
 }): JSX.Element {
   const settings = Object.entries({ ...item.settings, ...item.secrets });
@@ -66,7 +83,20 @@ function Receiver({
         <span class="quiet">
           last sent <Ago at={item.lastSentAt} />
         </span>
-        {mayTest ? <TestButton name={item.name} onDone={onDone} /> : null}
+        {onEdit === null ? null : (
+          <span class="receiver-actions">
+            <TestButton name={item.name} onDone={onDone} />
+            <button
+              type="button"
+              class="button small"
+              aria-label={`Change ${item.name}`}
+              onClick={onEdit}
+            >
+              Change…
+            </button>
+            <DeleteButton name={item.name} onDone={onDone} />
+          </span>
+        )}
       </div>
       <p class="sub">
         {item.selector === '' ? 'Gets every alert' : null}
@@ -96,8 +126,8 @@ function TestButton({ name, onDone }: { name: string; onDone: () => void }): JSX
   const test = async (): Promise<void> => {
     setOutcome('busy');
     try {
-      await app.api.alerts.testReceiver(name);
-      setOutcome('sent');
+      const { outcome: came, error } = await app.api.alerts.testReceiver(name);
+      setOutcome(came === 'sent' ? 'sent' : new Error(error ?? 'It was not sent.'));
     } catch (thrown) {
       setOutcome(asError(thrown));
     }
@@ -117,5 +147,36 @@ function TestButton({ name, onDone }: { name: string; onDone: () => void }): JSX
       </button>
       {outcome instanceof Error ? <ErrorNote error={outcome} /> : null}
     </span>
+  );
+}
+
+function DeleteButton({ name, onDone }: { name: string; onDone: () => void }): JSX.Element {
+  const app = useApp();
+  const [asking, setAsking] = useState(false);
+  return (
+    <>
+      <button
+        type="button"
+        class="button small"
+        aria-label={`Delete ${name}`}
+        onClick={() => setAsking(true)}
+      >
+        Delete…
+      </button>
+      {asking ? (
+        <ConfirmDialog
+          title={`Delete ${name}?`}
+          confirm="Delete"
+          kind="danger"
+          onConfirm={async () => {
+            await app.api.alerts.deleteReceiver(name);
+            onDone();
+          }}
+          onClose={() => setAsking(false)}
+        >
+          It is told nothing more, and its secrets are forgotten. What it was sent stays in the log.
+        </ConfirmDialog>
+      ) : null}
+    </>
   );
 }

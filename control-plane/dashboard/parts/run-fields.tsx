@@ -145,7 +145,8 @@ export function ParameterFields({
   );
 }
 
-function ParameterField({
+/** One of them, as its type is written; empty: not given. */
+export function ParameterField({
   parameter,
   text,
   problem,
@@ -168,11 +169,17 @@ function ParameterField({
           value={text}
           inputMode={type === 'number' ? 'decimal' : 'text'}
           placeholder={placeholderOf(parameter)}
+          spellcheck={false}
+          autocomplete="off"
           aria-invalid={problem !== undefined}
           onInput={(event) => onText(event.currentTarget.value)}
         />
       ) : (
-        <select value={text} onChange={(event) => onText(event.currentTarget.value)}>
+        <select
+          value={text}
+          aria-invalid={problem !== undefined}
+          onChange={(event) => onText(event.currentTarget.value)}
+        >
           <option value="">{placeholderOf(parameter)}</option>
           {choices.map((choice) => (
             <option key={JSON.stringify(choice)} value={JSON.stringify(choice)}>

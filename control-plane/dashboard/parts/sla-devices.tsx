@@ -37,7 +37,7 @@ export function SlaDevices({ row, period }: { row: PromiseRow; period: Period })
           <Device
             key={device.agent ?? ''}
             device={device}
-            intervals={history.value.filter(({ agent }) => agent === device.agent)}
+            intervals={history.value.items.filter(({ agent }) => agent === device.agent)}
             from={from}
             to={to}
           />
@@ -47,6 +47,12 @@ export function SlaDevices({ row, period }: { row: PromiseRow; period: Period })
         The last {PERIODS[period].word}, from left to right. Full height: breached; half: at risk;
         low: met; dashed outline: unreachable.
       </p>
+      {history.value.truncated ? (
+        <p class="cut-note">
+          There were more changes than one answer holds: of the earliest time some is missing. A
+          shorter period shows all of it.
+        </p>
+      ) : null}
       {rest <= 0 ? null : (
         <button type="button" class="button small" onClick={() => setShown(shown + SHOWN_MORE)}>
           Show more ({rest} left)

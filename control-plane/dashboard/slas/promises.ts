@@ -35,17 +35,8 @@ export interface PromiseRow {
   readonly devices: readonly PromiseDevice[];
 }
 
-export interface PromiseFilter {
-  readonly job: string | null;
-  readonly verdict: SlaVerdict | null;
-}
-
-export function promiseRows(
-  items: readonly SlaItem[],
-  compliance: readonly SlaComplianceItem[],
-  filter: PromiseFilter = { job: null, verdict: null },
-): PromiseRow[] {
-  const byPlace = new Map(compliance.map((each) => [placeOf(each), each]));
+/** Of now alone: what became of them is added by `withCompliance`. */
+export function promiseRows(items: readonly SlaItem[]): PromiseRow[] {
   const groups = new Map<string, SlaItem[]>();
   for (const item of items) {
     const key = promiseOf(item);
@@ -54,9 +45,7 @@ export function promiseRows(
     else members.push(item);
   }
   return [...groups]
-    .map(([key, members]) => rowOf(key, members, byPlace))
-    .filter(({ job }) => filter.job === null || filter.job === job)
-    .filter(({ counts }) => filter.verdict === null || counts[filter.verdict] > 0)
+    .map(([key, members]) => rowOf(key, members))
     .sort(
       (a, b) =>
         rank(a.worst) - rank(b.worst) ||
@@ -65,15 +54,11 @@ export function promiseRows(
     );
 }
 
-function rowOf(
-  key: string,
-  members: readonly SlaItem[],
-  byPlace: ReadonlyMap<string, SlaComplianceItem>,
-): PromiseRow {
+function rowOf(key: string, members: readonly SlaItem[]): PromiseRow {
   const devices = members
     .map((now) => ({
       ...{ agent: now.agent, name: now.agentName ?? now.agent ?? 'whole fleet', now },
-      compliance: byPlace.get(placeOf(now)) ?? null,
+      compliance: null,
     }))
     .sort(
       (a, b) =>
@@ -91,7 +76,7 @@ function rowOf(
     worst: first.verdict,
     cause: first.cause,
     since: first.since,
-    compliance: byPlace.get(placeOf({ job, sla, agent: null })) ?? null,
+    compliance: null,
   };
 }
 
@@ -105,6 +90,38 @@ function promiseOf({ job, sla }: { job: string; sla: string }): string {
 
 function placeOf({ job, sla, agent }: Pick<SlaItem, 'agent' | 'job' | 'sla'>): string {
   return `${promiseOf({ job, sla })}/${agent ?? ''}`;
+}
+
+/** With the compliance of a period, which is asked for when it is known who is in sight. */
+export function withCompliance(
+  rows: readonly PromiseRow[],
+  compliance: readonly SlaComplianceItem[],
+): PromiseRow[] {
+  const byPlace = new Map(compliance.map((each) => [placeOf(each), each]));
+  return rows.map((row) => ({
+    ...row,
+    compliance: byPlace.get(placeOf({ ...row, agent: null })) ?? null,
+    devices: row.devices.map((device) => ({
+      ...device,
+      compliance: byPlace.get(placeOf(device.now)) ?? null,
+    })),
+  }));
+}
+
+export const ROWS_A_PAGE = 50;
+
+export interface PageOfRows {
+  readonly rows: readonly PromiseRow[];
+  /** From 1, and one that there is. */
+  readonly page: number;
+  readonly pages: number;
+}
+
+export function pageOf(rows: readonly PromiseRow[], wanted: number): PageOfRows {
+  const pages = Math.max(1, Math.ceil(rows.length / ROWS_A_PAGE));
+  const page = Math.min(Math.max(1, Math.trunc(wanted) || 1), pages);
+  const from = (page - 1) * ROWS_A_PAGE;
+  return { rows: rows.slice(from, from + ROWS_A_PAGE), page, pages };
 }
 
 export interface Budget {

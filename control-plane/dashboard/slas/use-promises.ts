@@ -3,37 +3,41 @@ import type { SlaComplianceItem, SlaItem } from '../../http/sla-messages.ts';
 import { type Loaded, useApp, useLoaded, useRefresh } from '../hooks.ts';
 import type { Period } from './history-strip.ts';
 
-export interface Promises {
-  readonly items: readonly SlaItem[];
-  readonly compliance: readonly SlaComplianceItem[];
-}
-
-/** Compliance is asked for job by job: of more than these it is shown on each job's own page. */
-const JOBS_MAX = 40;
-/** Compliance over days does not change by the second. */
-const COMPLIANCE_MS = 60_000;
-
-/** Of one job, or of all. */
-export function usePromises(job: string | null, period: Period): Loaded<Promises> {
+export function useVerdicts(job: string | null): Loaded<readonly SlaItem[]> {
   const app = useApp();
   const items = useLoaded(`slas/${job ?? ''}`, () => app.api.slas.list({ job }));
   useRefresh(items);
-  const jobs = items.status === 'ready' ? jobsOf(items.value) : [];
-  const compliance = useLoaded(`compliance/${period}/${jobs.join()}`, async () => {
-    const pages = await Promise.all(jobs.map((name) => app.api.slas.compliance(name, period)));
-    return pages.flat();
-  });
-  useRefresh(compliance, COMPLIANCE_MS);
-  if (items.status !== 'ready') return items;
-  if (compliance.status !== 'ready') return compliance;
-  const reload = (): void => {
-    items.reload();
-    compliance.reload();
-  };
-  const value = { items: items.value, compliance: compliance.value };
-  return { status: 'ready', value, reload };
+  return items;
 }
 
-function jobsOf(items: readonly SlaItem[]): string[] {
-  return [...new Set(items.map(({ job }) => job))].sort().slice(0, JOBS_MAX);
+export interface Compliance {
+  readonly items: readonly SlaComplianceItem[];
+  /** Jobs of whose earliest time some is missing: it is more than one answer holds. */
+  readonly cut: readonly string[];
+}
+
+/** Compliance over days does not change by the second. */
+const COMPLIANCE_MS = 60_000;
+/** It is asked for job by job. */
+const AT_ONCE = 8;
+
+/** Of these jobs, which whoever shows them keeps to those in sight. */
+export function useCompliance(jobs: readonly string[], period: Period): Loaded<Compliance> {
+  const app = useApp();
+  const names = [...new Set(jobs)].sort();
+  const compliance = useLoaded(`compliance/${period}/${names.join()}`, async () => {
+    const items: SlaComplianceItem[] = [];
+    const cut: string[] = [];
+    for (let at = 0; at < names.length; at += AT_ONCE) {
+      const asked = names.slice(at, at + AT_ONCE);
+      const answers = await Promise.all(
+        asked.map(async (job) => ({ job, ...(await app.api.slas.compliance(job, period)) })),
+      );
+      items.push(...answers.flatMap((answer) => answer.items));
+      cut.push(...answers.flatMap(({ job, truncated }) => (truncated ? [job] : [])));
+    }
+    return { items, cut };
+  });
+  useRefresh(compliance, COMPLIANCE_MS);
+  return compliance;
 }

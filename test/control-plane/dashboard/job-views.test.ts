@@ -15,7 +15,10 @@ import { stripPieces } from '@runnel/control-plane/dashboard/slas/history-strip.
 import {
   budgetOf,
   formatShare,
+  pageOf,
   promiseRows,
+  ROWS_A_PAGE,
+  withCompliance,
 } from '@runnel/control-plane/dashboard/slas/promises.ts';
 import { sampleCompliance, sampleRollout, sampleSla } from './sample-fleet.ts';
 
@@ -90,14 +93,28 @@ describe('the batches of a rollout', () => {
 });
 
 describe('promises', () => {
+  test('are seen page by page, every one on exactly one page, whatever page is asked for', () => {
+    const items = Array.from({ length: 3 * ROWS_A_PAGE + 1 }, (_, n) =>
+      sampleSla({ job: `j${n}` }),
+    );
+    const rows = promiseRows(items);
+    const { pages } = pageOf(rows, 1);
+    const all = Array.from({ length: pages }, (_, at) => pageOf(rows, at + 1).rows).flat();
+    expect(all).toEqual(rows);
+    for (const wanted of [0, -1, Number.NaN, 1e9, Infinity, 1.5]) {
+      expect(pageOf(rows, wanted).rows.length, String(wanted)).toBeGreaterThan(0);
+    }
+    expect(pageOf([], 7)).toEqual({ rows: [], page: 1, pages: 1 });
+  });
+
   test('are one row for all their devices, the worst verdict first', () => {
-    const rows = promiseRows(
-      [
+    const rows = withCompliance(
+      promiseRows([
         sampleSla({ agent: 'a', verdict: 'met' }),
         sampleSla({ agent: 'b', verdict: 'unreachable', deviceVerdict: 'met' }),
         sampleSla({ agent: 'b', sla: 'fast', verdict: 'breached' }),
         sampleSla({ agent: 'a', sla: 'fast', verdict: 'met' }),
-      ],
+      ]),
       [sampleCompliance(), sampleCompliance({ agent: 'b', sla: 'fast', compliance: 0.5 })],
     );
     expect(rows.map(({ sla, worst }) => [sla, worst])).toEqual([
