@@ -24,6 +24,7 @@ import {
   witnessedMs,
 } from './connection.ts';
 import type { EventWriter } from './event-writer.ts';
+import { type HeardUpTo, heardAgain } from './heard-up-to.ts';
 import { ReportedPolicies } from './reported-policies.ts';
 import { connectionEvent, heartbeatEvents } from './transitions.ts';
 
@@ -39,6 +40,8 @@ export interface HealthReport {
   /** When that verdict began, by our clock; null before anything was known. */
   readonly connectionSince: number | null;
   readonly lastSeenAt: number | null;
+  /** Up to when its silence tells something; null: not yet. */
+  readonly heardUpTo: number | null;
   readonly heartbeat: Heartbeat | undefined;
   /** Reported ones, and `cloned` and `clock`, which only we can see. */
   readonly conditions: readonly Condition[];
@@ -58,6 +61,8 @@ interface Entry {
   connection: ConnectionState;
   connectionSince: number | null;
   lastSeenAt: number | null;
+  /** By this process. */
+  heard: HeardUpTo | null;
   heartbeat: Heartbeat | undefined;
   heardAtWitnessedMs: number;
   /** Monotonic; null when that was before this process began. */
@@ -138,11 +143,12 @@ export class FleetHealth {
     const entry = this.#entries.get(agent);
     if (entry === undefined) {
       const never = { connection: 'never', connectionSince: null, lastSeenAt: null } as const;
-      return { ...never, heartbeat: undefined, conditions: [] };
+      return { ...never, heardUpTo: null, heartbeat: undefined, conditions: [] };
     }
     const { connection, connectionSince, lastSeenAt, heartbeat } = entry;
     const conditions = [...(heartbeat?.conditions ?? []), ...ownConditions(entry)];
-    return { connection, connectionSince, lastSeenAt, heartbeat, conditions };
+    const heardUpTo = entry.heard?.before ?? null;
+    return { connection, connectionSince, lastSeenAt, heardUpTo, heartbeat, conditions };
   }
 
   /** Monotonic time since when devices can be heard; null while they cannot. */
@@ -246,6 +252,7 @@ export class FleetHealth {
     entry.heartbeat = heartbeat;
     this.#policies.heard(agent, heartbeat.policy);
     entry.lastSeenAt = at;
+    entry.heard = heardAgain(entry.heard, at, intervalOf(heartbeat));
     entry.heardAtWitnessedMs = witnessedMs(this.#witness, nowMs);
     entry.heardAtMs = nowMs;
     entry.unwritten = true;
@@ -324,6 +331,7 @@ function newEntry(): Entry {
     connection: 'never',
     connectionSince: null,
     lastSeenAt: null,
+    heard: null,
     heartbeat: undefined,
     heardAtWitnessedMs: 0,
     heardAtMs: null,

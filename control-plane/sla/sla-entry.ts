@@ -63,6 +63,8 @@ export function newEntry(
 export interface Contact {
   readonly connection: 'online' | 'late' | 'offline' | 'never';
   readonly lastSeenAt: number | null;
+  /** Up to when what did not come was not sent; null: nobody knows (intake/heard-up-to.ts). */
+  readonly heardUpTo: number | null;
   /** How long the oldest row had waited on it when it last said so; null: nothing waited. */
   readonly waitingMs: number | null;
   /** By how much our clock is ahead of the device's. */
@@ -124,26 +126,28 @@ function judgementOf(report: SlaReport, skewMs: number, now: number): Judgement 
 /** Null: nothing of it can be seen from here. */
 function judgeOwn(
   entry: SlaEntry,
-  { waitingMs }: Contact,
+  { heardUpTo, waitingMs }: Contact,
   hearingSince: number,
   now: number,
 ): Judgement | null {
   const { promise, lastAt, delivered, doneUpTo, lastSuccessAt, failure } = entry;
   const sinceAt = Math.max(entry.sinceAt, hearingSince);
   const { sla, deadlines } = promise;
+  // What did not come since may be on its way, or the way may be cut.
+  const heard = Math.min(Math.max(heardUpTo ?? -Infinity, lastAt ?? -Infinity), now);
   switch (sla.kind) {
     case 'freshness':
-      if (!entry.seesResults) return null;
-      return judge(sla, { lastAt, sinceAt }, now);
+      if (!entry.seesResults || heard < sinceAt) return null;
+      return judge(sla, { lastAt, sinceAt }, heard);
     case 'deliveryLag': {
       // As it was said: what waited then may have come since.
       const oldestAt = waitingMs === null ? null : now - waitingMs;
       return judge(sla, { oldestAt, delivered }, now);
     }
     case 'deadline': {
-      if (deadlines === null) return null;
+      if (deadlines === null || heardUpTo === null || heardUpTo < sinceAt) return null;
       const pending = deadlines.next(Math.max(doneUpTo, sinceAt)) ?? null;
-      return judge(sla, { pending, lastSuccessAt, failure }, now);
+      return judge(sla, { pending, lastSuccessAt, failure }, Math.min(heardUpTo, now));
     }
     case 'duration':
     case 'successRate':

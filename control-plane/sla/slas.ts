@@ -172,11 +172,11 @@ export class Slas {
 }
 
 function contactOf(report: HealthReport): Contact {
-  const { connection, lastSeenAt, heartbeat } = report;
+  const { connection, lastSeenAt, heardUpTo, heartbeat } = report;
   const oldestAt = heartbeat?.outbox.oldestAt ?? null;
   const waitingMs =
     heartbeat === undefined || oldestAt === null ? null : Math.max(0, heartbeat.sentAt - oldestAt);
-  return { connection, lastSeenAt, waitingMs, skewMs: skewOf(report) };
+  return { connection, lastSeenAt, heardUpTo, waitingMs, skewMs: skewOf(report) };
 }
 
 /** By how much our clock is ahead of the device's, and what its last heartbeat took. */

@@ -13,21 +13,27 @@ import { freePort } from '../support/free-port.ts';
 import { bins, runBin, start, type Started } from '../support/processes.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
+import { CutProxy, isMark } from './crash/cut-proxy.ts';
 
 const JOB = `apiVersion: runnel/v1
 kind: StreamJob
 metadata: { name: lines }
-sla: [{ name: fresh, freshness: 2s }]
+sla: [{ name: fresh, freshness: 6s }]
 sources:
   lines: { file: { path: files/in.jsonl, every: 50ms } }
 steps: [{ id: pass, filter: "payload.n >= 0" }]
 sinks: [{ from: pass, results: { dataset: lines } }]
 `;
-const WAIT_MS = 40_000;
+const WAIT_MS = 60_000;
 
 interface Said {
   readonly verdict: string;
   readonly since: number;
+}
+
+interface Interval {
+  readonly verdict: string;
+  readonly from: number;
 }
 
 class Site {
@@ -40,13 +46,29 @@ class Site {
   agent: Started | undefined;
   #sensor: Started | undefined;
 
-  constructor(http: number, nats: number) {
+  /** Between the agent and NATS. */
+  readonly cable: CutProxy;
+  #cablePort = 0;
+
+  static async start(): Promise<Site> {
+    const site = new Site(await freePort(), await freePort());
+    site.#cablePort = await site.cable.listen();
+    await site.startControl();
+    site.enrol();
+    site.startAgent();
+    site.apply();
+    return site;
+  }
+
+  private constructor(http: number, nats: number) {
     this.#http = http;
     this.#nats = nats;
+    this.cable = new CutProxy(nats, 'server', isMark);
     onTestFinished(async () => {
       await this.#sensor?.end('SIGKILL');
       await this.agent?.end('SIGKILL');
       await this.control?.end('SIGTERM');
+      await this.cable.close();
     });
   }
 
@@ -60,6 +82,10 @@ class Site {
       `127.0.0.1:${this.#http}`,
       '--nats-listen',
       `127.0.0.1:${this.#nats}`,
+      '--nats-advertise',
+      `nats://127.0.0.1:${this.#cablePort}`,
+      '--heartbeat-interval',
+      '2s',
     ];
     const args = ['serve', '--data', this.#controlDir, ...listen];
     this.control = start(bins.control, args, join(this.#dir, 'control.log'));
@@ -111,21 +137,22 @@ class Site {
     return (JSON.parse(this.runnel('sla', 'lines', '-o', 'json')) as Said[])[0]?.verdict;
   }
 
-  /** Verdicts from the first breach on, without `atRisk`. */
-  history(): string[] {
+  intervals(): Interval[] {
     const text = this.runnel('sla', 'history', 'lines', 'fresh', '-o', 'json');
-    const { items } = JSON.parse(text) as { items: Said[] };
-    const verdicts = items.map(({ verdict }) => verdict).filter((each) => each !== 'atRisk');
-    return verdicts.slice(verdicts.indexOf('breached'));
+    return (JSON.parse(text) as { items: Interval[] }).items;
+  }
+
+  /** Verdicts from the first breach on, without `atRisk`, whoever judged. */
+  history(): string[] {
+    const all = this.intervals().map(({ verdict }) => verdict);
+    const verdicts = all.filter((each) => each !== 'atRisk');
+    const changes = verdicts.filter((each, at) => each !== verdicts[at - 1]);
+    return changes.slice(changes.indexOf('breached'));
   }
 }
 
 it('is breached, kept and breached again with nobody to hear it, and all is told', async () => {
-  const site = new Site(await freePort(), await freePort());
-  await site.startControl();
-  site.enrol();
-  site.startAgent();
-  site.apply();
+  const site = await Site.start();
   await site.device('breached');
   await waitFor('the control plane to see it', () => site.heldHere() === 'breached', WAIT_MS);
 
@@ -146,4 +173,30 @@ it('is breached, kept and breached again with nobody to hear it, and all is told
   const isTold = (): boolean => site.history().length >= 3;
   await waitFor('the history of the time in which nobody heard', isTold, WAIT_MS);
   expect(site.history()).toEqual(['breached', 'met', 'breached']);
+}, 200_000);
+
+it('is not known while the device cannot be heard, and not taken for broken', async () => {
+  const site = await Site.start();
+  const sensor = site.startSensor();
+  await site.device('met');
+  const isHeld = (verdict: string) => (): boolean => site.heldHere() === verdict;
+  await waitFor('the control plane to see it', isHeld('met'), WAIT_MS);
+
+  const pulledAt = Date.now();
+  site.cable.pull();
+  await waitFor('the silence to be seen', isHeld('unreachable'), WAIT_MS);
+  expect(site.deviceSays()?.verdict).toBe('met');
+  await sensor.end('SIGKILL');
+  await site.device('breached');
+  const { since } = site.deviceSays()!;
+  expect(site.heldHere()).toBe('unreachable');
+
+  site.cable.plug();
+  await waitFor('what the device says', isHeld('breached'), WAIT_MS);
+  // What it said all the while takes the place of what nobody knew.
+  const isUnknown = (): boolean =>
+    site.intervals().some(({ verdict, from }) => verdict === 'unreachable' && from > pulledAt);
+  await waitFor('its own verdicts', () => !isUnknown(), WAIT_MS);
+  const broken = site.intervals().filter(({ verdict }) => verdict === 'breached');
+  expect(broken.map(({ from }) => from).filter((from) => from > pulledAt)).toEqual([since]);
 }, 200_000);

@@ -49,7 +49,9 @@ class World {
   }
 
   online(): Contact {
-    return { connection: 'online', lastSeenAt: this.clock.now(), waitingMs: null, skewMs: 0 };
+    const now = this.clock.now();
+    const seen = { connection: 'online', lastSeenAt: now, heardUpTo: now } as const;
+    return { ...seen, waitingMs: null, skewMs: 0 };
   }
 
   offline(agent: string): void {
@@ -115,6 +117,22 @@ describe('a promise on a device', () => {
     world.back('a', 'breached', T0 + 100 * SECOND);
     expect(world.verdict('a')).toBe('breached');
     expect(world.written.at(-1)).toMatchObject({ judge: 'device', cause: 'as the device says' });
+  });
+
+  it('is not breached by what may be on its way, nor before its silence is noticed', () => {
+    const world = new World();
+    world.board.place('a', [streamJob([FRESH])]);
+    world.back('a', 'met', T0);
+    world.result('a');
+    world.clock.pass(50 * SECOND);
+    const heardUpTo = world.clock.now();
+    world.contacts.set('a', { ...world.online(), heardUpTo });
+    world.clock.pass(60 * SECOND);
+    expect(world.verdict('a')).toBe('atRisk');
+    // It is heard, and the results of the time between are not: then they were not made.
+    world.back('a', 'met', T0);
+    expect(world.verdict('a')).toBe('breached');
+    expect(world.written.at(-1)).toMatchObject({ at: T0 + 60 * SECOND, judge: 'control-plane' });
   });
 
   it('has no other verdict while nobody here can hear, nor for that time afterwards', () => {

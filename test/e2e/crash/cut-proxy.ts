@@ -22,6 +22,7 @@ export class CutProxy {
   readonly #trigger: Trigger;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  #pulled = false;
 
   /** `acknowledges`: the side whose acknowledgements are cut off. */
   constructor(targetPort: number, acknowledges: 'client' | 'server', trigger: Trigger) {
@@ -42,6 +43,17 @@ export class CutProxy {
   /** The next acknowledgement is thrown away and the connection is cut. */
   arm(): void {
     this.#armed = true;
+  }
+
+  /** As a cable that is pulled: nothing passes, and nobody is told. */
+  pull(): void {
+    this.#pulled = true;
+  }
+
+  /** What was lost meanwhile is lost: who was connected has to connect again. */
+  plug(): void {
+    this.#pulled = false;
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   async close(): Promise<void> {
@@ -65,8 +77,11 @@ export class CutProxy {
       socket.on('close', end);
     }
     const [from, to] = this.#acknowledges === 'client' ? [client, server] : [server, client];
-    to.pipe(from);
+    to.on('data', (bytes) => {
+      if (!this.#pulled) from.write(bytes);
+    });
     from.on('data', (bytes) => {
+      if (this.#pulled) return;
       if (this.#armed && this.#trigger(bytes)) {
         this.#armed = false;
         this.cuts += 1;

@@ -18,10 +18,15 @@ const ORDER = ['met', 'atRisk', 'breached'];
 class Walk {
   shown: Verdict | undefined;
   #raws: Verdict[] = [];
+  #skipped = 0;
 
-  /** `speaks`: something may be said of it in this second. */
-  second(age: number, speaks = true): void {
-    const raw = age >= WITHIN ? 'breached' : age >= WITHIN * PROMISE.atRisk ? 'atRisk' : 'met';
+  /** `speaks`: something may be said of it in this second; `known`: of so many before it too. */
+  second(age: number, speaks = true, known = 0): void {
+    const raw = rawAt(age);
+    for (let back = 1; back <= Math.min(this.#skipped, known); back++) {
+      this.#raws.splice(-back, 1, rawAt(Math.max(0, age - back)));
+    }
+    this.#skipped = 0;
     this.#push(raw);
     if (!speaks) return;
     const { shown } = this;
@@ -35,18 +40,25 @@ class Walk {
   /** Nobody could look: as it was. */
   skip(): void {
     const last = this.#raws.at(-1);
-    if (last !== undefined) this.#push(last);
+    if (last === undefined) return;
+    this.#skipped += 1;
+    this.#push(last);
   }
 
   unreachable(): void {
     this.shown = 'unreachable';
     this.#raws = [];
+    this.#skipped = 0;
   }
 
   #push(raw: Verdict): void {
     this.#raws.push(raw);
     if (this.#raws.length > WITHIN + 1) this.#raws.shift();
   }
+}
+
+function rawAt(age: number): Verdict {
+  return age >= WITHIN ? 'breached' : age >= WITHIN * PROMISE.atRisk ? 'atRisk' : 'met';
 }
 
 function isBetter(a: Verdict, b: Verdict): boolean {
@@ -66,6 +78,7 @@ export class Oracle {
   #beganAt = -1;
   #says: Verdict | undefined;
   #cameAt = -Infinity;
+  #heardAt = -Infinity;
   #madeAt: number | null = null;
 
   /** Before anything is heard; `wasHearing`: in the second that is over. */
@@ -77,6 +90,7 @@ export class Oracle {
     this.knowsFrom = Math.min(this.knowsFrom, now + 3 * PROMISE.withinMs);
     this.connection = 'online';
     this.#silent = 0;
+    this.#heardAt = now;
     this.#says = slas?.[0]?.verdict;
   }
 
@@ -87,6 +101,7 @@ export class Oracle {
   restarted(connection: ConnectionState): void {
     this.connection = connection;
     this.#silent = 0;
+    this.#heardAt = -Infinity;
     if (connection === 'never') this.knowsFrom = Infinity;
   }
 
@@ -117,7 +132,14 @@ export class Oracle {
     const hasSpoken = this.connection !== 'never';
     if (hasSpoken) this.device = this.#says ?? this.device;
     const newest = Math.max(this.#cameAt, madeAt ?? now, hearingSince);
-    this.arrivals.second((now - newest) / 1000, hasSpoken);
+    // What did not come since its last word may be on its way.
+    const heard = Math.max(this.#heardAt, this.#cameAt);
+    const isKnown = heard >= Math.max(madeAt ?? now, hearingSince);
+    if (!isKnown) this.arrivals.skip();
+    else this.arrivals.second((heard - newest) / 1000, hasSpoken, (now - newest) / 1000);
+    // Silent for so long after a start, nobody can say when it became what it then is.
+    const isSilentLong = !isKnown && (now - hearingSince) / 1000 >= WITHIN * PROMISE.atRisk;
+    if (isSilentLong) this.knowsFrom = Math.max(this.knowsFrom, now + 3 * PROMISE.withinMs);
   }
 
   #walkOwn({ runs, startedAt, lastAt, skewMs }: SimDevice, now: number): void {

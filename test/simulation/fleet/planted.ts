@@ -114,6 +114,11 @@ export const PLANTED: Readonly<Record<string, Product>> = {
     lookAtPromise: (entry, contact, _since, now) =>
       PRODUCT.lookAtPromise(entry, contact, entry.sinceAt, now),
   },
+  'takes silence of a link for silence of a job': {
+    ...PRODUCT,
+    lookAtPromise: (entry, contact, since, now) =>
+      PRODUCT.lookAtPromise(entry, { ...contact, heardUpTo: now }, since, now),
+  },
   'trusts the clock of a device': {
     ...PRODUCT,
     lookAtPromise: (entry, contact, since, now) =>

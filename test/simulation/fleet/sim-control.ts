@@ -198,10 +198,10 @@ export class SimControl {
   }
 
   #lookAt(agent: string, views: Record<View, SlaEntry>, now: number): void {
-    const { connection, lastSeenAt, heartbeat } = this.#contact(agent);
+    const { connection, lastSeenAt, heardAtMs, heartbeat } = this.#contact(agent);
     const sentAt = heartbeat?.sentAt ?? 0;
     const skewMs = lastSeenAt === null ? 0 : lastSeenAt - sentAt;
-    const contact = { connection, lastSeenAt, waitingMs: null, skewMs };
+    const contact = { connection, lastSeenAt, heardUpTo: heardAtMs, waitingMs: null, skewMs };
     const since = this.#witness.connectedSinceMs ?? now;
     for (const view of new Set<View>(['device', 'arrivals', this.#parts.gate])) {
       this.#parts.product.lookAtPromise(views[view], contact, since, now);
