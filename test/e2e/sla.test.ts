@@ -34,6 +34,7 @@ interface Said {
 interface Interval {
   readonly verdict: string;
   readonly from: number;
+  readonly to: number | null;
 }
 
 class Site {
@@ -142,18 +143,20 @@ class Site {
     return (JSON.parse(text) as { items: Interval[] }).items;
   }
 
-  /** Verdicts from the first breach on, without `atRisk`, whoever judged. */
-  history(): string[] {
-    const all = this.intervals().map(({ verdict }) => verdict);
+  /** Verdicts since then, without `atRisk`, whoever judged. */
+  history(since: number): string[] {
+    const after = this.intervals().filter(({ to }) => to === null || to > since);
+    const all = after.map(({ verdict }) => verdict);
     const verdicts = all.filter((each) => each !== 'atRisk');
-    const changes = verdicts.filter((each, at) => each !== verdicts[at - 1]);
-    return changes.slice(changes.indexOf('breached'));
+    return verdicts.filter((each, at) => each !== verdicts[at - 1]);
   }
 }
 
 it('is breached, kept and breached again with nobody to hear it, and all is told', async () => {
   const site = await Site.start();
   await site.device('breached');
+  // Where the job was placed silence counts a little longer than where it runs.
+  const { since } = site.deviceSays()!;
   await waitFor('the control plane to see it', () => site.heldHere() === 'breached', WAIT_MS);
 
   await site.control!.end('SIGKILL');
@@ -170,9 +173,9 @@ it('is breached, kept and breached again with nobody to hear it, and all is told
   expect(site.deviceSays()).toMatchObject({ since: before!.since });
 
   await site.startControl();
-  const isTold = (): boolean => site.history().length >= 3;
+  const isTold = (): boolean => site.history(since).length >= 3;
   await waitFor('the history of the time in which nobody heard', isTold, WAIT_MS);
-  expect(site.history()).toEqual(['breached', 'met', 'breached']);
+  expect(site.history(since)).toEqual(['breached', 'met', 'breached']);
 }, 200_000);
 
 it('is not known while the device cannot be heard, and not taken for broken', async () => {
