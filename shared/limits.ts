@@ -287,6 +287,8 @@ export const limits = {
   /** Rows that a transform sorts in memory; more are sorted in parts on disk, and merged. */
   sortRowsMax: 10_000,
   sortCharsMax: 8 * MiB,
+  /** Rows that `changes` compares at a time, as JSON; tables are divided into such parts. */
+  changesBucketBytes: 4 * MiB,
   /**
    * Positions of deleted keys that a load of change events keeps by default; older ones are
    * forgotten, and a duplicate that comes later than that is taken for new.

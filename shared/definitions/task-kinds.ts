@@ -11,6 +11,7 @@ export const TASK_KINDS = [
   'publish',
   'sql',
   'transform',
+  'changes',
   'quality',
   'rollup',
   'archive',

@@ -1,5 +1,6 @@
 /** Every kind of task that this agent runs. A list: importing a task registers nothing. */
 import { archiveTask } from './archive.ts';
+import { changesTask } from './changes.ts';
 import { commandTask } from './command.ts';
 import { extractTask } from './extract.ts';
 import { httpTask } from './http.ts';
@@ -19,6 +20,7 @@ export const taskRunners: readonly TaskRunner[] = [
   sqlTask,
   archiveTask,
   transformTask,
+  changesTask,
   extractTask,
   loadTask,
   httpTask,

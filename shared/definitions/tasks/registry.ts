@@ -1,6 +1,7 @@
 /** Every kind of task. An explicit list: importing a task registers nothing. */
 import type { TaskSpec } from '../task-definition.ts';
 import { archiveTask } from './archive.ts';
+import { changesTask } from './changes.ts';
 import { commandTask } from './command.ts';
 import { compactTask } from './compact.ts';
 import { extractTask } from './extract.ts';
@@ -23,6 +24,7 @@ export const tasks: readonly TaskSpec[] = [
   publishTask,
   sqlTask,
   transformTask,
+  changesTask,
   qualityTask,
   rollupTask,
   archiveTask,

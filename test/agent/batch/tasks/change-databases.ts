@@ -4,7 +4,7 @@ import type { Row } from '@runnel/agent/batch/tasks/task-services.ts';
 import type { ContextOptions, TaskSite } from '../../../support/task-context.ts';
 import { taskSite } from '../../../support/task-context.ts';
 import { mysqlEvent, postgresEvent } from '../changes/connector-events.ts';
-import { type DatabaseUnderTest, load } from './load-databases.ts';
+import { type DatabaseUnderTest, load, ROWS } from './load-databases.ts';
 
 const CREATE = 'CREATE TABLE customers (id integer PRIMARY KEY, name text NOT NULL, note text)';
 const ALL = 'SELECT id, name, note FROM customers ORDER BY id';
@@ -13,6 +13,10 @@ const row = (id: number, name: string, note: string | null = null): Row => ({ id
 const put = (lsn: number, after: Row, op = 'u') => postgresEvent(op, lsn, { after });
 const gone = (lsn: number, id: number) => postgresEvent('d', lsn, { before: { id } });
 const partition = (id: number) => ({ partition: { id: String(id) } });
+
+/** Of the table `daily`, with nothing but their mode said. */
+export const CHANGES = { mode: 'changes', key: ['machine'] };
+export const EVENTS = ROWS.map((after, n) => postgresEvent('c', n + 1, { after }));
 
 interface Applied {
   readonly output: Row;

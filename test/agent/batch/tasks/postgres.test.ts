@@ -7,7 +7,8 @@ import { Postgres, POSTGRES_PROGRAMS } from '../../../support/postgres.ts';
 import { describeWith } from '../../../support/programs.ts';
 import { type ContextOptions, taskSite, type TaskSite } from '../../../support/task-context.ts';
 import { waitFor } from '../../../support/wait-for.ts';
-import { changesContract } from './change-databases.ts';
+import { roundTripContract } from '../changes/round-trip.ts';
+import { CHANGES, changesContract, EVENTS } from './change-databases.ts';
 import { type DatabaseUnderTest, load, loadContract, ROWS } from './load-databases.ts';
 
 /** Sessions that run `pg_sleep`. */
@@ -101,17 +102,20 @@ describeWith(POSTGRES_PROGRAMS, 'PostgreSQL', () => {
       await expect(refused).rejects.toMatchObject({ class: 'rejected' });
     });
 
-    it('whose answer to COMMIT is lost is known by the next attempt', async () => {
+    it.each([
+      ['rows', {}, ROWS, {}],
+      ['changes', CHANGES, EVENTS, { applied: 2, stale: 0 }],
+    ])('whose answer to COMMIT is lost is known: %s', async (_what, mode, rows, counts) => {
       const database = await open(taskSite());
       await database.exec('CREATE TABLE daily (machine text, day text, rms float, n int)');
       const port = await cutAfterCommit(server.port);
       const url = server.url(`db${databases}`).replace(String(server.port), String(port));
       const through = { ...database, connection: { url } };
-      await expect(load(through, {})).rejects.toMatchObject({ class: 'network' });
+      await expect(load(through, mode, rows)).rejects.toMatchObject({ class: 'network' });
       const count = () => database.query('SELECT count(*)::int AS n FROM daily');
       await waitFor('the commit', async () => (await count())[0]?.n === 2);
-      const again = await load(database, {}, ROWS, { attempt: 2 });
-      expect(again.success.output).toMatchObject({ loaded: false });
+      const again = await load(database, mode, rows, { attempt: 2 });
+      expect(again.success.output).toMatchObject({ loaded: false, ...counts });
       expect(await count()).toEqual([{ n: 2 }]);
     });
 
@@ -125,7 +129,10 @@ describeWith(POSTGRES_PROGRAMS, 'PostgreSQL', () => {
     });
   });
 
-  describe('a load of change events into it', () => changesContract(open));
+  describe('a load of change events into it', () => {
+    changesContract(open);
+    roundTripContract(open, { numRuns: 6 });
+  });
 
   describe('an extract from it', () => {
     it('binds templates and the cursor, and gives every kind of value', async () => {

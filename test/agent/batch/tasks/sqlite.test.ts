@@ -6,10 +6,12 @@ import Database from 'libsql';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { TaskChildren } from '@runnel/agent/batch/child/children.ts';
-import type { Row } from '@runnel/agent/batch/tasks/task-services.ts';
+import { runSqlite } from '@runnel/agent/batch/child/run-sqlite.ts';
+import type { Children, Row } from '@runnel/agent/batch/tasks/task-services.ts';
 import { childEntry } from '../../../support/child-entry.ts';
 import { taskSite, type TaskSite } from '../../../support/task-context.ts';
-import { changesContract } from './change-databases.ts';
+import { roundTripContract } from '../changes/round-trip.ts';
+import { CHANGES, changesContract, EVENTS } from './change-databases.ts';
 import { type DatabaseUnderTest, load, loadContract, ROWS } from './load-databases.ts';
 
 async function open(site: TaskSite, name = 'mes.db'): Promise<DatabaseUnderTest> {
@@ -44,7 +46,10 @@ describe('a load into SQLite', () => {
     expect(existsSync(join(site.dataDir, 'new.db'))).toBe(true);
   });
 
-  it('whose process is killed after its commit is known by the next attempt', async () => {
+  it.each([
+    ['rows', {}, ROWS, {}],
+    ['changes', CHANGES, EVENTS, { applied: 2, stale: 0 }],
+  ])('whose process is killed after its commit is known: %s', async (_what, mode, rows, counts) => {
     const database = await open(taskSite());
     await database.exec('CREATE TABLE daily (machine text, day text, rms float, n integer)');
     const { dataDir } = database.site;
@@ -59,11 +64,11 @@ describe('a load into SQLite', () => {
     );
     const killed = new TaskChildren({ entry, clock: systemClock });
     const services = { ...database.site.services(), children: killed };
-    await expect(load(database, {}, ROWS, { services })).rejects.toMatchObject({
+    await expect(load(database, mode, rows, { services })).rejects.toMatchObject({
       class: 'process',
     });
-    const again = await load(database, {}, ROWS, { attempt: 2 });
-    expect(again.success.output).toMatchObject({ loaded: false });
+    const again = await load(database, mode, rows, { attempt: 2 });
+    expect(again.success.output).toMatchObject({ loaded: false, ...counts });
     expect(await database.query('SELECT count(*) AS n FROM daily')).toEqual([{ n: 2 }]);
   });
 
@@ -81,7 +86,12 @@ describe('a load into SQLite', () => {
   });
 });
 
-describe('a load of change events into SQLite', () => changesContract(open));
+describe('a load of change events into SQLite', () => {
+  changesContract(open);
+  // In this process: one for each of the many loads would take most of the time.
+  const children: Children = { run: (_context, { body }) => runSqlite(body as never) };
+  roundTripContract(open, { numRuns: 15, services: { children } });
+});
 
 async function extract(database: DatabaseUnderTest, settings: object, more: object = {}) {
   const { site, connection } = database;

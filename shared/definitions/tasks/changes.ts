@@ -1,0 +1,90 @@
+/**
+ * What has changed in a table since it was looked at last, as change events for other systems.
+ */
+import { z } from 'zod';
+import { columnField, datasetField, exactlyOne, taskField } from '../rows-input.ts';
+import type { ConfigOf } from '../source-definition.ts';
+import { strict } from '../strict.ts';
+import { tableOutputField } from '../table-output.ts';
+import { defineTask } from '../task-definition.ts';
+
+const against = strict({
+  dataset: datasetField
+    .optional()
+    .describe(
+      "Dataset whose newest partition before the run's is the state before: publish `input` as it " +
+        'behind this task. Without one all rows are read (`r`). Example: `parts-state`.',
+    ),
+  task: taskField
+    .optional()
+    .describe('Task whose table is the state before; among `needs`. Example: `yesterday`.'),
+}).superRefine((from, context) => {
+  const problem = exactlyOne(from, ['dataset', 'task']);
+  if (problem !== undefined) {
+    context.addIssue({ code: 'custom', path: [problem[0]], message: problem[1] });
+  }
+});
+
+const sourceName = z.string().min(1).max(256);
+
+export const changesTask = defineTask({
+  kind: 'changes',
+  summary: 'Compares rows with a state before by key, and gives change events as Debezium does.',
+  guarantees: [
+    'Each row of the table is an envelope `{ before, after, source, transaction, op, ts_ms }`: `c` ' +
+      'for a key that is new, `u` for one whose row is another, `d` for one that is gone. Without ' +
+      'a state before, and with `fullRefresh`, all rows are `r`, and keys that are gone `d`.',
+    'The same rows give the same events, whenever and how often the run is made. Where a run of ' +
+      'the same partition had other rows, it also gives what leads from those to these.',
+    '`source.sequence` grows from run to run and from event to event, so that `load` with ' +
+      '`mode: changes` tells an old event from a new one.',
+    'A column that is null and one that is not there are the same. Rows without a key are dead ' +
+      'letters; two rows with the same key fail the attempt (class `data`).',
+    'Memory is bounded: the states are compared in parts, on disk.',
+  ],
+  output:
+    '`{ rowCount, columns, rows?, read, created, updated, deleted, unchanged, deadLetters }`. ' +
+    'Deletes come first.',
+  fields: {
+    input: taskField.describe('Task whose table is the present state; among `needs`.'),
+    key: z
+      .array(columnField)
+      .min(1)
+      .max(32)
+      .describe('Columns by which a row is known. Example: `[id]`.'),
+    against: against
+      .optional()
+      .describe('The state before. Default: none, and every row is an event `r`.'),
+    name: sourceName.optional().describe('`source.name` of the events. Default: the job.'),
+    db: sourceName.optional().describe('`source.db` of the events. Default: the device.'),
+    table: sourceName
+      .optional()
+      .describe('`source.table` of the events. Default: the dataset of `against`, else `input`.'),
+    output: tableOutputField
+      .optional()
+      .describe('Where the events go beside the tasks behind this one.'),
+  },
+  reads: ({ input, against: from }) => (from?.task === undefined ? [input] : [input, from.task]),
+  datasets: ({ output }) => (output?.dataset === undefined ? [] : [output.dataset]),
+  examples: [
+    {
+      title: 'Everything that is there, as a snapshot',
+      yaml: '- { id: snapshot, needs: [parts], changes: { input: parts, key: [id] } }',
+    },
+    {
+      title: 'Changes of a machine database, to a broker',
+      yaml: [
+        '- { id: parts, extract: { sqlite: { path: mes.db, query: SELECT * FROM parts } } }',
+        '- id: changed',
+        '  needs: [parts]',
+        '  changes: { input: parts, key: [id], against: { dataset: parts-state } }',
+        '- id: tell',
+        '  needs: [changed]',
+        '  publish: { from: changed, mqtt: { topic: "mes/parts/changes" } }',
+        '- { id: keep, needs: [parts, tell], publish: { from: parts, dataset: parts-state } }',
+      ].join('\n'),
+    },
+  ],
+});
+
+export type ChangesTaskConfig = ConfigOf<typeof changesTask>;
