@@ -287,6 +287,8 @@ export const limits = {
   /** Rows that a transform sorts in memory; more are sorted in parts on disk, and merged. */
   sortRowsMax: 10_000,
   sortCharsMax: 8 * MiB,
+  /** States of earlier runs that `changes` keeps in its dataset; the oldest go first. */
+  changesStatesMax: 32,
   /** Rows that `changes` compares at a time, as JSON; tables are divided into such parts. */
   changesBucketBytes: 4 * MiB,
   /**

@@ -1,8 +1,10 @@
 /**
- * Change events out of two states of a table.
+ * Change events out of two states of a table. The state that they lead to is kept in the commit of
+ * the events, and not behind what takes them: a row that changes and changes back while those fail
+ * would else be told wrong to whoever had taken the first of it.
  *
- * `source.sequence` is `[start of the partition, revision, place]`: a later run is beyond an earlier
- * one; in a run of the same partition that has something else to tell the revision is beyond
+ * `source.sequence` is `[start of the partition, revision, place]`: a later run is beyond an
+ * earlier one; where a run of the same partition has something else to tell the revision is beyond
  * (io/idempotency-key.ts); and a run that tells the same gives the same events.
  */
 import { createHash } from 'node:crypto';
@@ -27,12 +29,14 @@ export const changesTask = defineTaskRunner<ChangesTaskConfig>({
   kind: 'changes',
   async run(config, context) {
     const now = tableOf(config.input, context);
-    const before = stateBefore(config, context);
-    const compared = await compare(config, { ...before, now }, context);
+    const states = statesBefore(config, context);
+    const compared = await compare(config, { ...states, now }, context);
     const revision = revisionOf(compared.hash, context);
     const { tables } = context.services;
     const table = await tables.write(context, envelopes(compared.files, revision, config, context));
     const { facts, success } = await writeOutput(config.output, table, context);
+    const { dataset } = config.against ?? {};
+    const kept = dataset === undefined ? [] : [{ dataset, table: now, deliver: false }];
     const { dead, counts } = compared;
     if (dead.count > 0) context.log.warn(`${dead.count} rows went to the dead letters`);
     return {
@@ -46,17 +50,20 @@ export const changesTask = defineTaskRunner<ChangesTaskConfig>({
       deadRows: dead.kept,
       deadRowCount: dead.count,
       ...success,
+      datasets: [...kept, ...(success.datasets ?? [])],
+      removedDatasets: states.old,
     } satisfies TaskSuccess;
   },
 });
 
 /** Of a dataset the newest partition before the run's, and the run's own where it has been made. */
-function stateBefore(
+function statesBefore(
   { against }: ChangesTaskConfig,
   context: TaskContext,
-): Pick<States, 'before' | 'own'> {
-  if (against === undefined) return { before: undefined, own: undefined };
-  if (against.task !== undefined) return { before: tableOf(against.task, context), own: undefined };
+): Pick<States, 'before' | 'own'> & { readonly old: readonly DatasetRecord[] } {
+  const nothing = { before: undefined, own: undefined, old: [] };
+  if (against === undefined) return nothing;
+  if (against.task !== undefined) return { ...nothing, before: tableOf(against.task, context) };
   const { id, key, start } = context.scope.partition;
   const stored = context.services.datasets
     .partitions(against.dataset ?? '')
@@ -64,6 +71,8 @@ function stateBefore(
   return {
     before: rowsOf(stored.findLast((each) => each.start < start)),
     own: rowsOf(stored.find((each) => each.partition === id && each.start === start)),
+    // One of those that stay is the run's own.
+    old: stored.filter(({ partition }) => partition !== id).slice(0, 1 - limits.changesStatesMax),
   };
 }
 
@@ -86,7 +95,7 @@ interface Compared {
   readonly dead: KeyBuckets['dead'];
 }
 
-/** Deletes go into a file of their own: they come first, for a value may have moved to a new row. */
+/** Deletes go into a file of their own: they come first, for a value may have moved to a row. */
 async function compare(
   { key }: ChangesTaskConfig,
   { before, own, now }: States & { readonly now: TableRef },
@@ -126,9 +135,9 @@ async function compare(
   return { files, hash: hash.digest('hex'), counts, dead: buckets.dead };
 }
 
-function revisionOf(hash: string, { sent, sending }: TaskContext): number {
-  sending(hash);
-  return sentRevision(sent, hash);
+function revisionOf(hash: string, context: TaskContext): number {
+  context.sending(hash);
+  return sentRevision(context.sent, hash);
 }
 
 async function* envelopes(

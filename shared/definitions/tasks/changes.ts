@@ -12,8 +12,9 @@ const against = strict({
   dataset: datasetField
     .optional()
     .describe(
-      "Dataset whose newest partition before the run's is the state before: publish `input` as it " +
-        'behind this task. Without one all rows are read (`r`). Example: `parts-state`.',
+      "Dataset of this task's own: its newest partition before the run's is the state before, " +
+        "and the present state becomes the run's, in the commit of the events. Without one " +
+        'before all rows are read (`r`). Example: `parts-state`.',
     ),
   task: taskField
     .optional()
@@ -31,13 +32,16 @@ export const changesTask = defineTask({
   kind: 'changes',
   summary: 'Compares rows with a state before by key, and gives change events as Debezium does.',
   guarantees: [
-    'Each row of the table is an envelope `{ before, after, source, transaction, op, ts_ms }`: `c` ' +
-      'for a key that is new, `u` for one whose row is another, `d` for one that is gone. Without ' +
-      'a state before, and with `fullRefresh`, all rows are `r`, and keys that are gone `d`.',
+    'Each row of the table is an envelope `{ before, after, source, transaction, op, ts_ms }`: ' +
+      '`c` for a key that is new, `u` for one whose row is another, `d` for one that is gone. ' +
+      'Without a state before, and with `fullRefresh`, all rows are `r`, keys that are gone `d`.',
     'The same rows give the same events, whenever and how often the run is made. Where a run of ' +
       'the same partition had other rows, it also gives what leads from those to these.',
     '`source.sequence` grows from run to run and from event to event, so that `load` with ' +
       '`mode: changes` tells an old event from a new one.',
+    'Of a dataset the states of the last 32 runs are kept, so that each can be made again. A ' +
+      'task behind this one that fails has its events from this run only: `runnel rerun` it, the ' +
+      'order is in the events.',
     'A column that is null and one that is not there are the same. Rows without a key are dead ' +
       'letters; two rows with the same key fail the attempt (class `data`).',
     'Memory is bounded: the states are compared in parts, on disk.',
@@ -65,7 +69,12 @@ export const changesTask = defineTask({
       .describe('Where the events go beside the tasks behind this one.'),
   },
   reads: ({ input, against: from }) => (from?.task === undefined ? [input] : [input, from.task]),
-  datasets: ({ output }) => (output?.dataset === undefined ? [] : [output.dataset]),
+  datasets: ({ output, against: from }) =>
+    [output?.dataset, from?.dataset].filter((name) => name !== undefined),
+  problem: ({ output, against: from }) =>
+    from?.dataset !== undefined && output?.dataset === from.dataset
+      ? ['output', `writes ${from.dataset}, which against keeps the state in`]
+      : undefined,
   examples: [
     {
       title: 'Everything that is there, as a snapshot',
@@ -81,7 +90,6 @@ export const changesTask = defineTask({
         '- id: tell',
         '  needs: [changed]',
         '  publish: { from: changed, mqtt: { topic: "mes/parts/changes" } }',
-        '- { id: keep, needs: [parts, tell], publish: { from: parts, dataset: parts-state } }',
       ].join('\n'),
     },
   ],

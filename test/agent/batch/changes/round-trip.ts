@@ -5,7 +5,7 @@
  *     new events of the step   events of any step before, again
  *     ├───────────────────────┼─────────────────────────────────┤  one load
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Row, TaskServices } from '@runnel/agent/batch/tasks/task-services.ts';
 import { DAY_MS, DAY_START, taskSite, type TaskSite } from '../../../support/task-context.ts';
@@ -134,6 +134,8 @@ async function changesOfDay(site: TaskSite, n: number, rows: readonly Row[]): Pr
   const now = await site.table(rows);
   const partition = { id: `day-${n}`, ...period } as never;
   const { success } = await site.attempt(program, 't', { tables: { now }, partition });
-  await site.publishDataset({ dataset: 'state', table: now }, { partition: `day-${n}`, ...period });
+  for (const write of success.datasets ?? []) {
+    await site.publishDataset(write, { partition: `day-${n}`, ...period });
+  }
   return site.rows(success.table);
 }

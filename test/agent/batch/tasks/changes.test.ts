@@ -111,7 +111,7 @@ describe('changes against a task', () => {
 describe('changes against a dataset', () => {
   const settings = { against: { dataset: 'state' } };
 
-  /** The run of a day, and what `publish` does behind it. */
+  /** The run of a day, and what the commit of its success does with its state. */
   async function day(
     site: TaskSite,
     n: number,
@@ -128,7 +128,7 @@ describe('changes against a dataset', () => {
       partition: { ...partition, ...options.partition },
     });
     const place = { partition: id, start, end: start + DAY_MS };
-    await site.publishDataset({ dataset: 'state', table: now }, place);
+    for (const write of success.datasets ?? []) await site.publishDataset(write, place);
     return success;
   }
 
@@ -169,6 +169,15 @@ describe('changes against a dataset', () => {
     const [event] = await site.rows(again.table);
     const sequence = `["${DAY_START + DAY_MS}","2","1"]`;
     expect(event?.source).toMatchObject({ sequence });
+  });
+
+  it('keep the states of the last runs, and no more', async () => {
+    const site = taskSite();
+    for (let n = 0; n < limits.changesStatesMax; n++) {
+      expect((await day(site, n, [row(n)])).removedDatasets).toEqual([]);
+    }
+    const { removedDatasets } = await day(site, limits.changesStatesMax, [row(0)]);
+    expect(removedDatasets).toMatchObject([{ name: 'state', partition: '2026-11-22' }]);
   });
 
   it('of a full refresh are all rows, and the keys that are gone', async () => {
