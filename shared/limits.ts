@@ -36,6 +36,10 @@ export const limits = {
    * dead letters, counted and declared as `lost`.
    */
   outboxRowBytesMax: 3 * MiB,
+  /** Repairs of one `reindex` of the store; policy: the rest is mended by the next attempt. */
+  reindexRepairsMax: 10_000,
+  /** Problems that the check of a SQLite file tells; policy: the rest is not told. */
+  reindexProblemsMax: 100,
   /** Jobs whose lane is remembered; policy: those of which nothing waits are forgotten. */
   outboxJobsPlacedMax: 1000,
   /** The report of a run; in a longer one tasks come without what they need. */

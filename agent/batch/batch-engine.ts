@@ -17,6 +17,7 @@ import type { RunRecord, TaskRecord } from './records.ts';
 import type { BatchStore } from './runs/batch-store.ts';
 import type { TaskRunner } from './tasks/task.ts';
 import type { DeclaredSource } from './tables/journal-sources.ts';
+import type { LaneRecount } from '../outbox/outbox.ts';
 import type { StoreCare, TaskPolicy } from './tasks/task-services.ts';
 import type { CheckpointStore } from '../checkpoints/checkpoint-store.ts';
 
@@ -57,6 +58,8 @@ export interface BatchRuntimeOptions
   /** Drops journal blocks that arrived before, as far as jobs have read them; returns records. */
   readonly purgeJournal: (timeMs: number) => Promise<number>;
   readonly storeCare: StoreCare;
+  /** Counts what the lanes of the outbox hold. */
+  readonly recountLanes: (mend: boolean) => Promise<LaneRecount>;
   /** The report of a job changed. */
   readonly changed: (job: string) => void;
 }

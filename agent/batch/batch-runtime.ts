@@ -27,6 +27,7 @@ import type { BatchTx } from './runs/batch-store.ts';
 import { Commands } from './runs/commands.ts';
 import { Datasets, type DatasetUpdate } from './runs/datasets.ts';
 import { keys } from './runs/job-record.ts';
+import { StoreIndex } from './runs/index-care.ts';
 import { Retention } from './runs/retention.ts';
 import { RunLogs } from './runs/run-logs.ts';
 import { RunEnd } from './runs/run-end-effects.ts';
@@ -272,7 +273,7 @@ export class BatchRuntime implements BatchEngine {
 
   #services(datasets: Datasets): TaskServices {
     const { log, checkpoints, policy, childEntry, clock, storeCare, broker } = this.#options;
-    const { streamSources, purgeJournal } = this.#options;
+    const { streamSources, purgeJournal, store, recountLanes } = this.#options;
     return {
       log,
       tables: this.#files,
@@ -286,6 +287,7 @@ export class BatchRuntime implements BatchEngine {
       policy,
       children: new TaskChildren({ entry: childEntry, clock }),
       store: storeCare,
+      index: new StoreIndex({ store, jobs: this.#jobs, runs: this.#runs, clock, recountLanes }),
       broker,
     };
   }

@@ -24,6 +24,7 @@ import { decodeVersioned, encodeVersioned } from '../checkpoints/store-layout.ts
 import type { Conditions } from '../resources/conditions.ts';
 import type { Participant, StageContext } from '../streams/participant.ts';
 import { JobLanes, type Place, type RowOrigin } from './job-lanes.ts';
+import { LostRows, ofLanes } from './lost-rows.ts';
 import { RowLane } from './row-lane.ts';
 
 const EPOCH_FORMAT = 1;
@@ -69,10 +70,15 @@ interface EpochLanes {
   readonly jobs: boolean;
 }
 
-/** Rows of a lane that are lost, by reason. */
-interface Lost {
-  overflow: number;
-  tooLarge: number;
+export interface LaneRecount {
+  readonly checked: number;
+  readonly wrong: number;
+}
+
+interface Recount {
+  readonly mend: boolean;
+  readonly resolve: (counted: LaneRecount) => void;
+  counted: LaneRecount | null;
 }
 
 export class Outbox implements Participant {
@@ -85,11 +91,10 @@ export class Outbox implements Participant {
   #appended = false;
   /** The control plane was restored from a backup: its mark, where it is behind ours. */
   readonly #behind = new Map<RowLane, number>();
-  /** Dropped by the bound, or too large to be sent, since the process started. */
-  readonly #lost = ofLanes((): Lost => ({ overflow: 0, tooLarge: 0 }));
-  /** The same, in the commit in flight. */
-  #lostStaged = ofLanes((): Lost => ({ overflow: 0, tooLarge: 0 }));
+  /** Dropped by the bound, or too large to be sent. */
+  readonly lost = new LostRows();
   readonly #jobs: JobLanes;
+  #recounts: Recount[] = [];
   /** Rows that a restored control plane no longer has and that are gone here. */
   gapRows = 0;
 
@@ -126,7 +131,8 @@ export class Outbox implements Participant {
   reload(): void {
     this.#gathered = ofLanes(() => []);
     this.#appended = false;
-    this.#lostStaged = ofLanes(() => ({ overflow: 0, tooLarge: 0 }));
+    for (const recount of this.#recounts) recount.counted = null;
+    this.lost.reload();
     for (const { lanes } of this.#epochs) for (const lane of LANES) lanes[lane].reload();
     const { lanes, order } = this.#current;
     this.#current.format = this.#options.store.get('outbox', ['epoch', order])?.[0] ?? 0;
@@ -136,12 +142,14 @@ export class Outbox implements Participant {
   /** Whether a commit would change anything here. */
   get isDirty(): boolean {
     return (
+      this.#recounts.length > 0 ||
       LANES.some((lane) => this.#gathered[lane].length > 0) ||
       this.#epochs.some(({ lanes }) => LANES.some((lane) => lanes[lane].hasAcknowledged))
     );
   }
 
   stage(tx: StoreTx, { now }: StageContext): void {
+    this.#count();
     for (const { lanes } of this.#epochs) {
       for (const lane of LANES) lanes[lane].stageAcknowledged(tx);
     }
@@ -150,7 +158,7 @@ export class Outbox implements Participant {
       if (texts.length === 0) continue;
       this.#storeEpoch(tx, lane);
       this.#current.lanes[lane].append(tx, texts, now);
-      this.#lostStaged[lane].tooLarge += texts.filter((text) => text === null).length;
+      this.lost.add(lane, 'too_large', texts.filter((text) => text === null).length);
       this.#gathered[lane] = [];
       this.#appended = true;
     }
@@ -163,29 +171,13 @@ export class Outbox implements Participant {
   committed(): void {
     for (const { lanes } of this.#epochs) for (const lane of LANES) lanes[lane].committed();
     this.#jobs.committed();
+    for (const { counted, resolve } of this.#recounts) if (counted !== null) resolve(counted);
+    this.#recounts = this.#recounts.filter(({ counted }) => counted === null);
     this.#tellOfLoss();
-    this.#countLoss();
+    this.lost.committed();
     if (!this.#appended) return;
     this.#appended = false;
     for (const listener of this.#listeners) listener();
-  }
-
-  /** Rows lost since the process started. */
-  get lostRows(): number {
-    let rows = 0;
-    for (const { overflow, tooLarge } of Object.values(this.#lost)) rows += overflow + tooLarge;
-    return rows;
-  }
-
-  /** The same in all, and by lane and reason where there were any. */
-  lostCounters(): Record<string, number> {
-    const counters: Record<string, number> = { outbox_rows_lost: this.lostRows };
-    for (const lane of LANES) {
-      const { overflow, tooLarge } = this.#lost[lane];
-      if (overflow > 0) counters[`outbox_rows_lost_${lane}_overflow`] = overflow;
-      if (tooLarge > 0) counters[`outbox_rows_lost_${lane}_too_large`] = tooLarge;
-    }
-    return counters;
   }
 
   /**
@@ -243,6 +235,18 @@ export class Outbox implements Participant {
     const isEarlier = found !== this.#current;
     rows.acknowledge(isEarlier ? Math.min(mark, rows.record.next - 1) : mark, isEarlier);
     if (rows.hasAcknowledged) await this.#options.commit();
+  }
+
+  /**
+   * Counts what every lane holds, as part of the next commit; with `mend` records that say
+   * something else are corrected by it. Resolves when that is on disk.
+   */
+  async recount(mend: boolean): Promise<LaneRecount> {
+    const counted = new Promise<LaneRecount>((resolve) => {
+      this.#recounts.push({ mend, resolve, counted: null });
+    });
+    await this.#options.commit();
+    return counted;
   }
 
   /** Tells of commits that added rows; the returned function stops it. */
@@ -308,7 +312,7 @@ export class Outbox implements Participant {
   /** A condition from the first row that is dropped until half of the bound is free. */
   #tellOfLoss(): void {
     const { bytesMax, conditions } = this.#options;
-    if (LANES.every((lane) => this.#lostStaged[lane].overflow === 0)) {
+    if (!this.lost.hasOverflow) {
       if (this.#bytes() * 2 < bytesMax) conditions.clear('outbox');
       return;
     }
@@ -323,13 +327,11 @@ export class Outbox implements Participant {
     });
   }
 
-  #countLoss(): void {
-    for (const lane of LANES) {
-      const [all, staged] = [this.#lost[lane], this.#lostStaged[lane]];
-      all.overflow += staged.overflow;
-      all.tooLarge += staged.tooLarge;
-      staged.overflow = 0;
-      staged.tooLarge = 0;
+  #count(): void {
+    const lanes = this.#epochs.flatMap((each) => LANES.map((lane) => each.lanes[lane]));
+    for (const recount of this.#recounts) {
+      const wrong = lanes.filter((lane) => lane.recount(recount.mend)).length;
+      recount.counted = { checked: lanes.length, wrong };
     }
   }
 
@@ -347,7 +349,7 @@ export class Outbox implements Participant {
       for (const { lanes } of this.#epochs) {
         if (over <= 0) return;
         const before = lanes[lane].bytes;
-        this.#lostStaged[lane].overflow += lanes[lane].dropOldest(tx, over);
+        this.lost.add(lane, 'overflow', lanes[lane].dropOldest(tx, over));
         over -= before - lanes[lane].bytes;
       }
     }
@@ -364,13 +366,4 @@ export class Outbox implements Participant {
     }
     if (drained.length > 0) this.#epochs = this.#epochs.filter((each) => !drained.includes(each));
   }
-}
-
-function ofLanes<T>(make: (lane: Lane) => T): Record<Lane, T> {
-  return {
-    alerts: make('alerts'),
-    urgent: make('urgent'),
-    results: make('results'),
-    bulk: make('bulk'),
-  };
 }

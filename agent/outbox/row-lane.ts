@@ -236,6 +236,28 @@ export class RowLane {
     return dropped;
   }
 
+  /**
+   * Counts anew what lies here; true when the record says something else, which `mend` corrects.
+   * Call before anything is staged: a row that is put is not seen until it is on disk.
+   */
+  recount(mend: boolean): boolean {
+    const { mark } = this.#staged;
+    let { next } = this.#staged;
+    let rows = 0;
+    let bytes = 0;
+    for (const chunk of this.#read(Number.MAX_SAFE_INTEGER)) {
+      const end = chunk.first + chunk.rows;
+      rows += Math.max(0, end - Math.max(chunk.first, mark + 1));
+      bytes += chunk.bytes;
+      next = Math.max(next, end);
+    }
+    const counted = { next, rows, bytes, lost: next - 1 - mark - rows };
+    const fields = ['next', 'rows', 'bytes', 'lost'] as const;
+    if (fields.every((field) => counted[field] === this.#staged[field])) return false;
+    if (mend) this.#change(counted);
+    return true;
+  }
+
   /** Writes the record when it changed; call last, once per commit. */
   stage(tx: StoreTx): void {
     if (!this.#changed) return;

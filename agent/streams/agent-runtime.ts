@@ -320,7 +320,7 @@ export class AgentRuntime {
       sink_bytes: local.bytes,
       sink_rows_lost: local.lost,
       outbox_gap_rows: this.outbox.gapRows,
-      ...this.outbox.lostCounters(),
+      ...this.outbox.lost.counters(),
       run_ms: Math.round(this.#cycle.runMs),
       ...this.#batch.engine?.counters(),
     };

@@ -64,6 +64,7 @@ export function batchSlotOf(device: BatchDevice, parts: BatchParts): BatchSlot {
     journal,
     streamSources: () => declaredSources(jobs.hosts.values()),
     purgeJournal: (timeMs) => purgeJournal(parts, timeMs),
+    recountLanes: (mend) => outbox.recount(mend),
     storeCare: new StoreCompaction({ ...device, store: care, exclusive }),
     changed,
   });

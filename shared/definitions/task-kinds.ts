@@ -17,4 +17,5 @@ export const TASK_KINDS = [
   'archive',
   'purge',
   'compact',
+  'reindex',
 ] as const;

@@ -195,6 +195,9 @@ export class TaskSite {
         compact: () => Promise.reject(new TaskError('other', 'no_store', 'nothing to compact')),
         usage: () => ({ fileBytes: 0, usedBytes: 0 }),
       },
+      index: {
+        rebuild: () => Promise.reject(new TaskError('other', 'no_store', 'nothing to check')),
+      },
       broker: this.broker,
     };
   }

@@ -1,5 +1,6 @@
 /**
- * SQLite in the child: reads a SELECT into JSON lines, or loads JSON lines in one transaction.
+ * SQLite in the child: reads a SELECT into JSON lines, loads JSON lines in one transaction, or
+ * rebuilds indexes (sqlite-reindex.ts).
  *
  * Reading opens the file read-only (`mode=ro`), so that no query can write; it takes one SELECT, as
  * the settings of the task demand. Loading is one IMMEDIATE transaction that holds the rows and the
@@ -12,6 +13,7 @@ import type { ErrorClass } from '@runnel/shared/definitions/batch-job.ts';
 import { LineWriter } from '../tables/line-file.ts';
 import { TaskError } from '../tasks/task-error.ts';
 import { loadSqlite } from './sqlite-load.ts';
+import { reindexSqlite } from './sqlite-reindex.ts';
 import type { SqliteExtractRequest, SqliteRequest } from './sqlite-request.ts';
 import { openSqlite, type SqliteDatabase, type SqliteValue } from './sqlite-database.ts';
 import { bindable, jsonOf } from './sqlite-value.ts';
@@ -24,6 +26,7 @@ export async function runSqlite(request: SqliteRequest): Promise<unknown> {
   try {
     database = await openSqlite(request.path, request.action === 'extract', request.busyTimeoutMs);
     if (request.action === 'load') return await loadSqlite(database, request);
+    if (request.action === 'reindex') return reindexSqlite(database, request);
     return await extract(database, request);
   } catch (error) {
     throw sqliteError(error, request.path);

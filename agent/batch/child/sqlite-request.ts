@@ -52,7 +52,23 @@ export interface LedgerRow {
   readonly content: string;
 }
 
-export type SqliteRequest = SqliteExtractRequest | SqliteLoadRequest;
+export interface SqliteReindexRequest {
+  readonly action: 'reindex';
+  readonly path: string;
+  readonly busyTimeoutMs: number;
+  /** Null: all. */
+  readonly tables: readonly string[] | null;
+  readonly dryRun: boolean;
+}
+
+export interface SqliteReindexAnswer {
+  /** As SQLite tells them. */
+  readonly found: readonly string[];
+  readonly problems: number;
+  readonly repaired: number;
+}
+
+export type SqliteRequest = SqliteExtractRequest | SqliteLoadRequest | SqliteReindexRequest;
 
 export interface SqliteLoadAnswer {
   readonly loaded: boolean;

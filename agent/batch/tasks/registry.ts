@@ -10,6 +10,7 @@ import { sqlTask } from './sql.ts';
 import type { TaskRunner } from './task.ts';
 import { transformTask } from './transform.ts';
 import { qualityTask } from './quality.ts';
+import { reindexTask } from './reindex.ts';
 import { rollupTask } from './rollup.ts';
 import { purgeTask } from './purge.ts';
 import { compactTask } from './compact.ts';
@@ -30,4 +31,5 @@ export const taskRunners: readonly TaskRunner[] = [
   rollupTask,
   purgeTask,
   compactTask,
+  reindexTask,
 ];

@@ -140,6 +140,20 @@ export interface StoreCare {
   usage(): { readonly fileBytes: number; readonly usedBytes: number };
 }
 
+export interface IndexReport {
+  readonly checked: number;
+  readonly missing: number;
+  readonly orphaned: number;
+  readonly wrong: number;
+  readonly repaired: number;
+}
+
+/** Derived records of the store, for `reindex`. */
+export interface IndexCare {
+  /** Checks all of them, and mends what differs in one commit unless it is a dry run. */
+  rebuild(dryRun: boolean, signal: AbortSignal): Promise<IndexReport>;
+}
+
 export interface TaskServices {
   readonly log: Logger;
   readonly tables: Tables;
@@ -148,6 +162,7 @@ export interface TaskServices {
   readonly policy: TaskPolicy;
   readonly children: Children;
   readonly store: StoreCare;
+  readonly index: IndexCare;
   /** MQTT broker of the device for jobs without `url`; see sources/registry.ts. */
   readonly broker: unknown;
 }

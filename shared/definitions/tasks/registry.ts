@@ -10,6 +10,7 @@ import { loadTask } from './load.ts';
 import { publishTask } from './publish.ts';
 import { purgeTask } from './purge.ts';
 import { qualityTask } from './quality.ts';
+import { reindexTask } from './reindex.ts';
 import { rollupTask } from './rollup.ts';
 import { sqlTask } from './sql.ts';
 import { transformTask } from './transform.ts';
@@ -30,4 +31,5 @@ export const tasks: readonly TaskSpec[] = [
   archiveTask,
   purgeTask,
   compactTask,
+  reindexTask,
 ];

@@ -1,6 +1,7 @@
 /** Corners of the outbox that have a story of their own; the rest is in outbox.property.test.ts. */
 import { describe, expect, it } from 'vitest';
 import type { CheckpointStore } from '@runnel/agent/checkpoints/checkpoint-store.ts';
+import { encodeVersioned } from '@runnel/agent/checkpoints/store-layout.ts';
 import { DeadLetters } from '@runnel/agent/outbox/dead-letters.ts';
 import { Outbox } from '@runnel/agent/outbox/outbox.ts';
 import { Conditions } from '@runnel/agent/resources/conditions.ts';
@@ -111,7 +112,7 @@ describe('an outbox that is full', () => {
     await put('alerts');
     expect(outbox.next('results')).toMatchObject({ last: 2, lost: 2, rows: [] });
     expect(outbox.next('urgent')).toMatchObject({ last: 3, lost: 0 });
-    expect(outbox.lostCounters()).toEqual({
+    expect(outbox.lost.counters()).toEqual({
       outbox_rows_lost: 3,
       outbox_rows_lost_bulk_overflow: 1,
       outbox_rows_lost_results_overflow: 1,
@@ -147,10 +148,29 @@ describe('an outbox that is full', () => {
     expect(outbox.next('results')).toMatchObject({ lost: 2, rows: [] });
     expect(outbox.next('alerts')?.rows).toHaveLength(3);
     expect(outbox.depth().lost).toBe(3);
-    expect(outbox.lostRows).toBe(3);
+    expect(outbox.lost.rows).toBe(3);
     expect(conditions.list()).toMatchObject([{ type: 'outbox', reason: 'RowsDropped' }]);
     await outbox.acknowledge('e1', 'alerts', 3);
     expect(conditions.list()).toEqual([]);
+  });
+});
+
+describe('a lane whose record is wrong', () => {
+  it('is counted anew, and goes on with its rows', async () => {
+    const store = openTestStore();
+    await open(store, 'e1').put('results', 'a', 'b', 'c');
+    const key = ['lane', 'rows', 1, 'results'];
+    const wrong = { mark: 0, next: 2, rows: 9, bytes: 1, lost: 5, lostTotal: 0, extra: null };
+    await store.commit((tx) => tx.put('outbox', key, encodeVersioned(1, wrong)));
+    const { outbox } = open(store, 'e2');
+    expect(await outbox.recount(false)).toEqual({ checked: 8, wrong: 1 });
+    expect(outbox.depth().rows).toBe(9);
+    expect(await outbox.recount(true)).toEqual({ checked: 8, wrong: 1 });
+    expect(await outbox.recount(true)).toEqual({ checked: 8, wrong: 0 });
+    expect(outbox.depth().rows).toBe(3);
+    expect(outbox.next('results')).toMatchObject({ last: 3, lost: 0 });
+    await outbox.acknowledge('e1', 'results', 3);
+    expect(outbox.depth()).toMatchObject({ rows: 0, bytes: 0 });
   });
 });
 
@@ -200,7 +220,7 @@ describe('a row that no message holds', () => {
       ],
     });
     expect(letters.list({ limit: 10 })).toMatchObject([{ job: 'j', reason: 'row_too_large' }]);
-    expect(outbox.lostRows).toBe(1);
+    expect(outbox.lost.rows).toBe(1);
     await outbox.acknowledge('e1', 'results', 3);
     expect(outbox.next('results')).toBeUndefined();
     expect(outbox.depth()).toMatchObject({ rows: 0, bytes: 0, lost: 1 });
