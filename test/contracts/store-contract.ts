@@ -29,6 +29,7 @@ import {
 } from '@runnel/control-plane/store/jobs.ts';
 import type { Store } from '@runnel/control-plane/store/open-store.ts';
 import type { Schema } from '@runnel/control-plane/store/schema.ts';
+import { alertsContract } from './store-alerts-contract.ts';
 import { parametersContract } from './store-parameters-contract.ts';
 import { resultsContract } from './store-results-contract.ts';
 import { retentionContract } from './store-retention-contract.ts';
@@ -71,6 +72,7 @@ export function storeContract(name: string, openEmpty: OpenEmptyStore): void {
     rolloutsContract(withStore);
     slasContract(withStore);
     parametersContract(withStore);
+    alertsContract(withStore);
   });
 }
 
