@@ -14,6 +14,7 @@ import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const WAIT_MS = 60_000;
+const CLOSE = { headers: { connection: 'close' } };
 const JOB = `apiVersion: runnel/v1
 kind: StreamJob
 metadata: { name: lines }
@@ -53,6 +54,10 @@ class Site {
     return `http://127.0.0.1:${this.#http}`;
   }
 
+  get #token(): string {
+    return readFileSync(join(this.#dir, 'control/admin-token'), 'utf8').trim();
+  }
+
   async startControl(): Promise<void> {
     const args = [
       ...['serve', '--data', join(this.#dir, 'control'), '--http', `127.0.0.1:${this.#http}`],
@@ -60,7 +65,7 @@ class Site {
       ...['--heartbeat-interval', '1s', '--offline-alert-after', '1s'],
     ];
     this.control = start(bins.control, args, join(this.#dir, 'control.log'));
-    await waitFor('the server', async () => (await fetch(`${this.url}/readyz`)).ok, WAIT_MS);
+    await waitFor('the server', async () => (await fetch(`${this.url}/readyz`, CLOSE)).ok, WAIT_MS);
   }
 
   startAgent(): void {
@@ -88,7 +93,7 @@ class Site {
   /** A device of this name; a second one with a key of its own waits for approval. */
   async enrol(name: string): Promise<void> {
     const token = this.runnel('token', 'create', '--role', 'agent', '--quiet').trim();
-    const answer = await fetch(`${this.url}/api/v1/enroll`, {
+    const answer = await this.#fetch('/enroll', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(enrolRequestOf(newDeviceKey(), token, { name })),
@@ -107,8 +112,7 @@ class Site {
   }
 
   runnel(...args: string[]): string {
-    const token = readFileSync(join(this.#dir, 'control/admin-token'), 'utf8').trim();
-    return runBin('runnel', args, { RUNNEL_URL: this.url, RUNNEL_TOKEN: token });
+    return runBin('runnel', args, { RUNNEL_URL: this.url, RUNNEL_TOKEN: this.#token });
   }
 
   hook({ url }: HttpServer, groupWait: string): void {
@@ -117,26 +121,35 @@ class Site {
     this.runnel('receivers', 'set', 'hook', '--kind', 'webhook', '--severity', 'info', ...given);
   }
 
-  #items<T>(...args: string[]): T[] {
-    return (JSON.parse(this.runnel(...args, '-o', 'json')) as { items: T[] }).items;
+  /** Over HTTP, so that this process goes on answering as the webhook meanwhile. */
+  async #items<T>(path: string): Promise<readonly T[]> {
+    const answer = await this.#fetch(path, { headers: { authorization: `Bearer ${this.#token}` } });
+    return ((await answer.json()) as { items: T[] }).items;
+  }
+
+  /** No connection is kept: the server that it led to may be killed. */
+  async #fetch(path: string, init: RequestInit) {
+    const headers = new Headers(init.headers);
+    headers.set('connection', 'close');
+    return await fetch(`${this.url}/api/v1${path}`, { ...init, headers });
   }
 
   alert(title: string, state: AlertItem['state']): Promise<AlertItem> {
     return waitFor(
       `the alert "${title}" to be ${state}`,
-      () =>
-        this.#items<AlertItem>('alerts', '--state', 'all').find(
-          (alert) => alert.title === title && alert.state === state,
-        ),
+      async () => {
+        const items = await this.#items<AlertItem>('/alerts');
+        return items.find((alert) => alert.title === title && alert.state === state);
+      },
       WAIT_MS,
     );
   }
 
-  log(count: number): Promise<NotificationItem[]> {
+  log(count: number): Promise<readonly NotificationItem[]> {
     return waitFor(
       'the log',
-      () => {
-        const items = this.#items<NotificationItem>('alerts', 'log');
+      async () => {
+        const items = await this.#items<NotificationItem>('/notifications');
         return items.filter(({ outcome }) => outcome === 'sent').length === count && items;
       },
       WAIT_MS,
@@ -207,7 +220,7 @@ it('killed between an alert and its notification, it is told after the start, on
   expect(told(hook)).toMatchObject([{ status: 'firing', alerts: [{ id: alert.id }] }]);
   expect(await site.log(1)).toMatchObject([{ outcome: 'sent', attempts: 1, alerts: [alert.id] }]);
   expect(hook.asked).toHaveLength(1);
-}, 120_000);
+}, 240_000);
 
 it('killed between sending and noting it, it sends again under the same id', async () => {
   const site = await Site.start();
@@ -228,4 +241,4 @@ it('killed between sending and noting it, it sends again under the same id', asy
   expect(ids).toEqual([first?.id, first?.id]);
   expect(await site.log(1)).toMatchObject([{ id: first?.id, outcome: 'sent' }]);
   expect(hook.asked).toHaveLength(2);
-}, 120_000);
+}, 240_000);
