@@ -13,7 +13,7 @@ import { bins, runBin, start, type Started } from '../support/processes.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const WAIT_MS = 60_000;
+const WAIT_MS = 90_000;
 const CLOSE = { headers: { connection: 'close' } };
 const JOB = `apiVersion: runnel/v1
 kind: StreamJob
