@@ -35,6 +35,7 @@ export function addRollouts(
     .description('the newest rollout of a job, and what it waits for')
     .option('--agents', 'with every device: what it runs, and why it does not', false)
     .option('--watch', 'until it has ended; exit code 1 when it did not succeed', false)
+    .option('--timeout <duration>', 'with --watch: no longer than 10m, say; then exit code 1')
     .addOption(output())
     .action(async (job: string, options: StatusOptions, command: Command) =>
       exit(await rolloutStatus(context(command), job, options)),

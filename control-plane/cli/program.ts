@@ -137,6 +137,10 @@ function addJobs(program: Command, context: MakeContext, exit: (code: number) =>
     .option('--dry-run', 'check with the control plane and store nothing', false)
     .option('--strict', 'fail when an agent that the selector chooses cannot run it', false)
     .option('--wait', 'until the rollouts have ended; exit code 1 when one did not succeed', false)
+    .option(
+      '--timeout <duration>',
+      'with --wait: for all of it no longer than 10m, say; then code 1',
+    )
     .addOption(output('table', 'json'))
     .action(async (options: { file: string[] } & ApplyOptions, command: Command) =>
       exit(await apply(context(command), options.file, options)),

@@ -88,7 +88,7 @@ function decode(part: string): string {
 export function movedTo(path: string, query: string): string | null {
   if (path !== '/') return null;
   const filters = [...new URLSearchParams(query).keys()];
-  return filters.some((key) => ['q', 'state', 'label', 'sort'].includes(key))
+  return filters.some((key) => ['q', 'state', 'label', 'selector', 'sort'].includes(key))
     ? paths.devices + query
     : null;
 }

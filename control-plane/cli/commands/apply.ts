@@ -6,7 +6,7 @@ import { type ExitCode, exitCodes } from '../exit-code.ts';
 import { inFile, type JobText, readJobs } from '../job-files.ts';
 import { oneLine } from '../table.ts';
 import { paint } from '../terminal.ts';
-import { rolloutPath, watchRollout } from './rollout-watch.ts';
+import { patienceOf, rolloutPath, watchRollout } from './rollout-watch.ts';
 
 interface ApplyReply {
   readonly name: string;
@@ -24,6 +24,7 @@ export interface ApplyOptions {
   readonly dryRun: boolean;
   readonly strict: boolean;
   readonly wait: boolean;
+  readonly timeout?: string;
 }
 
 export async function apply(
@@ -31,6 +32,9 @@ export async function apply(
   paths: readonly string[],
   options: ApplyOptions,
 ): Promise<ExitCode> {
+  // Before anything is sent: a wrong option stores nothing.
+  const waits = { option: '--wait', given: options.wait };
+  patienceOf(context, options.timeout, waits);
   const jobs = await readJobs(context.terminal, paths);
   const replies: (ApplyReply & { readonly file: string })[] = [];
   for (const job of jobs) {
@@ -48,11 +52,12 @@ export async function apply(
     if (context.output !== 'table') print(context, { items: replies }, () => '');
     return exitCodes.ok;
   }
+  const patience = patienceOf(context, options.timeout, waits);
   const rollouts: RolloutItem[] = [];
   let worst: ExitCode = exitCodes.ok;
   // Also of a version that was there already, and may still be on its way.
   for (const { name } of stored) {
-    const { item, code } = await watchRollout(context, name);
+    const { item, code } = await watchRollout(context, name, patience);
     rollouts.push(item);
     if (code !== exitCodes.ok) worst = code;
   }

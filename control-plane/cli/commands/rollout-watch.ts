@@ -1,6 +1,7 @@
 /** Follows a rollout to its end; each change is a line for people, on standard error. */
+import { durationOf } from '@runnel/shared/expressions/duration-text.ts';
 import type { RolloutItem, RolloutPhase } from '../../http/rollout-messages.ts';
-import { CliError } from '../cli-error.ts';
+import { CliError, usageError } from '../cli-error.ts';
 import type { Context } from '../context.ts';
 import { type ExitCode, exitCodes } from '../exit-code.ts';
 import { oneLine } from '../table.ts';
@@ -24,11 +25,40 @@ export interface Watched {
   readonly code: ExitCode;
 }
 
+/** How long is waited at most; of several rollouts for all of them together. */
+export interface Patience {
+  /** As it was given: `10m`. */
+  readonly text: string;
+  /** By the monotonic clock. */
+  readonly endsAtMs: number;
+}
+
+/** Null: for ever. Errors: `usage`, also where nothing is waited for (`waits` is the option). */
+export function patienceOf(
+  { terminal }: Context,
+  text: string | undefined,
+  waits: { readonly option: string; readonly given: boolean },
+): Patience | null {
+  if (text === undefined) return null;
+  if (!waits.given) {
+    throw usageError(`--timeout is for ${waits.option}`, `give ${waits.option} too`);
+  }
+  const ms = durationOf(text);
+  if (ms === undefined || ms <= 0) {
+    throw usageError(`--timeout ${text} is no duration`, 'for example 90s or 10m');
+  }
+  return { text, endsAtMs: terminal.clock.monotonicMs() + ms };
+}
+
 /**
  * The rollout that is the newest one now: another that takes its place is not what was asked for.
- * One that waits for a person is waited for.
+ * One that waits for a person is waited for, unless patience ends: then with `timeout`.
  */
-export async function watchRollout(context: Context, job: string): Promise<Watched> {
+export async function watchRollout(
+  context: Context,
+  job: string,
+  patience: Patience | null,
+): Promise<Watched> {
   const { terminal } = context;
   let first: RolloutItem | undefined;
   let told = '';
@@ -40,7 +70,10 @@ export async function watchRollout(context: Context, job: string): Promise<Watch
     told = line;
     const code = ENDS[item.phase];
     if (code !== undefined) return { item, code };
-    await terminal.clock.sleep(POLL_MS, terminal.interrupted).catch((error: unknown) => {
+    const leftMs = patience === null ? POLL_MS : patience.endsAtMs - terminal.clock.monotonicMs();
+    if (patience !== null && leftMs <= 0) throw timedOut(item, patience);
+    const waitMs = Math.min(POLL_MS, leftMs);
+    await terminal.clock.sleep(waitMs, terminal.interrupted).catch((error: unknown) => {
       throw stopped(context, job, error);
     });
   }
@@ -66,6 +99,14 @@ function stopped({ terminal }: Context, job: string, error: unknown): unknown {
   if (!terminal.interrupted.aborted) return error;
   return new CliError(exitCodes.failed, `not watched to the end; the rollout of ${job} goes on`, {
     code: 'interrupted',
+  });
+}
+
+function timedOut({ job, version, phase, batch }: RolloutItem, { text }: Patience): CliError {
+  const where = `version ${version} is ${phase}, batch ${batch.n} of ${batch.of}`;
+  return new CliError(exitCodes.failed, `${job}: not over after ${text}: ${where}; it goes on`, {
+    code: 'timeout',
+    hint: `see it: runnel rollout status ${job} --agents`,
   });
 }
 

@@ -3,11 +3,12 @@ import type { RolloutAgentItem, RolloutItem } from '../../http/rollout-messages.
 import { type Context, print } from '../context.ts';
 import { type ExitCode, exitCodes } from '../exit-code.ts';
 import { oneLine, properties, table } from '../table.ts';
-import { rolloutPath as path, watchRollout } from './rollout-watch.ts';
+import { patienceOf, rolloutPath as path, watchRollout } from './rollout-watch.ts';
 
 export interface StatusOptions {
   readonly agents: boolean;
   readonly watch: boolean;
+  readonly timeout?: string;
 }
 
 export async function rolloutStatus(
@@ -15,8 +16,10 @@ export async function rolloutStatus(
   job: string,
   options: StatusOptions,
 ): Promise<ExitCode> {
+  const waits = { option: '--watch', given: options.watch };
+  const patience = patienceOf(context, options.timeout, waits);
   const { item, code } = options.watch
-    ? await watchRollout(context, job)
+    ? await watchRollout(context, job, patience)
     : { item: await context.api.request<RolloutItem>(path(job)), code: exitCodes.ok };
   if (!options.agents) {
     print(context, item, () => statusText(item));

@@ -2,6 +2,7 @@
  * The list's filter as the query of its address, so that a view can be bookmarked and sent to a
  * colleague. Unknown words in an address are ignored, never an error page.
  */
+import { HEALTH_AXES } from '@runnel/shared/health/device-health.ts';
 import { FACETS, type Facet, type FleetFilter, noFilter, SORTS } from './fleet-view.ts';
 
 export function readFilter(query: string): FleetFilter {
@@ -11,7 +12,9 @@ export function readFilter(query: string): FleetFilter {
   return {
     search: params.get('q') ?? '',
     facet: isFacet(facet) ? facet : null,
-    labels: params.getAll('label'),
+    // Pairs are what earlier releases wrote.
+    selector: [params.get('selector') ?? '', ...params.getAll('label')].filter(Boolean).join(','),
+    axis: HEALTH_AXES.find((name) => name === params.get('axis')) ?? null,
     sort: SORTS.find((name) => name === sort) ?? noFilter.sort,
   };
 }
@@ -20,7 +23,8 @@ export function writeFilter(filter: FleetFilter): string {
   const params = new URLSearchParams();
   if (filter.search !== '') params.set('q', filter.search);
   if (filter.facet !== null) params.set('state', filter.facet);
-  for (const label of filter.labels) params.append('label', label);
+  if (filter.selector !== '') params.set('selector', filter.selector);
+  if (filter.axis !== null) params.set('axis', filter.axis);
   if (filter.sort !== noFilter.sort) params.set('sort', filter.sort);
   const text = params.toString();
   return text === '' ? '' : `?${text}`;

@@ -2,8 +2,10 @@
  * From the fleet's state to the rows of the list: search, filter, sort, count. Pure, and fast
  * enough for 10,000 devices once a second: what depends on one item is cached by its identity.
  */
+import { HEALTH_STATES, type HealthAxis } from '@runnel/shared/health/device-health.ts';
 import type { AgentItem, ConnectionState } from '../../http/live-messages.ts';
 import { type Attention, attentionOf, LEVELS } from './attention.ts';
+import { readSelector, selectsItem } from './fleet-selector.ts';
 
 export const FACETS = ['attention', 'offline', 'late', 'online', 'never', 'pending'] as const;
 export type Facet = (typeof FACETS)[number] | 'revoked';
@@ -15,12 +17,16 @@ export interface FleetFilter {
   readonly search: string;
   /** Null: every device that is not revoked. */
   readonly facet: Facet | null;
-  /** `key=value` pairs that must all hold. */
-  readonly labels: readonly string[];
+  /** As placement has them; one that cannot be read chooses every device, and is told as wrong. */
+  readonly selector: string;
+  /** Only devices that are not well, or not known to be, on this axis. */
+  readonly axis: HealthAxis | null;
   readonly sort: Sort;
 }
 
-export const noFilter: FleetFilter = { search: '', facet: null, labels: [], sort: 'attention' };
+export const noFilter: FleetFilter = {
+  ...{ search: '', facet: null, selector: '', axis: null, sort: 'attention' },
+};
 
 export interface FleetRow {
   readonly agent: AgentItem;
@@ -57,20 +63,26 @@ export function inFacet(row: FleetRow, facet: Facet | null): boolean {
 
 export function selectRows(agents: Iterable<AgentItem>, filter: FleetFilter): FleetRow[] {
   const words = filter.search.toLowerCase().split(/\s+/).filter(Boolean);
+  const read = readSelector(filter.selector);
+  const { axis } = filter;
   const selected: FleetRow[] = [];
   for (const agent of agents) {
     const row = rowOf(agent);
     if (!inFacet(row, filter.facet)) continue;
     if (!words.every((word) => row.haystack.includes(word))) continue;
-    if (!filter.labels.every((pair) => hasLabel(agent, pair))) continue;
+    if ('selector' in read && !selectsItem(read.selector, agent)) continue;
+    if (axis !== null && healthRank(row, axis) < UNWELL) continue;
     selected.push(row);
   }
-  return selected.sort(COMPARE[filter.sort]);
+  const compare = COMPARE[filter.sort];
+  if (axis === null || filter.sort !== 'attention') return selected.sort(compare);
+  return selected.sort((a, b) => healthRank(b, axis) - healthRank(a, axis) || compare(a, b));
 }
 
-function hasLabel(agent: AgentItem, pair: string): boolean {
-  const at = pair.indexOf('=');
-  return at > 0 && agent.labels[pair.slice(0, at)] === pair.slice(at + 1);
+const UNWELL = HEALTH_STATES.indexOf('unknown');
+
+function healthRank({ agent }: FleetRow, axis: HealthAxis): number {
+  return HEALTH_STATES.indexOf(agent.health.axes[axis].state);
 }
 
 /** Numbers inside names count as numbers: press-9 comes before press-10. */

@@ -9,6 +9,7 @@ import type { AgentItem } from '../../http/live-messages.ts';
 import { type FleetRow, summariseJobs } from '../fleet/fleet-view.ts';
 import { rowWindow } from '../fleet/row-window.ts';
 import { paths } from '../router.ts';
+import { HealthCell, HealthHead } from './health-cell.tsx';
 import { Labels } from './labels.tsx';
 import { Ago, Since } from './relative-time.tsx';
 import { useApp, useLoaded, useStale } from '../hooks.ts';
@@ -25,6 +26,7 @@ export function FleetList({ rows }: { rows: readonly FleetRow[] }): JSX.Element 
     <div class="fleet-list" role="table" aria-label="Devices" aria-rowcount={rows.length + 1}>
       <div class="fleet-head" role="row" aria-rowindex={1}>
         <span role="columnheader">Device</span>
+        <HealthHead />
         <span role="columnheader">Condition</span>
         <span role="columnheader">Jobs</span>
         <span role="columnheader">Labels</span>
@@ -77,6 +79,7 @@ function DeviceRow({
           {agent.name}
         </a>
       </span>
+      <HealthCell agent={agent} />
       <span class="cell-cause" role="cell">
         <CauseText row={row} />
       </span>

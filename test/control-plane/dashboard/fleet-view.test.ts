@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { AgentItem, ConditionItem } from '@runnel/control-plane/http/live-messages.ts';
 import { attentionOf } from '@runnel/control-plane/dashboard/fleet/attention.ts';
+import { readSelector, withTerm } from '@runnel/control-plane/dashboard/fleet/fleet-selector.ts';
 import { readFilter, writeFilter } from '@runnel/control-plane/dashboard/fleet/filter-query.ts';
 import {
   countFleet,
@@ -71,8 +72,26 @@ describe('the list of devices', () => {
   });
 
   test('labels must all hold', () => {
-    expect(ids({ labels: ['site=lyon'] })).toEqual(['ok-10']);
-    expect(ids({ labels: ['site=lyon', 'role=press'] })).toEqual([]);
+    expect(ids({ selector: 'site=lyon' })).toEqual(['ok-10']);
+    expect(ids({ selector: 'site in (lyon, turin), arch in (x64)' })).toEqual(['ok-9', 'ok-10']);
+    expect(ids({ selector: 'site, arch in (arm64)' })).toEqual([]);
+    expect(ids({ selector: 'site=lyon and role=press' })).toEqual([]);
+    expect(ids({ selector: '!site' })).not.toContain('ok-9');
+  });
+
+  test('a selector that cannot be read chooses nothing away, and says what is wrong', () => {
+    for (const bad of ['site in (lyon', 'site=(', 'capability/task/sql']) {
+      expect(readSelector(bad), bad).toHaveProperty('problem');
+      expect(ids({ selector: bad }), bad).toEqual(ids({}));
+    }
+    expect(withTerm(' site=lyon ', 'role=press')).toBe('site=lyon,role=press');
+    expect(withTerm('', 'role=press')).toBe('role=press');
+  });
+
+  test('an axis keeps those that are not well on it, the worst first, then the unknown', () => {
+    expect(ids({ axis: 'storage' })).toEqual(['full', 'gone', 'asks', 'new']);
+    expect(ids({ axis: 'connection' })).toEqual(['gone', 'asks', 'late', 'new']);
+    expect(ids({ axis: 'storage', selector: 'name=full' })).toEqual(['full']);
   });
 
   test('the longest silent first: never seen is the longest', () => {
@@ -160,10 +179,17 @@ describe('the filter in the address', () => {
     const filter: FleetFilter = {
       search: 'press & co',
       facet: 'offline',
-      labels: ['site=lyon', 'a=b=c'],
+      selector: 'site in (lyon, turin),a!=b',
+      axis: 'storage' as const,
       sort: 'name',
     };
     expect(readFilter(writeFilter(filter))).toEqual(filter);
+  });
+
+  test('holds label pairs in the addresses of earlier releases', () => {
+    expect(readFilter('?label=site%3Dlyon&label=role%3Dpress').selector).toBe(
+      'site=lyon,role=press',
+    );
   });
 
   test('is empty when nothing is filtered, and ignores what it does not know', () => {
