@@ -3,28 +3,13 @@
  * order that no wrong clock of a device can bend.
  */
 import type { Insertable, Kysely, Selectable, Transaction } from 'kysely';
-import type { AlertSource, AlertState } from '../http/alert-messages.ts';
+import type { AlertItem, AlertSource, AlertState } from '../http/alert-messages.ts';
 import type { AlertsTable, Schema } from './schema.ts';
 
-export interface AlertRecord {
+export interface AlertRecord extends Omit<AlertItem, 'id' | 'agentName'> {
   /** What people and receivers know it by. */
   readonly alert: string;
   readonly fingerprint: string;
-  readonly source: AlertSource;
-  readonly severity: 'info' | 'warning' | 'error';
-  readonly state: AlertState;
-  readonly title: string;
-  readonly message: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly agent: string | null;
-  readonly job: string | null;
-  readonly link: string;
-  readonly startedAt: number;
-  readonly lastAt: number;
-  readonly endedAt: number | null;
-  readonly count: number;
-  readonly acknowledgedBy: string | null;
-  readonly silencedBy: string | null;
 }
 
 export interface AlertPage {

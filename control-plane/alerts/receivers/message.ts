@@ -19,26 +19,10 @@ export interface Message {
 const SHOWN_MAX = 20;
 
 export function alertItem(record: AlertRecord): AlertItem {
+  const { alert: id, fingerprint: _, ...shared } = record;
   const { labels, source, severity, agent } = record;
-  return {
-    id: record.alert,
-    source,
-    severity,
-    state: record.state,
-    title: record.title,
-    message: record.message,
-    labels: { ...labels, source, severity },
-    agent,
-    agentName: agent === null ? null : (labels.agent ?? agent),
-    job: record.job,
-    startedAt: record.startedAt,
-    lastAt: record.lastAt,
-    endedAt: record.endedAt,
-    count: record.count,
-    acknowledgedBy: record.acknowledgedBy,
-    silencedBy: record.silencedBy,
-    link: record.link,
-  };
+  const agentName = agent === null ? null : (labels.agent ?? agent);
+  return { id, ...shared, labels: { ...labels, source, severity }, agentName };
 }
 
 /** One line: `ERROR: press-1 is offline, and 2 more`. */

@@ -79,7 +79,7 @@ it('failed partitions of a job are one alert, until each has succeeded', async (
     const error = { class: 'data', code: 'quality', message: `rows of ${partition} are missing` };
     const times = { at: now, queuedAt: now, startedAt: now, endedAt: now };
     const why = state === 'failed' ? { error } : {};
-    return runRowOf({ run: id, partition, state, ...times, ...why } as object);
+    return runRowOf({ run: id, partition, state, ...times, ...why });
   };
   await device.send([run('r1', '2026-11-22', 'failed')]);
   const first = await alert('run', { state: 'firing' });
