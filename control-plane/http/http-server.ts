@@ -17,6 +17,12 @@ export interface HttpServer {
 /** A request over the websocket names one view; anything larger is not ours. */
 const SOCKET_PAYLOAD_BYTES_MAX = 4096;
 
+/**
+ * How long a connection may be idle. Node's five seconds are about the time after which clients use
+ * one again, and a request that meets its end is lost: clients and proxies (a minute) end it first.
+ */
+const KEEP_ALIVE_MS = 75_000;
+
 /** Errors: `http_port_taken`, `http_listen`. */
 export async function listen(app: App, host: string, port: number): Promise<HttpServer> {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: SOCKET_PAYLOAD_BYTES_MAX });
@@ -32,6 +38,7 @@ export async function listen(app: App, host: string, port: number): Promise<Http
     );
     started.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
   });
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.on('clientError', refuse);
   const address = server.address() as AddressInfo;
   return { host, port: address.port, close: () => close(server, sockets) };

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type HeardUpTo, heardAgain } from '@runnel/control-plane/intake/heard-up-to.ts';
 
