@@ -30,11 +30,11 @@ export class PageSite {
 
   async startControl(): Promise<void> {
     const http = this.url.slice('http://'.length);
-    this.#control = start(
-      bins.control,
-      ['serve', '--data', this.#data, '--http', http, '--nats-listen', this.#natsListen],
-      join(this.dir, 'control.log'),
-    );
+    // What was packaged in this checkout would make the page show another command.
+    const noPackages = ['--packages', join(this.dir, 'packages')];
+    const listen = ['--http', http, '--nats-listen', this.#natsListen];
+    const args = ['serve', '--data', this.#data, ...listen, ...noPackages];
+    this.#control = start(bins.control, args, join(this.dir, 'control.log'));
     await waitFor(
       'the control plane',
       async () => (await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(1000) })).ok,
