@@ -3,15 +3,25 @@
  * serves real archives, a home directory, the runtime of the archive, no service manager.
  *
  *   line ─▶ installer ─▶ archive ─▶ enrolled ─▶ online ─▶ result
- *   again: nothing · newer: upgrade · other bytes: refused · uninstall: nothing left
+ *   again: nothing · newer: upgrade · does not start: back · other bytes: refused ·
+ *   uninstall: nothing left
  */
-import { readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PackagePlatform } from '@runnel/shared/protocol/packages.ts';
 import { findProgram } from '../support/find-program.ts';
 import { type Home, Plant } from '../support/installing.ts';
 import { makePackages } from '../support/packages.ts';
+import { repository } from '../support/processes.ts';
+import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const DEADLINE_MS = 300_000;
@@ -26,6 +36,19 @@ sources: { host: { host: { every: 1s } } }
 steps: [{ id: pass, filter: "true" }]
 sinks: [{ from: pass, results: { dataset: ticks } }]
 `;
+
+/** This checkout, but for an agent that ends as soon as it is to run. */
+function brokenCheckout(): string {
+  const root = tempDir('broken');
+  for (const name of ['LICENSE', 'package-lock.json', 'package.json', 'deploy']) {
+    symlinkSync(join(repository, name), join(root, name));
+  }
+  cpSync(join(repository, 'agent/dist'), join(root, 'agent/dist'), { recursive: true });
+  const program = join(root, 'agent/dist/runnel-agent.js');
+  const dies = `if (process.argv[2] === 'run') process.exit(3);\n`;
+  writeFileSync(program, dies + readFileSync(program, 'utf8'));
+  return root;
+}
 
 describe.skipIf(!possible)('the one line, in a home directory', { timeout: DEADLINE_MS }, () => {
   let plant: Plant;
@@ -92,10 +115,24 @@ describe.skipIf(!possible)('the one line, in a home directory', { timeout: DEADL
     await plant.online('device');
   });
 
+  it('a release that does not start gives way to the one before it', async () => {
+    const root = brokenCheckout();
+    await makePackages(plant.packages, { root, platforms: [platform], version: '0.1.2' });
+    const { code, err } = await home.install(await plant.line());
+    expect(code).toBe(1);
+    expect(err).toMatch(
+      /0\.1\.2-\w+ did not start within 30 s; 0\.1\.1-\w+ runs again; see: .*log/,
+    );
+    expect(readlinkSync(join(home.releases, 'current'))).toMatch(/^0\.1\.1-/);
+    await waitFor('the one before', async () => (await home.status()).running, 60_000);
+    expect((await home.status()).agent).toBe(agent);
+    await plant.online('device');
+  });
+
   it('an archive with one other byte is refused, and what runs goes on', async () => {
     const { manifest } = await makePackages(plant.packages, {
       platforms: [platform],
-      version: '0.1.2',
+      version: '0.1.3',
     });
     const path = join(plant.packages, manifest.files[0]!.name);
     const bytes = readFileSync(path);
@@ -103,7 +140,7 @@ describe.skipIf(!possible)('the one line, in a home directory', { timeout: DEADL
     writeFileSync(path, bytes);
     const { code, err } = await home.install(await plant.line());
     expect(code).toBe(1);
-    expect(err).toMatch(/0\.1\.2.* is not what was announced; refused/);
+    expect(err).toMatch(/0\.1\.3.* is not what was announced; refused/);
     expect(readlinkSync(join(home.releases, 'current'))).toMatch(/^0\.1\.1-/);
     expect((await home.status()).running).toBe(true);
   });

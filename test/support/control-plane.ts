@@ -47,7 +47,10 @@ export class TestControlPlane {
       nats,
       ...more
     }: Partial<
-      Pick<ControlPlaneOptions, 'nats' | 'keep' | 'offlineAlertAfterMs' | 'clock' | 'packages'>
+      Pick<
+        ControlPlaneOptions,
+        'nats' | 'keep' | 'offlineAlertAfterMs' | 'clock' | 'packages' | 'publicUrl'
+      >
     > = {},
   ): Promise<TestControlPlane> {
     const dir = dataDir ?? mkdtempSync(join(tmpdir(), 'runnel-control-'));

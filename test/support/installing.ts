@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { ControlPlaneOptions } from '@runnel/control-plane/main.ts';
 import { TestControlPlane } from './control-plane.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -49,19 +50,29 @@ interface FleetAgent {
   readonly connection: string;
 }
 
+/** When it is not as it listens. */
+interface Reached extends Pick<Partial<ControlPlaneOptions>, 'nats' | 'publicUrl'> {
+  /** PEM of the CA of `publicUrl`. */
+  readonly publicCa?: string;
+}
+
 export class Plant {
   readonly control: TestControlPlane;
   readonly packages: string;
   readonly #dir: string;
 
-  /** `prepare` fills the folder of archives. */
-  static async start(prepare: (packages: string) => Promise<unknown>): Promise<Plant> {
+  /** `prepare` fills the folder of archives; `reached`: how devices reach it. */
+  static async start(
+    prepare: (packages: string) => Promise<unknown>,
+    { publicCa, ...reached }: Reached = {},
+  ): Promise<Plant> {
     const dir = mkdtempSync(join(tmpdir(), 'runnel-plant-'));
     chmodSync(dir, 0o755);
     const packages = join(dir, 'packages');
     await prepare(packages);
-    const choice = { folder: packages, releaseKey: undefined, publicCa: undefined };
-    return new Plant(dir, packages, await TestControlPlane.start(undefined, { packages: choice }));
+    const choice = { folder: packages, releaseKey: undefined, publicCa };
+    const options = { ...reached, packages: choice };
+    return new Plant(dir, packages, await TestControlPlane.start(undefined, options));
   }
 
   private constructor(dir: string, packages: string, control: TestControlPlane) {
