@@ -42,7 +42,7 @@ export async function openAlerting(parts: OpenAlertingParts): Promise<Alerting> 
     secrets: { env, folder: join(parts.dataDir, 'secrets') },
     page: (parts.publicUrl ?? '').replace(/\/+$/, ''),
   });
-  alerting.attach(slaSource(parts.slas, agent));
+  alerting.attach(slaSource(parts.slas, agent, clock));
   alerting.attach(rolloutSource(parts.rollouts));
   return alerting;
 }

@@ -3,6 +3,7 @@
  * cannot be heard nobody can say: what is open stays open, and nothing begins; that the device is
  * offline is an alert of its own.
  */
+import type { Clock } from '@runnel/shared/clock.ts';
 import type { SlaItem } from '../http/sla-messages.ts';
 import type { AgentRecord } from '../store/agents.ts';
 import type { JudgedSource } from './alerting.ts';
@@ -11,21 +12,34 @@ import type { Judged } from './reconcile.ts';
 
 export interface SlaItems {
   list(): readonly SlaItem[];
-  onChange(listener: (item: SlaItem) => void): unknown;
+  /** Told that a verdict changed or that there is none any more. */
+  onChange(listener: () => void): unknown;
 }
 
-/** Judges anew only after a verdict changed. */
+/** Causes and devices change without a verdict that does. */
+const JUDGED_MS_MAX = 60_000;
+
+/** Judges anew after a verdict changed, and now and then. */
 export function slaSource(
   slas: SlaItems,
   agent: (id: string) => AgentRecord | undefined,
+  clock: Pick<Clock, 'monotonicMs'>,
 ): JudgedSource {
   let judged: Judged | undefined;
+  let judgedAtMs = 0;
   slas.onChange(() => {
     judged = undefined;
   });
   return {
     source: 'sla',
-    judge: () => (judged ??= judgeSlas(slas.list(), agent)),
+    judge() {
+      const nowMs = clock.monotonicMs();
+      if (judged === undefined || nowMs - judgedAtMs >= JUDGED_MS_MAX) {
+        judged = judgeSlas(slas.list(), agent);
+        judgedAtMs = nowMs;
+      }
+      return judged;
+    },
   };
 }
 
@@ -36,6 +50,9 @@ export function judgeSlas(
   const findings: Finding[] = [];
   const unknown = new Set<string>();
   for (const item of items) {
+    const device = agent(item.agent ?? '');
+    // Nothing is expected of it any more, also before its promises are taken back.
+    if (device?.status === 'revoked') continue;
     const fingerprint = fingerprintOf('sla', item.job, item.sla, item.agent ?? '');
     switch (item.verdict) {
       case 'met':
@@ -45,7 +62,7 @@ export function judgeSlas(
         break;
       case 'atRisk':
       case 'breached':
-        findings.push(slaFinding(item, fingerprint, agent(item.agent ?? '')));
+        findings.push(slaFinding(item, fingerprint, device));
     }
   }
   return { findings, unknown };

@@ -52,7 +52,7 @@ export class SlaBoard {
   readonly #fleet = new Map<string, FleetPromise[]>();
   readonly #due = new DueHeap<SlaEntry>();
   readonly #fleetOf = new Map<SlaEntry, FleetPromise>();
-  readonly #listeners = new Set<(item: SlaItem) => void>();
+  readonly #listeners = new Set<() => void>();
   /** What stood at the last stop, until its promise is made again. */
   readonly #restored = new Map<string, SlaIntervalRecord>();
   #isDeaf = false;
@@ -205,8 +205,8 @@ export class SlaBoard {
     return counts;
   }
 
-  /** Told of every change of a verdict; the returned function stops it. */
-  onChange(listener: (item: SlaItem) => void): () => void {
+  /** Told that a verdict changed or that there is none any more; the returned function stops it. */
+  onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -368,8 +368,7 @@ export class SlaBoard {
     for (const { verdict, at, cause } of changes) {
       this.#parts.write({ line: 'own', job, agent, sla, kind, verdict, cause, judge, at });
     }
-    const item = changes.length === 0 ? null : this.#item(entry);
-    if (item !== null) for (const listener of this.#listeners) listener(item);
+    if (changes.length > 0) for (const listener of this.#listeners) listener();
   }
 
   #item(entry: SlaEntry): SlaItem | null {

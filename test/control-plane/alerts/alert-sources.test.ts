@@ -20,6 +20,7 @@ steps: [{ filter: "true" }]
 sinks: [{ from: filter, results: { dataset: rms } }]
 `;
 const STORM = 1000;
+const yaml = { headers: { 'content-type': 'application/yaml' } };
 
 let control: TestControlPlane;
 let device: Device;
@@ -28,7 +29,6 @@ beforeAll(async () => {
   control = await TestControlPlane.start();
   device = await Device.join(control, { name: 'press-1', labels: { site: 'lyon' } });
   await device.beat({ capabilities: ['stream'], sentAt: Date.now() });
-  const yaml = { headers: { 'content-type': 'application/yaml' } };
   const applied = await control.post('/jobs', JOB, yaml);
   expect(applied.status, applied.text).toBeLessThan(300);
 });
@@ -71,6 +71,34 @@ it('a promise at risk is a warning, breached an error of one alert, kept its end
   });
   await beat('met', 'a record 1s ago');
   expect((await alert('sla', { state: 'resolved' })).id).toBe(risk.id);
+});
+
+it('a promise that is made no more is no alert: paused, without it, or its device revoked', async () => {
+  const other = await Device.join(control, { name: 'press-2' });
+  const since = Date.now();
+  const [job, sla, verdict, cause] = ['press', 'fresh', 'breached', 'no record'] as const;
+  const breach = async (of: Device): Promise<AlertItem> => {
+    const slas = [{ job, sla, verdict, since, cause }];
+    await of.beat({ capabilities: ['stream'], slas, sentAt: Date.now() });
+    return await alert('sla', { state: 'firing', agent: of.id });
+  };
+  const over = (of: Device) => alert('sla', { state: 'resolved', agent: of.id });
+  const first = await breach(device);
+  expect((await control.post('/jobs/press/pause')).status).toBeLessThan(300);
+  expect((await over(device)).id).toBe(first.id);
+  expect((await control.post('/jobs/press/resume')).status).toBeLessThan(300);
+  await breach(device);
+  await control.post('/jobs', JOB.replace(/^sla:\n.*\n/m, ''), yaml);
+  await over(device);
+  await control.post('/jobs', JOB, yaml);
+  await breach(other);
+  expect((await control.post(`/agents/${other.id}/revoke`)).status).toBeLessThan(300);
+  await over(other);
+  const counts = await control.get('/slas');
+  expect(counts.json.items.filter(({ agent }: { agent: string }) => agent === other.id)).toEqual(
+    [],
+  );
+  await other.close();
 });
 
 it('failed partitions of a job are one alert, until each has succeeded', async () => {

@@ -151,16 +151,26 @@ describe('a promise on a device', () => {
 
   it('is met again when results have come for as long as it speaks of', () => {
     const world = new World();
-    const told: string[] = [];
-    world.board.onChange(({ verdict }) => told.push(verdict));
+    const told: (string | undefined)[] = [];
     world.board.place('a', [streamJob([FRESH])]);
+    world.board.onChange(() => told.push(world.board.list()[0]?.verdict));
     world.back('a', 'met', T0);
     world.clock.pass(90 * SECOND);
     for (let n = 0; n < 12; n++) {
       world.result('a');
       world.clock.pass(10 * SECOND);
     }
-    expect(told).toEqual(['met', 'atRisk', 'breached', 'met']);
+    expect(told).toEqual(['atRisk', 'breached', 'met']);
+  });
+
+  it('that is no longer made is told as a change, and counts no more', () => {
+    const world = new World();
+    world.board.place('a', [streamJob([FRESH])]);
+    world.back('a', 'breached', T0);
+    const counted: number[] = [];
+    world.board.onChange(() => counted.push(world.board.counts().breached));
+    world.board.place('a', []);
+    expect(counted).toEqual([0]);
   });
 
   it('writes nothing for what changes nothing', () => {
