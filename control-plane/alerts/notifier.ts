@@ -174,7 +174,10 @@ export class Notifier {
 
   #viewOf({ receiver, key, state }: Group): GroupView {
     const { book, receivers } = this.#parts;
-    const open = book.openOfGroup(key).filter((alert) => receivers.takes(receiver, alert));
+    const group = book.openOfGroup(key);
+    const open = group.filter((alert) => receivers.takes(receiver, alert));
+    // One that was told and eased below what the receiver takes: it still wants to hear of its end.
+    const eased = group.filter((alert) => alert.alert in state.told && !open.includes(alert));
     const ranked = open
       .filter((alert) => alert.state === 'firing')
       .map((alert) => ({
@@ -185,7 +188,9 @@ export class Notifier {
       .toSorted((a, b) => b.rank - a.rank || a.at - b.at);
     return {
       firing: ranked.map(({ id, rank }) => ({ id, rank })),
-      held: open.filter((alert) => alert.state !== 'firing').map(({ alert }) => alert),
+      held: [...open.filter((alert) => alert.state !== 'firing'), ...eased].map(
+        ({ alert }) => alert,
+      ),
       ended: Object.keys(state.told).filter((id) => book.byId(id) === undefined),
     };
   }

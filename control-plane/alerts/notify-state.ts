@@ -39,7 +39,7 @@ export interface OpenAlert {
 export interface GroupView {
   /** Neither acknowledged nor silenced; the worst first. */
   readonly firing: readonly OpenAlert[];
-  /** Acknowledged or silenced: nothing is said of them until they end. */
+  /** Acknowledged, silenced, or told and too light by now: nothing is said until they end. */
   readonly held: readonly string[];
   /** Those that were told of and are over. */
   readonly ended: readonly string[];

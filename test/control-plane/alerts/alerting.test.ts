@@ -196,6 +196,31 @@ describe('a receiver', () => {
     expect(entry).toMatchObject({ attempts: 2, error: null });
   });
 
+  it('is told the end of an alert that eased below its severity before it was over', async () => {
+    const hook = await webhook('errors', { selector: 'key=easing', severity: 'error' });
+    const rated = (severity: string) => ({
+      ...row('firing', 'easing'),
+      value: { status: 'firing', severity },
+    });
+    await device.send([rated('critical')]);
+    const fired = await waitFor('the error', () => hook.asked[0]);
+    const [{ id }] = JSON.parse(fired.body).alerts;
+    await device.send([rated('warning')]);
+    await waitFor('it to ease', async () => {
+      const { json } = await control.get(`/alerts/${id}`);
+      return json.severity === 'warning';
+    });
+    // Looks go on meanwhile: another alert of the group is told.
+    const other = { ...row('firing', 'easing'), step: 'other', dataset: 'other' };
+    await device.send([other]);
+    await waitFor('the other', () => hook.asked[1]);
+    await device.send([row('resolved', 'easing')]);
+    const over = await waitFor('the end', () => hook.asked[2]);
+    expect(JSON.parse(over.body).alerts).toMatchObject(
+      expect.arrayContaining([expect.objectContaining({ id, state: 'resolved' })]),
+    );
+  });
+
   it('is not followed to another host, and says so in its test', async () => {
     const away = await httpServer(() => ({}));
     const hook = await httpServer(() => ({ status: 302, headers: { location: away.url } }));
