@@ -54,6 +54,18 @@ export class DeviceWatch {
     }
     for (const id of this.#offlineSinceMs.keys()) this.#touched.add(id);
     const touched = [...this.#touched];
+    // What is touched from here on was not judged below.
+    this.#touched.clear();
+    try {
+      await this.#lookAt(touched, nowMs);
+    } catch (error) {
+      for (const id of touched) this.#touched.add(id);
+      throw error;
+    }
+  }
+
+  async #lookAt(touched: readonly string[], nowMs: number): Promise<void> {
+    const { clock, book } = this.#parts;
     const at = clock.now();
     const judged = touched
       .map((id) => ({ id, ...this.#judge(id, nowMs) }))
@@ -63,7 +75,6 @@ export class DeviceWatch {
         for (const { open, ...each } of judged) reconcile(draft, open, each, at);
       });
     }
-    for (const id of touched) this.#touched.delete(id);
   }
 
   #judge(

@@ -58,14 +58,25 @@ export class RunWatch {
       this.#allAtMs = nowMs;
     }
     for (const [key, pair] of [...this.#touched]) {
-      const at = clock.now();
-      const open = book.openOf(fingerprintOf('run', pair.job, pair.agent));
-      const judged = await this.#judge(pair, since, open !== undefined);
-      const alerts = open === undefined ? [] : [open];
-      if (judged !== undefined && !isReconciled(alerts, judged, at)) {
-        await book.commit((draft) => reconcile(draft, alerts, judged, at));
-      }
+      // What is stored from here on may not be in what is read below.
       this.#touched.delete(key);
+      try {
+        await this.#lookAt(pair, since);
+      } catch (error) {
+        this.#touch(pair);
+        throw error;
+      }
+    }
+  }
+
+  async #lookAt(pair: Pair, since: number): Promise<void> {
+    const { book, clock } = this.#parts;
+    const at = clock.now();
+    const open = book.openOf(fingerprintOf('run', pair.job, pair.agent));
+    const judged = await this.#judge(pair, since, open !== undefined);
+    const alerts = open === undefined ? [] : [open];
+    if (judged !== undefined && !isReconciled(alerts, judged, at)) {
+      await book.commit((draft) => reconcile(draft, alerts, judged, at));
     }
   }
 
