@@ -144,6 +144,15 @@ export interface SentRecord {
   readonly revision: number;
 }
 
+/** Where a state of a table stands among those before and after it (changes/state-chain.ts). */
+export interface StateLink {
+  readonly n: number;
+  /** `n` of the state that it was compared with; null: nothing. */
+  readonly after: number | null;
+  /** All of its rows were told. */
+  readonly isSnapshot: boolean;
+}
+
 export interface DatasetRecord {
   readonly name: string;
   /** Id of the partition, or of the window for what a stream job puts out. */
@@ -157,4 +166,6 @@ export interface DatasetRecord {
   readonly job: string;
   readonly run: string | null;
   readonly updatedAt: number;
+  /** Of the states of a table that change events come from; those of earlier versions have none. */
+  readonly link?: StateLink;
 }

@@ -284,7 +284,7 @@ export class TaskSite {
 
   /** What the commit of a success does with a dataset. */
   async publishDataset(
-    write: Pick<DatasetWrite, 'dataset' | 'table'>,
+    write: Pick<DatasetWrite, 'dataset' | 'table' | 'link'>,
     partition: Pick<DatasetRecord, 'partition' | 'start' | 'end'>,
   ): Promise<DatasetRecord> {
     const hash = await this.tables.hash(write.table);
@@ -306,6 +306,7 @@ export class TaskSite {
       job: 'job',
       run: 'run-1',
       updatedAt: systemClock.now(),
+      ...(write.link !== undefined && { link: write.link }),
     };
     this.datasets.splice(at < 0 ? this.datasets.length : at, at < 0 ? 0 : 1, record);
     return record;

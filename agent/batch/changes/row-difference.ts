@@ -3,7 +3,7 @@
  *
  *     state before ──▶ present                   c  u  d
  *     what an earlier run of this partition      where there is nothing to tell of the state
- *     had seen ──▶ present                       before, yet that run has told something else
+ *     had been compared with ──▶ present         before, yet that run may not have been taken
  *
  * Whoever has taken the events of either comes to the present row.
  */
@@ -18,7 +18,7 @@ export interface RowDifference {
 
 export interface RowStates {
   readonly before?: Row | undefined;
-  /** Of the earlier run. */
+  /** What the earlier run was compared with, or what it had seen. */
   readonly own?: Row | undefined;
   readonly now?: Row | undefined;
 }
@@ -26,7 +26,7 @@ export interface RowStates {
 export interface Comparison {
   /** Every row that is there is read. */
   readonly isSnapshot: boolean;
-  /** There was an earlier run. */
+  /** `own` is what an earlier run was compared with. */
   readonly hasOwn: boolean;
 }
 
@@ -39,7 +39,7 @@ export function rowDifference(
   return between(before, now) ?? (hasOwn ? between(own, now) : undefined);
 }
 
-function between(old: Row | undefined, now: Row | undefined): RowDifference | undefined {
+export function between(old: Row | undefined, now: Row | undefined): RowDifference | undefined {
   if (now === undefined) {
     return old === undefined ? undefined : { op: 'd', before: old, after: null };
   }

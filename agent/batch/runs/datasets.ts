@@ -87,8 +87,10 @@ export class Datasets implements DatasetsOnDevice {
     for (const { write, partition, table, hash } of prepared) {
       const key = keys.dataset(write.dataset, partition.id);
       const before = this.#store.get<DatasetRecord>(key);
+      const { link } = write;
       if (before?.hash === hash) {
         replaced.push(table);
+        if (link !== undefined) tx.put(key, { ...before, link });
         continue;
       }
       const record: DatasetRecord = {
@@ -102,6 +104,7 @@ export class Datasets implements DatasetsOnDevice {
         job: by.job,
         run: by.run,
         updatedAt: by.now,
+        ...(link !== undefined && { link }),
       };
       tx.put(key, record);
       updates.push({ record, write });

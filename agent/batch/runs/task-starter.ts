@@ -250,6 +250,12 @@ export class TaskStarter {
         await effects.discard(prepared);
         return;
       }
+      try {
+        success.requireCurrent?.();
+      } catch (thrown) {
+        await effects.discard(prepared);
+        throw thrown;
+      }
       const made = { task, index, success, prepared, tookMs, stored, sent };
       await this.#succeeded(runs, active, made);
     } catch (thrown) {

@@ -3,17 +3,32 @@
  * the events, and not behind what takes them: a row that changes and changes back while those fail
  * would else be told wrong to whoever had taken the first of it.
  *
- * `source.sequence` is `[start of the partition, revision, place]`: a later run is beyond an
- * earlier one; where a run of the same partition has something else to tell the revision is beyond
- * (io/idempotency-key.ts); and a run that tells the same gives the same events.
+ * A run is compared with the state that was committed last, whatever its partition
+ * (changes/state-chain.ts): who takes all events comes to that state, and from there to the next.
+ * An attempt that was compared with a state that is the last no more fails at its commit.
+ *
+ * `source.sequence` is `[number of the state, revision, place]`: a later commit is beyond an
+ * earlier one; where the same state has something else to tell the revision is beyond
+ * (io/idempotency-key.ts). A run that is made again with the rows of its state gives the events
+ * that led there, out of the same two states, and with their sequence. With other rows it goes to
+ * the end, and tells also what differs from what it was compared with first, as its events may not
+ * have been taken. Where what it was compared with is gone, because that partition has been made
+ * again itself or is too old, those events cannot be made again: all rows are read, as new events.
  */
 import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ChangesTaskConfig } from '@runnel/shared/definitions/tasks/changes.ts';
 import { limits } from '@runnel/shared/limits.ts';
 import { agentVersion } from '../../config/agent-version.ts';
 import { KeyBuckets, type States } from '../changes/key-buckets.ts';
-import { type RowDifference, rowDifference } from '../changes/row-difference.ts';
+import {
+  between,
+  type Comparison,
+  type RowDifference,
+  rowDifference,
+} from '../changes/row-difference.ts';
+import { StateChain } from '../changes/state-chain.ts';
 import { Slices } from '../data/slices.ts';
 import { writeOutput } from '../data/write-output.ts';
 import { sentRevision } from '../io/idempotency-key.ts';
@@ -29,14 +44,12 @@ export const changesTask = defineTaskRunner<ChangesTaskConfig>({
   kind: 'changes',
   async run(config, context) {
     const now = tableOf(config.input, context);
-    const states = statesBefore(config, context);
-    const compared = await compare(config, { ...states, now }, context);
-    const revision = revisionOf(compared.hash, context);
+    const { compared, number, ...kept } = await told(config, now, context);
     const { tables } = context.services;
-    const table = await tables.write(context, envelopes(compared.files, revision, config, context));
+    const revision = revisionOf(compared.hash, context);
+    const rows = envelopes(compared.files, [number, revision], config, context);
+    const table = await tables.write(context, rows);
     const { facts, success } = await writeOutput(config.output, table, context);
-    const { dataset } = config.against ?? {};
-    const kept = dataset === undefined ? [] : [{ dataset, table: now, deliver: false }];
     const { dead, counts } = compared;
     if (dead.count > 0) context.log.warn(`${dead.count} rows went to the dead letters`);
     return {
@@ -50,30 +63,73 @@ export const changesTask = defineTaskRunner<ChangesTaskConfig>({
       deadRows: dead.kept,
       deadRowCount: dead.count,
       ...success,
-      datasets: [...kept, ...(success.datasets ?? [])],
-      removedDatasets: states.old,
+      ...kept,
+      datasets: [...kept.datasets, ...(success.datasets ?? [])],
     } satisfies TaskSuccess;
   },
 });
 
-/** Of a dataset the newest partition before the run's, and the run's own where it has been made. */
-function statesBefore(
-  { against }: ChangesTaskConfig,
+type Kept = Pick<TaskSuccess, 'removedDatasets' | 'requireCurrent'> & {
+  readonly datasets: NonNullable<TaskSuccess['datasets']>;
+};
+
+interface Told extends Kept {
+  readonly compared: Compared;
+  /** First of the sequence. */
+  readonly number: number;
+}
+
+async function told(config: ChangesTaskConfig, now: TableRef, context: TaskContext): Promise<Told> {
+  const { against } = config;
+  if (against?.dataset !== undefined) return toldOfChain(config, against.dataset, now, context);
+  const before = against?.task === undefined ? undefined : tableOf(against.task, context);
+  const isSnapshot = before === undefined || context.fullRefresh;
+  const states = { before, own: undefined, now };
+  const compared = await compare(config, states, { isSnapshot, hasOwn: false }, context);
+  return { compared, number: context.scope.partition.start, datasets: [] };
+}
+
+async function toldOfChain(
+  config: ChangesTaskConfig,
+  dataset: string,
+  now: TableRef,
   context: TaskContext,
-): Pick<States, 'before' | 'own'> & { readonly old: readonly DatasetRecord[] } {
-  const nothing = { before: undefined, own: undefined, old: [] };
-  if (against === undefined) return nothing;
-  if (against.task !== undefined) return { ...nothing, before: tableOf(against.task, context) };
-  const { id, key, start } = context.scope.partition;
-  const stored = context.services.datasets
-    .partitions(against.dataset ?? '')
-    .filter(({ partition }) => key === null || `${partition}/`.startsWith(`${key}/`));
+): Promise<Told> {
+  const chain = StateChain.of(dataset, context);
+  const { last, own } = chain;
+  const base = own === undefined ? null : chain.baseOf(own);
+  if (own !== undefined && base !== undefined && !context.fullRefresh) {
+    const states = { before: rowsOf(base?.record), own: rowsOf(own.record), now };
+    const comparison = { isSnapshot: own.link.isSnapshot, hasOwn: false };
+    const again = await compare(config, states, comparison, await apart(context));
+    if (again.isOwn) return { compared: again, number: own.link.n, datasets: [] };
+  }
+  const isSnapshot =
+    context.fullRefresh ||
+    last === undefined ||
+    base === undefined ||
+    own?.link.isSnapshot === true;
+  const states = { before: rowsOf(last?.record), own: rowsOf(base?.record), now };
+  const comparison = { isSnapshot, hasOwn: states.own !== undefined };
+  const compared = await compare(config, states, comparison, context);
+  const n = Math.max(context.scope.partition.start, (last?.link.n ?? -1) + 1);
+  const after = (last === own ? base?.link.n : last?.link.n) ?? null;
+  // One of those that stay is the run's own.
+  const others = chain.states.filter((each) => each !== own).map(({ record }) => record);
   return {
-    before: rowsOf(stored.findLast((each) => each.start < start)),
-    own: rowsOf(stored.find((each) => each.partition === id && each.start === start)),
-    // One of those that stay is the run's own.
-    old: stored.filter(({ partition }) => partition !== id).slice(0, 1 - limits.changesStatesMax),
+    compared,
+    number: n,
+    datasets: [{ dataset, table: now, deliver: false, link: { n, after, isSnapshot } }],
+    removedDatasets: others.slice(0, 1 - limits.changesStatesMax),
+    requireCurrent: () => chain.requireLast(StateChain.of(dataset, context)),
   };
+}
+
+/** With a directory of its own for the files. */
+async function apart(context: TaskContext): Promise<TaskContext> {
+  const scratchDir = join(context.scratchDir, 'again');
+  await mkdir(scratchDir);
+  return { ...context, scratchDir };
 }
 
 function rowsOf(record: DatasetRecord | undefined): TableRef | undefined {
@@ -93,19 +149,19 @@ interface Compared {
   readonly hash: string;
   readonly counts: Readonly<Record<(typeof COUNTS)[keyof typeof COUNTS] | 'unchanged', number>>;
   readonly dead: KeyBuckets['dead'];
+  /** The present state is `own`. */
+  readonly isOwn: boolean;
 }
 
 /** Deletes go into a file of their own: they come first, for a value may have moved to a row. */
 async function compare(
   { key }: ChangesTaskConfig,
   { before, own, now }: States & { readonly now: TableRef },
+  comparison: Comparison,
   context: TaskContext,
 ): Promise<Compared> {
   const counts = { read: 0, created: 0, updated: 0, deleted: 0, unchanged: 0 };
-  const comparison = {
-    isSnapshot: before === undefined || context.fullRefresh,
-    hasOwn: own !== undefined,
-  };
+  let isOwn = true;
   const bytes = now.bytes + (before?.bytes ?? 0);
   const buckets = new KeyBuckets(key, bytes, context, new Slices(context));
   const files = ['gone', 'there'].map((name) => join(context.scratchDir, `${name}.jsonl`));
@@ -116,6 +172,7 @@ async function compare(
   try {
     for await (const rows of buckets.compare({ before, own, now })) {
       const difference = rowDifference(rows, comparison);
+      isOwn &&= between(rows.own, rows.now) === undefined;
       if (difference === undefined) {
         if (rows.now !== undefined) counts.unchanged += 1;
         continue;
@@ -132,7 +189,7 @@ async function compare(
     await gone?.abandon();
     await there?.abandon();
   }
-  return { files, hash: hash.digest('hex'), counts, dead: buckets.dead };
+  return { files, hash: hash.digest('hex'), counts, dead: buckets.dead, isOwn };
 }
 
 function revisionOf(hash: string, context: TaskContext): number {
@@ -142,7 +199,7 @@ function revisionOf(hash: string, context: TaskContext): number {
 
 async function* envelopes(
   files: readonly string[],
-  revision: number,
+  sequence: readonly [number: number, revision: number],
   config: ChangesTaskConfig,
   { scope: { job, agent, partition } }: TaskContext,
 ): AsyncGenerator<Row> {
@@ -159,7 +216,7 @@ async function* envelopes(
           ts_ms: tsMs,
           snapshot: op === 'r' ? 'true' : 'false',
           db: config.db ?? agent.name,
-          sequence: JSON.stringify([partition.start, revision, ++place].map(String)),
+          sequence: JSON.stringify([...sequence, ++place].map(String)),
           schema: null,
           table: config.table ?? config.against?.dataset ?? config.input,
         };

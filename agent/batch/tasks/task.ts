@@ -12,7 +12,7 @@ import type { BatchProgram, TaskScope } from '@runnel/shared/definitions/batch-p
 import type { Clock } from '@runnel/shared/clock.ts';
 import type { Json } from '@runnel/shared/engine/record.ts';
 import type { Partition } from '@runnel/shared/schedule/partition.ts';
-import type { DatasetRecord, SentRecord, TableRef } from '../records.ts';
+import type { DatasetRecord, SentRecord, StateLink, TableRef } from '../records.ts';
 import type { TaskServices } from './task-services.ts';
 
 /** One attempt of one instance. */
@@ -67,6 +67,7 @@ export interface DatasetWrite {
   readonly key?: string;
   /** Columns that stay on the device when rows are delivered. */
   readonly withheld?: readonly string[];
+  readonly link?: StateLink;
 }
 
 /** A row for the control plane. */
@@ -86,6 +87,8 @@ export interface DeadRow {
 export interface TaskSuccess {
   /** At most 64 KiB as JSON; more fails the task. */
   readonly output: Json;
+  /** Asked right before the commit, with no other in between: what it throws fails the attempt. */
+  readonly requireCurrent?: () => void;
   /** Rows for the tasks behind it; made with `services.tables`. */
   readonly table?: TableRef;
   /** The rest becomes part of the commit that makes the task succeed. */

@@ -12,9 +12,9 @@ const against = strict({
   dataset: datasetField
     .optional()
     .describe(
-      "Dataset of this task's own: its newest partition before the run's is the state before, " +
-        "and the present state becomes the run's, in the commit of the events. Without one " +
-        'before all rows are read (`r`). Example: `parts-state`.',
+      "Dataset of this task's own: the state that was committed last, of whatever partition, is " +
+        "the state before, and the present state becomes the run's, in the commit of the " +
+        'events. Without one before all rows are read (`r`). Example: `parts-state`.',
     ),
   task: taskField
     .optional()
@@ -35,13 +35,16 @@ export const changesTask = defineTask({
     'Each row of the table is an envelope `{ before, after, source, transaction, op, ts_ms }`: ' +
       '`c` for a key that is new, `u` for one whose row is another, `d` for one that is gone. ' +
       'Without a state before, and with `fullRefresh`, all rows are `r`, keys that are gone `d`.',
-    'The same rows give the same events, whenever and how often the run is made. Where a run of ' +
-      'the same partition had other rows, it also gives what leads from those to these.',
-    '`source.sequence` grows from run to run and from event to event, so that `load` with ' +
+    'A run that is made again with the same rows gives the same events. With other rows, or ' +
+      'where the state it was compared with is gone, it gives new ones, which lead from the last ' +
+      'state.',
+    '`source.sequence` grows from commit to commit and from event to event, so that `load` with ' +
       '`mode: changes` tells an old event from a new one.',
-    'Of a dataset the states of the last 32 runs are kept, so that each can be made again. A ' +
-      'task behind this one that fails has its events from this run only: `runnel rerun` it, the ' +
-      'order is in the events.',
+    'Runs of any order may be at work at once: the one whose state before is the last no more ' +
+      'fails at its commit (class `other`, `state_moved`), and is right with its next attempt.',
+    'Of a dataset the states of the last 32 runs are kept. A task behind this one that fails has ' +
+      'its events from this run only, and as long as the run is kept (the last 200 of the job): ' +
+      '`runnel rerun` it from that task, the order is in the events. Later a full refresh heals.',
     'A column that is null and one that is not there are the same. Rows without a key are dead ' +
       'letters; two rows with the same key fail the attempt (class `data`).',
     'Memory is bounded: the states are compared in parts, on disk.',

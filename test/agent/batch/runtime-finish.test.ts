@@ -4,6 +4,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, writeSync } fr
 import { dirname, join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { defineTaskRunner, type TaskSuccess } from '@runnel/agent/batch/tasks/task.ts';
+import { TaskError } from '@runnel/agent/batch/tasks/task-error.ts';
 import { taskRunners } from '@runnel/agent/batch/tasks/registry.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { type BatchSite, desiredJob, openBatchSite } from './batch-site.ts';
@@ -69,4 +70,32 @@ it('a cancel ends it, and what was put in place is gone', async () => {
   await site.command({ action: 'cancel', run });
   expect(await ended(site, run, feed)).toMatchObject({ state: 'cancelled' });
   expect(small(site)).toEqual([]);
+});
+
+it('a success that is not current any more fails, and what was put in place is gone', async () => {
+  let attempts = 0;
+  const maker = defineTaskRunner({
+    kind: 'command',
+    async run(_config, context): Promise<TaskSuccess> {
+      const table = await context.services.tables.write(context, [{ n: ++attempts }]);
+      const requireCurrent = (): void => {
+        if (attempts === 1) throw new TaskError('other', 'state_moved', 'another was faster');
+      };
+      const datasets = [{ dataset: 'small', table, deliver: false }];
+      return { output: null, datasets, requireCurrent };
+    },
+  });
+  const runners = [...taskRunners.filter(({ kind }) => kind !== 'command'), maker];
+  const site = await openBatchSite({ settings: { runners } });
+  const task = '{ id: make, command: { run: [/bin/make] } }';
+  await site.runtime.applyJobs([desiredJob('job', `tasks: [${task}]`)]);
+  const ask = { action: 'run', job: 'job', partition: null, parameters: {} } as const;
+  const make = async () => {
+    const { runs } = await site.command({ ...ask, fullRefresh: false });
+    return site.ended(runs[0]!.run);
+  };
+  expect(await make()).toMatchObject({ state: 'failed', error: { code: 'state_moved' } });
+  expect(small(site)).toEqual([]);
+  expect(await make()).toMatchObject({ state: 'success' });
+  expect(small(site)).toHaveLength(1);
 });

@@ -1,5 +1,6 @@
 /** The task `changes`: two states of a table as change events. */
 import { describe, expect, it } from 'vitest';
+import { positionOf } from '@runnel/agent/batch/changes/event-position.ts';
 import type { TableRef } from '@runnel/agent/batch/records.ts';
 import type { Row } from '@runnel/agent/batch/tasks/task-services.ts';
 import { limits } from '@runnel/shared/limits.ts';
@@ -108,6 +109,27 @@ describe('changes against a task', () => {
   });
 });
 
+/** Who takes events, but for those that are older than what was taken of their key. */
+class Copy {
+  readonly #site: TaskSite;
+  readonly #rows = new Map<unknown, { readonly row: Row | null; readonly at: string }>();
+
+  constructor(site: TaskSite) {
+    this.#site = site;
+  }
+
+  async take({ table }: { readonly table?: TableRef | undefined }): Promise<Row[]> {
+    for (const event of await this.#site.rows(table)) {
+      const row = event['after'] as Row | null;
+      const { id } = row ?? (event['before'] as Row);
+      const at = positionOf(event)?.order ?? '';
+      if (at > (this.#rows.get(id)?.at ?? '')) this.#rows.set(id, { row, at });
+    }
+    const rows = [...this.#rows.values()].flatMap(({ row }) => (row === null ? [] : [row]));
+    return rows.sort((one, other) => Number(one['id']) - Number(other['id']));
+  }
+}
+
 describe('changes against a dataset', () => {
   const settings = { against: { dataset: 'state' } };
 
@@ -132,7 +154,7 @@ describe('changes against a dataset', () => {
     return success;
   }
 
-  it('begin with a snapshot, and go on with what the newest partition before has not', async () => {
+  it('begin with a snapshot, and go on with what the last state has not', async () => {
     const site = taskSite();
     const first = await day(site, 0, [row(1), row(2)]);
     expect(await events(site, first.table)).toEqual(
@@ -167,8 +189,53 @@ describe('changes against a dataset', () => {
       { op: 'u', before: row(2, 'wrong'), after: row(2) },
     ]);
     const [event] = await site.rows(again.table);
-    const sequence = `["${DAY_START + DAY_MS}","2","1"]`;
+    const sequence = `["${DAY_START + DAY_MS + 1}","2","1"]`;
     expect(event?.source).toMatchObject({ sequence });
+  });
+
+  it('lead from the state that was committed last, in whatever order partitions run', async () => {
+    const site = taskSite();
+    const copy = new Copy(site);
+    const run = async (n: number, rows: readonly Row[], options: ContextOptions = {}) =>
+      copy.take(await day(site, n, rows, options));
+    await run(0, [row(1, 'old')]);
+    await run(2, [row(1, 'A'), row(2)]);
+    // An older partition reads the table as it is now.
+    expect(await run(1, [row(1, 'B')])).toEqual([row(1, 'B')]);
+    expect(await run(3, [row(1, 'A'), row(2)])).toEqual([row(1, 'A'), row(2)]);
+    // The first one again: what it was compared with was nothing, and so it tells everything.
+    expect(await run(0, [row(1, 'C')], { tries: 2 })).toEqual([row(1, 'C')]);
+    expect(await run(4, [row(1, 'A'), row(2)])).toEqual([row(1, 'A'), row(2)]);
+    // The rows that it had: nothing is new, and who has taken what came later keeps it.
+    const last = await run(2, [row(1, 'A'), row(2)], { tries: 2 });
+    expect(last).toEqual([row(1, 'A'), row(2)]);
+  });
+
+  it('read all rows again where what the run was compared with is gone', async () => {
+    const site = taskSite();
+    await day(site, 0, [row(1)]);
+    await day(site, 1, [row(1), row(2)]);
+    await day(site, 0, [row(3)], { tries: 2 });
+    const again = await day(site, 1, [row(1), row(2)], { tries: 2 });
+    expect(await events(site, again.table)).toEqual([
+      { op: 'd', before: row(3), after: null },
+      { op: 'r', before: null, after: row(1) },
+      { op: 'r', before: null, after: row(2) },
+    ]);
+  });
+
+  it('fail before their commit when a run beside has committed a state', async () => {
+    const site = taskSite();
+    await day(site, 0, [row(1)]);
+    const tables = { now: await site.table([row(2)]) };
+    const { success } = await site.attempt(job(site, settings), 'task', {
+      tables,
+      partition: { id: '2026-11-23' },
+    });
+    expect(() => success.requireCurrent?.()).not.toThrow();
+    await day(site, 2, [row(3)]);
+    const moved = expect.objectContaining({ code: 'state_moved', class: 'other' }) as Error;
+    expect(() => success.requireCurrent?.()).toThrowError(moved);
   });
 
   it('keep the states of the last runs, and no more', async () => {
