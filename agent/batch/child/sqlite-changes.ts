@@ -1,13 +1,16 @@
 /** Change events into a SQLite table; what is kept of them beside it: changes/apply-changes.ts. */
 import type { Json } from '@runnel/shared/engine/record.ts';
+import { messageOf } from '@runnel/shared/errors.ts';
 import {
   applyChanges,
   type ChangeTarget,
   POSITIONS,
   TRUNCATION,
 } from '../changes/apply-changes.ts';
+import type { Key } from '../changes/change-event.ts';
 import type { ChangeCounts, ChangePlan, KeyPosition, Positions } from '../changes/change-batch.ts';
 import { type EventPosition, isStale } from '../changes/event-position.ts';
+import type { Row } from '../tasks/task-services.ts';
 import { quoteName, quoteTable, tableName } from '../io/sql-names.ts';
 import type { SqliteDatabase, SqliteStatement } from './sqlite-database.ts';
 import type { SqliteChanges, SqliteLoadRequest } from './sqlite-request.ts';
@@ -26,6 +29,9 @@ const WRITE =
 const READ =
   `SELECT key, source, position FROM ${POSITIONS} ` +
   'WHERE target = ? AND key IN (SELECT value FROM json_each(?))';
+
+/** Of the savepoint, and of the rows that are put aside meanwhile. */
+const BATCH = 'runnel_batch';
 
 /** `isThere` is false where the table is still to be made, by rows that are yet to come. */
 export async function applySqliteChanges(
@@ -75,13 +81,58 @@ class SqliteTarget implements ChangeTarget {
     );
   }
 
-  apply({ deletes, puts, positions }: ChangePlan): void {
-    if (this.#isThere) {
-      const remove = this.#database.prepare(`DELETE FROM ${this.#table} WHERE ${this.#isKey()}`);
-      for (const key of deletes) remove.run(key.map(bindable));
-      for (const { columns, rows } of puts) this.#put(columns, rows);
+  apply(plan: ChangePlan): void {
+    if (this.#isThere) this.#applyRows(plan);
+    for (const position of plan.positions) this.#remember(position);
+  }
+
+  /** Row by row, unless a value that must be unique is on its way from one to another. */
+  #applyRows(plan: ChangePlan): void {
+    this.#database.exec(`SAVEPOINT ${BATCH}`);
+    try {
+      this.#delete(plan.deletes);
+      for (const { columns, rows } of plan.puts) this.#put(columns, rows);
+    } catch (error) {
+      if (!messageOf(error).includes('UNIQUE constraint failed')) throw error;
+      this.#database.exec(`ROLLBACK TO ${BATCH}`);
+      this.#applyAnew(plan);
     }
-    for (const position of positions) this.#remember(position);
+    this.#database.exec(`RELEASE ${BATCH}`);
+  }
+
+  /** All rows of the plan go, and come back as they are to be: it takes a swap of values too. */
+  #applyAnew({ deletes, puts }: ChangePlan): void {
+    this.#delete(deletes);
+    const columns = this.#database
+      .prepare('SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0')
+      .all([this.#name])
+      .map(({ name }) => quoteName(name as string))
+      .join(', ');
+    const [as, none] = [`SELECT ${columns} FROM ${this.#table}`, 'WHERE 0'];
+    this.#database.exec(`CREATE TEMP TABLE ${BATCH} AS ${as} ${none}`);
+    const keep = this.#database.prepare(`INSERT INTO temp.${BATCH} ${as} WHERE ${this.#isKey()}`);
+    for (const { rows } of puts) {
+      const keys = rows.map((row) => this.#key.map((name) => row[name] as Key[number]));
+      for (const key of keys) keep.run(key.map(bindable));
+      this.#delete(keys);
+    }
+    for (const { columns: told, rows } of puts) {
+      const update = this.#updateOf(`temp.${BATCH}`, told);
+      for (const row of rows) update?.(row);
+    }
+    this.#database.exec(
+      `INSERT INTO ${this.#table} (${columns}) SELECT ${columns} FROM temp.${BATCH}; ` +
+        `DROP TABLE temp.${BATCH}`,
+    );
+    for (const { columns: told, rows } of puts) {
+      const insert = this.#insertOf(told);
+      for (const row of rows) insert(row);
+    }
+  }
+
+  #delete(keys: readonly Key[]): void {
+    const remove = this.#database.prepare(`DELETE FROM ${this.#table} WHERE ${this.#isKey()}`);
+    for (const key of keys) remove.run(key.map(bindable));
   }
 
   truncate(at: EventPosition): void {
@@ -112,24 +163,30 @@ class SqliteTarget implements ChangeTarget {
 
   /** A row that is there keeps what its event does not tell. */
   #put(columns: readonly string[], rows: ChangePlan['puts'][number]['rows']): void {
-    const names = columns.map(quoteName);
+    const update = this.#updateOf(this.#table, columns);
+    const insert = this.#insertOf(columns);
+    for (const row of rows) {
+      if (update?.(row) !== true) insert(row);
+    }
+  }
+
+  /** Whether there was a row. Undefined where an event tells the key only. */
+  #updateOf(table: string, columns: readonly string[]): ((row: Row) => boolean) | undefined {
     const rest = columns.filter((name) => !this.#key.includes(name));
+    if (rest.length === 0) return undefined;
     const set = rest.map((name) => `${quoteName(name)} = ?`).join(', ');
-    const update =
-      rest.length === 0
-        ? undefined
-        : this.#database.prepare(`UPDATE ${this.#table} SET ${set} WHERE ${this.#isKey()}`);
-    const places = names.map(() => '?').join(', ');
+    const update = this.#database.prepare(`UPDATE ${table} SET ${set} WHERE ${this.#isKey()}`);
+    return (row) => update.run(valuesOf(row, [...rest, ...this.#key])).changes > 0;
+  }
+
+  #insertOf(columns: readonly string[]): (row: Row) => void {
+    const names = columns.map(quoteName).join(', ');
+    const places = columns.map(() => '?').join(', ');
     const insert = this.#database.prepare(
-      `INSERT INTO ${this.#table} (${names.join(', ')}) SELECT ${places} ` +
+      `INSERT INTO ${this.#table} (${names}) SELECT ${places} ` +
         `WHERE NOT EXISTS (SELECT 1 FROM ${this.#table} WHERE ${this.#isKey()})`,
     );
-    for (const row of rows) {
-      const valuesOf = (of: readonly string[]) => of.map((name) => bindable(row[name]));
-      const key = valuesOf(this.#key);
-      const isKnown = update !== undefined && update.run([...valuesOf(rest), ...key]).changes > 0;
-      if (!isKnown) insert.run([...valuesOf(columns), ...key]);
-    }
+    return (row) => void insert.run(valuesOf(row, [...columns, ...this.#key]));
   }
 
   #isKey(): string {
@@ -140,4 +197,8 @@ class SqliteTarget implements ChangeTarget {
     const values = [this.#name, key, source, order, isDeleted ? 1 : 0, this.#appliedAt];
     this.#write.run(values);
   }
+}
+
+function valuesOf(row: Row, names: readonly string[]) {
+  return names.map((name) => bindable(row[name]));
 }

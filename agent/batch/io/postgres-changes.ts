@@ -19,6 +19,10 @@ import { quoteName, quoteTable, tableName } from './sql-names.ts';
 
 /** First half of the lock; the other is the table. */
 const CHANGES_LOCK = 728_613_530;
+/** Of the savepoint, and of the rows that are put aside meanwhile. */
+const BATCH = 'runnel_batch';
+const UNIQUE_VIOLATION = '23505';
+
 export interface PostgresTargetSettings {
   readonly table: string;
   readonly key: readonly string[];
@@ -85,15 +89,58 @@ class PostgresTarget implements ChangeTarget {
     return new Map(rows.map(({ key, source, order }) => [key, { source, order }]));
   }
 
-  async apply({ deletes, puts, positions }: ChangePlan): Promise<void> {
-    if (this.#settings.isThere) {
-      if (deletes.length > 0) {
-        const remove = `DELETE FROM ${this.#table} AS kept USING ${this.#given()} WHERE`;
-        await this.#client.query(`${remove} ${this.#isKey()}`, [this.#keys(deletes)]);
+  async apply(plan: ChangePlan): Promise<void> {
+    if (this.#settings.isThere) await this.#applyRows(plan);
+    await this.#remember(plan.positions);
+  }
+
+  /** Group by group, unless a value that must be unique is on its way from one row to another. */
+  async #applyRows(plan: ChangePlan): Promise<void> {
+    await this.#client.query(`SAVEPOINT ${BATCH}`);
+    try {
+      await this.#delete(this.#keys(plan.deletes));
+      for (const { columns, rows } of plan.puts) {
+        await this.#update(this.#table, columns, rows);
+        await this.#insert(columns, rows);
       }
-      for (const { columns, rows } of puts) await this.#put(columns, rows);
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== UNIQUE_VIOLATION) throw error;
+      await this.#client.query(`ROLLBACK TO SAVEPOINT ${BATCH}`);
+      await this.#applyAnew(plan);
     }
-    await this.#remember(positions);
+    await this.#client.query(`RELEASE SAVEPOINT ${BATCH}`);
+  }
+
+  /** All rows of the plan go, and come back as they are to be: it takes a swap of values too. */
+  async #applyAnew({ deletes, puts }: ChangePlan): Promise<void> {
+    await this.#delete(this.#keys(deletes));
+    const { rows: written } = await this.#client.query<{ name: string }>(
+      'SELECT attname AS name FROM pg_attribute WHERE attrelid = to_regclass($1) ' +
+        "AND attnum > 0 AND NOT attisdropped AND attgenerated = ''",
+      [this.#table],
+    );
+    const columns = written.map(({ name }) => quoteName(name)).join(', ');
+    const as = `SELECT ${columns} FROM ${this.#table} AS kept`;
+    await this.#client.query(`CREATE TEMP TABLE ${BATCH} AS ${as} WHERE false`);
+    for (const { rows } of puts) {
+      const keys = this.#keys(rows.map((row) => this.#settings.key.map((name) => row[name]!)));
+      const isGiven = `EXISTS (SELECT 1 FROM ${this.#given()} WHERE ${this.#isKey()})`;
+      await this.#client.query(`INSERT INTO pg_temp.${BATCH} ${as} WHERE ${isGiven}`, [keys]);
+      await this.#delete(keys);
+    }
+    for (const put of puts) await this.#update(`pg_temp.${BATCH}`, put.columns, put.rows);
+    await this.#client.query(
+      `INSERT INTO ${this.#table} (${columns}) OVERRIDING SYSTEM VALUE ` +
+        `SELECT ${columns} FROM pg_temp.${BATCH}`,
+    );
+    await this.#client.query(`DROP TABLE pg_temp.${BATCH}`);
+    for (const put of puts) await this.#insert(put.columns, put.rows);
+  }
+
+  /** `keys`: as `#keys` gives them. */
+  async #delete(keys: string): Promise<void> {
+    const remove = `DELETE FROM ${this.#table} AS kept USING ${this.#given()} WHERE`;
+    await this.#client.query(`${remove} ${this.#isKey()}`, [keys]);
   }
 
   async truncate(at: EventPosition): Promise<void> {
@@ -119,22 +166,21 @@ class PostgresTarget implements ChangeTarget {
   }
 
   /** A row that is there keeps what its event does not tell. */
-  async #put(columns: readonly string[], rows: readonly Row[]): Promise<void> {
-    const { key } = this.#settings;
-    const names = columns.map(quoteName);
-    const given = [JSON.stringify(rows.map((row) => this.#rowFor(columns, row)))];
+  async #update(table: string, columns: readonly string[], rows: readonly Row[]): Promise<void> {
     const set = columns
-      .filter((name) => !key.includes(name))
+      .filter((name) => !this.#settings.key.includes(name))
       .map((name) => `${quoteName(name)} = given.${quoteName(name)}`);
-    if (set.length > 0) {
-      const update = `UPDATE ${this.#table} AS kept SET ${set.join(', ')}`;
-      await this.#client.query(`${update} FROM ${this.#given()} WHERE ${this.#isKey()}`, given);
-    }
+    if (set.length === 0) return;
+    const update = `UPDATE ${table} AS kept SET ${set.join(', ')} FROM ${this.#given()}`;
+    await this.#client.query(`${update} WHERE ${this.#isKey()}`, [this.#rowsFor(columns, rows)]);
+  }
+
+  async #insert(columns: readonly string[], rows: readonly Row[]): Promise<void> {
+    const names = columns.map(quoteName).join(', ');
     await this.#client.query(
-      `INSERT INTO ${this.#table} (${names.join(', ')}) ` +
-        `SELECT ${names.join(', ')} FROM ${this.#given()} ` +
+      `INSERT INTO ${this.#table} (${names}) SELECT ${names} FROM ${this.#given()} ` +
         `WHERE NOT EXISTS (SELECT 1 FROM ${this.#table} AS kept WHERE ${this.#isKey()})`,
-      given,
+      [this.#rowsFor(columns, rows)],
     );
   }
 
@@ -169,6 +215,10 @@ class PostgresTarget implements ChangeTarget {
       Object.fromEntries(key.map((name, at) => [name, values[at]])),
     );
     return JSON.stringify(rows.map((row) => this.#rowFor(key, row as Row)));
+  }
+
+  #rowsFor(columns: readonly string[], rows: readonly Row[]): string {
+    return JSON.stringify(rows.map((row) => this.#rowFor(columns, row)));
   }
 
   #rowFor(columns: readonly string[], row: Row): Row {

@@ -154,6 +154,28 @@ export function changesContract(open: (site: TaskSite) => Promise<DatabaseUnderT
     expect(left).toEqual([{ key: '[1]' }, { key: '[3]' }]);
   });
 
+  it('a value that must be unique moves to another row, and two rows swap theirs', async () => {
+    const database = await open(taskSite());
+    const unique = CREATE.replace('name text NOT NULL', 'name text NOT NULL UNIQUE');
+    await database.exec(unique.replace('note text', "note text, made text DEFAULT 'here'"));
+    const names = ['a', 'b', 'c'].map((name, n) => put(n + 1, row(n + 1, name, name), 'c'));
+    await apply(database, names);
+    const moved = [put(11, row(3, 'free', 'c')), put(12, row(2, 'c', 'b')), put(13, row(4, 'b'))];
+    await apply(database, moved, partition(2));
+    // Of a swap each event is told without what is large.
+    const swap = [put(21, { id: 1, name: 'c' }), put(22, { id: 2, name: 'a' })];
+    await apply(database, swap, partition(3));
+    expect(await database.query(`${ALL.replace('note', 'note, made')}`)).toEqual(
+      [row(1, 'c', 'a'), row(2, 'a', 'b'), row(3, 'free', 'c'), row(4, 'b')].map((each) => ({
+        ...each,
+        made: 'here',
+      })),
+    );
+    const taken = apply(database, [put(31, row(9, 'a'), 'c')], partition(4));
+    await expect(taken).rejects.toMatchObject({ class: 'data' });
+    expect(await database.query(ALL)).toHaveLength(4);
+  });
+
   it('many events are applied in batches; one that cannot be leaves none of them', async () => {
     const database = await customers();
     const many = Array.from({ length: 3500 }, (_, n) => put(n + 1, row(n % 1700, `n${n}`)));
