@@ -126,15 +126,20 @@ interface Target {
   readonly mode: string;
   readonly key?: readonly string[] | undefined;
   readonly where?: unknown;
+  readonly columns?: Readonly<Record<string, string>> | undefined;
   readonly truncate: boolean;
   readonly forgetDeleted?: unknown;
 }
 
 function targetProblem(target: Target): readonly [string, string] | undefined {
-  const { mode, key, where, truncate, forgetDeleted } = target;
+  const { mode, key, where, columns, truncate, forgetDeleted } = target;
   const isByKey = mode === 'upsert' || mode === 'changes';
   if (isByKey !== (key !== undefined)) {
     return ['key', isByKey ? `is missing: ${mode} needs it` : 'goes with mode: upsert or changes'];
+  }
+  const left = key?.find((name) => columns !== undefined && !Object.hasOwn(columns, name));
+  if (mode === 'changes' && left !== undefined) {
+    return ['columns', `leaves out ${left}, which is of the key`];
   }
   if (mode !== 'changes' && truncate) return ['truncate', 'goes with mode: changes'];
   if (mode !== 'changes' && forgetDeleted !== undefined) {

@@ -71,6 +71,14 @@ const refused: [TaskSpec, unknown, RegExp][] = [
   [loadTask, { rows: [], sqlite: { path: 'x', table: 't', mode: 'upsert' } }, /upsert needs it/],
   [loadTask, { rows: [], sqlite: { path: 'x', table: 't', where: {} } }, /goes with mode: replace/],
   [loadTask, { rows: [], sqlite: { path: 'x', table: 't', mode: 'changes' } }, /changes needs it/],
+  [
+    loadTask,
+    {
+      rows: [],
+      sqlite: { path: 'x', table: 't', mode: 'changes', key: ['id', 'n'], columns: { id: 'id' } },
+    },
+    /leaves out n, which is of the key/,
+  ],
   [loadTask, { rows: [], sqlite: { path: 'x', table: 't', truncate: true } }, /mode: changes/],
   [loadTask, { rows: [], sqlite: { path: 'x', table: 't', forgetDeleted: '1d' } }, /mode: changes/],
   [loadTask, { rows: [], mqtt: {} }, /topic or topicOf/],
