@@ -97,7 +97,9 @@ export class KeyBuckets {
         if (this.#slices.isOver()) await this.#slices.rest();
         const [text, row] = JSON.parse(line) as [string, Row];
         const rows: KeyRows = keys.get(text) ?? {};
-        if (rows[name] !== undefined) throw this.#twice(name, text);
+        // An old state may have had another key; a full refresh is how one changes it.
+        const isForgiven = this.#context.fullRefresh && name !== 'now';
+        if (rows[name] !== undefined && !isForgiven) throw this.#twice(name, text);
         rows[name] = row;
         keys.set(text, rows);
       }
@@ -107,7 +109,10 @@ export class KeyBuckets {
   #twice(state: StateName, text: string): TaskError {
     const told = `two rows of the state ${state} have the key ${text}`;
     return new TaskError('data', 'key_twice', told, {
-      hint: `Name with key: the columns that tell rows apart, beside ${this.#key.join(', ')}.`,
+      hint:
+        state === 'now'
+          ? `Name with key: the columns that tell rows apart, beside ${this.#key.join(', ')}.`
+          : 'If the key of the task is another since: run the job once with a full refresh.',
     });
   }
 

@@ -258,6 +258,18 @@ describe('changes against a dataset', () => {
     ]);
   });
 
+  it('of a full refresh take another key, which old rows may share', async () => {
+    const site = taskSite();
+    await site.publishDataset(
+      { dataset: 'state', table: await site.table([row(1, 'a'), row(1, 'b')]) },
+      { partition: '2026-11-21', start: DAY_START - DAY_MS, end: DAY_START },
+    );
+    await expect(day(site, 0, [row(1)])).rejects.toMatchObject({ code: 'key_twice' });
+    const refreshed = await day(site, 0, [row(1)], { fullRefresh: true });
+    expect(refreshed.output).toMatchObject({ rowCount: 1, read: 1 });
+    expect((await day(site, 1, [row(1)])).output).toMatchObject({ rowCount: 0, unchanged: 1 });
+  });
+
   it('of a key of the job are told from those of other keys', async () => {
     const site = taskSite();
     await site.publishDataset(
