@@ -4,9 +4,12 @@ import type { Clock } from '@runnel/shared/clock.ts';
 import { NAME } from '@runnel/shared/ids.ts';
 import type { Kysely } from 'kysely';
 import type { Alerting } from '../alerts/alerting.ts';
+import { maskedSettings } from '../alerts/receivers/exposed.ts';
 import { appendAudit } from '../store/audit.ts';
 import { pageNotifications } from '../store/notifications.ts';
 import type { Schema } from '../store/schema.ts';
+import type { ReceiverItem } from './alert-messages.ts';
+import type { Actor } from './authenticate.ts';
 import { notFound } from './problem.ts';
 import type { RoleGuards } from './role-guards.ts';
 import { actorOf, newRouter, type Router } from './router.ts';
@@ -49,7 +52,10 @@ function addReads(router: Router, { alerting, guards }: ReceiverRoutesParts): vo
       ...problems,
     },
   });
-  router.openapi(list, (c) => c.json({ items: alerting.receivers.list() }, 200));
+  router.openapi(list, (c) => {
+    const items = alerting.receivers.list().map((item) => shownTo(actorOf(c), item));
+    return c.json({ items }, 200);
+  });
 
   const one = createRoute({
     method: 'get',
@@ -64,8 +70,13 @@ function addReads(router: Router, { alerting, guards }: ReceiverRoutesParts): vo
     const { name } = c.req.valid('param');
     const receiver = alerting.receivers.get(name);
     if (receiver === undefined) throw notFound('receiver', name);
-    return c.json(receiver, 200);
+    return c.json(shownTo(actorOf(c), receiver), 200);
   });
+}
+
+/** Headers may hold what only those should read who may set them. */
+function shownTo({ role }: Actor, item: ReceiverItem): ReceiverItem {
+  return role === 'admin' ? item : { ...item, settings: maskedSettings(item.settings) };
 }
 
 function addPut(router: Router, parts: ReceiverRoutesParts): void {
@@ -78,7 +89,8 @@ function addPut(router: Router, parts: ReceiverRoutesParts): void {
     description:
       'A secret is a text, `{"env": "RUNNEL_SECRET_…"}`, or `{"file": "NAME"}` for a file in ' +
       '`secrets/` of the data directory. Secrets that are not named stay as they are; null takes ' +
-      'one away.',
+      'one away. With another host in its address only those stay that are named. With ' +
+      '`If-None-Match: *` it takes the place of none: 409 where there is one of this name.',
     middleware: guards.admin,
     request: {
       params: nameParam,
@@ -102,7 +114,9 @@ function addPut(router: Router, parts: ReceiverRoutesParts): void {
   });
   router.openapi(put, async (c) => {
     const { name } = c.req.valid('param');
-    const receiver = await alerting.receivers.put(name, c.req.valid('json'));
+    const receiver = await alerting.receivers.put(name, c.req.valid('json'), {
+      isNew: c.req.header('if-none-match') === '*',
+    });
     const { kind, selector, severity } = receiver;
     const data = { kind, selector, severity };
     const actor = actorOf(c).id;

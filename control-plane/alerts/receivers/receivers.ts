@@ -22,6 +22,7 @@ import type { Schema } from '../../store/schema.ts';
 import { severityRank } from '../alert-state.ts';
 import { alertLabels } from '../finding.ts';
 import type { NotifyPolicy } from '../notify-state.ts';
+import { exposedIn } from './exposed.ts';
 import type { Message } from './message.ts';
 import { failed } from './post.ts';
 import { timesOf } from './receiver-kind.ts';
@@ -87,14 +88,20 @@ export class Receivers {
     return selectorMatches(kept.selector, alertLabels(alert));
   }
 
-  /** Errors: `receiver_invalid`, `selector_invalid`, `receivers_exhausted`. */
-  async put(name: string, input: ReceiverInput): Promise<ReceiverItem> {
+  /**
+   * `isNew`: it must not take the place of another. Errors: `receiver_invalid`, `receiver_exists`,
+   * `selector_invalid`, `receivers_exhausted`.
+   */
+  async put(
+    name: string,
+    input: ReceiverInput,
+    { isNew = false }: { readonly isNew?: boolean } = {},
+  ): Promise<ReceiverItem> {
     const before = this.#kept.get(name)?.record;
+    if (isNew && before !== undefined) throw taken(name);
     if (before === undefined && this.#kept.size >= limits.receiversMax) {
       throw new RunnelError('receivers_exhausted', `there are ${limits.receiversMax} receivers`);
     }
-    // Secrets of another kind mean something else.
-    const kept = before?.kind === input.kind ? before.secrets : {};
     const record: ReceiverRecord = {
       name,
       kind: input.kind,
@@ -102,9 +109,7 @@ export class Receivers {
       severity: input.severity,
       sendResolved: input.sendResolved,
       settings: input.settings,
-      secrets: Object.fromEntries(
-        Object.entries({ ...kept, ...input.secrets }).filter(([, value]) => value !== null),
-      ),
+      secrets: secretsOf(input, before),
       lastSentAt: before?.lastSentAt ?? null,
       lastError: null,
     };
@@ -158,10 +163,49 @@ export class Receivers {
   }
 }
 
+function taken(name: string): RunnelError {
+  return new RunnelError('receiver_exists', `there is a receiver ${name}`, {
+    hint: 'choose another name, or change the one that is there',
+    fields: { issues: [{ path: 'name', message: 'there is one of this name' }] },
+  });
+}
+
+/** Those of before that are not named stay, unless they would mean or reach something else. */
+function secretsOf(
+  { kind, settings, secrets }: ReceiverInput,
+  before: ReceiverRecord | undefined,
+): Readonly<Record<string, unknown>> {
+  const kept = before?.kind === kind ? before.secrets : {};
+  const merged = present({ ...kept, ...secrets });
+  const isSameHost =
+    before !== undefined && hostOf(settings, merged) === hostOf(before.settings, kept);
+  return isSameHost ? merged : present(secrets);
+}
+
+function present(secrets: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(secrets).filter(([, value]) => value !== null));
+}
+
+/** Where it sends to; an address that is kept elsewhere is known by its place. */
+function hostOf(
+  settings: Readonly<Record<string, unknown>>,
+  secrets: Readonly<Record<string, unknown>>,
+): string {
+  const address = secrets['url'] ?? settings['url'] ?? settings['host'];
+  if (typeof address !== 'string') return JSON.stringify(address ?? null);
+  return URL.canParse(address) ? new URL(address).host : address;
+}
+
 function check({ kind, settings, secrets }: ReceiverRecord): void {
   const known = RECEIVER_KINDS[kind];
   const parsed = known.settings.safeParse(settings);
   if (!parsed.success) throw unfit('settings', parsed.error);
+  const issues = exposedIn(settings, known.secrets);
+  const [exposed] = issues;
+  if (exposed !== undefined) {
+    const message = `${exposed.path}: ${exposed.message}`;
+    throw new RunnelError('receiver_invalid', message, { fields: { issues } });
+  }
   const read = secretsShape.safeParse(secrets);
   if (!read.success) throw unfit('secrets', read.error);
   const foreign = Object.keys(secrets).find((name) => !known.secrets.includes(name));

@@ -241,6 +241,7 @@ export function refusedFields(
   if (!(error instanceof ApiError)) return null;
   if (error.code === 'selector_invalid') return { selector: error.message };
   const known = [
+    'name',
     ...fieldsOf(kind).map(({ name }) => `settings.${name}`),
     ...Object.keys(KINDS[kind].secrets).map((name) => `secrets.${name}`),
   ];

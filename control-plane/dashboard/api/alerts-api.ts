@@ -74,7 +74,12 @@ export class AlertsApi {
     return (await this.#request<Items<ReceiverItem>>('GET', '/receivers')).items;
   }
 
-  /** Adds it, or takes the place of the one of this name. */
+  /** Error: 409 where there is one of this name. */
+  addReceiver(name: string, input: ReceiverInput): Promise<ReceiverItem> {
+    return this.#request('PUT', receiverPath(name), input, { 'if-none-match': '*' });
+  }
+
+  /** Takes the place of the one of this name. */
   setReceiver(name: string, input: ReceiverInput): Promise<ReceiverItem> {
     return this.#request('PUT', receiverPath(name), input);
   }

@@ -63,7 +63,7 @@ export class ApiClient {
 
   constructor(onSignedOut: () => void) {
     this.#onSignedOut = onSignedOut;
-    const request: Request = (method, path, body) => this.#request(method, path, body);
+    const request: Request = (...asked) => this.#request(...asked);
     this.runs = new RunsApi(request);
     this.rollouts = new RolloutsApi(request);
     this.slas = new SlasApi(request);
@@ -169,13 +169,18 @@ export class ApiClient {
     return this.#request('GET', path);
   }
 
-  async #request<T>(method: string, path: string, body?: unknown): Promise<T> {
+  async #request<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<T> {
     let response: Response;
     try {
       response = await fetch(`/api/v1${path}`, {
         method,
         credentials: 'same-origin',
-        headers: { accept: 'application/json', ...(body === undefined ? {} : JSON_TYPE) },
+        headers: { accept: 'application/json', ...(body === undefined ? {} : JSON_TYPE), ...more },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
     } catch (error) {

@@ -39,7 +39,9 @@ export function ReceiverDialog({
     setProblems(read.problems);
     if (Object.keys(read.problems).length > 0) return;
     try {
-      await app.api.alerts.setReceiver(draft.name, read.input);
+      // A new one must not take the place of another that has its name.
+      if (item === null) await app.api.alerts.addReceiver(draft.name, read.input);
+      else await app.api.alerts.setReceiver(draft.name, read.input);
     } catch (thrown) {
       const refused = refusedFields(thrown, draft);
       if (refused === null) throw thrown;

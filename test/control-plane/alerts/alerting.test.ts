@@ -250,4 +250,47 @@ describe('a receiver', () => {
     }
     expect((await put({ kind: 'webhook', settings: { url: 'http://x' } }, 'A!')).status).toBe(400);
   });
+
+  it('takes credentials as secrets only, and shows its headers to admins', async () => {
+    const put = (settings: object) =>
+      control.request('PUT', '/api/v1/receivers/shown', { body: { kind: 'webhook', settings } });
+    const url = 'http://127.0.0.1:9';
+    const names = ['Authorization', 'proxy-authorization', 'Cookie', 'X-API-Key'];
+    const wrong = [
+      ...names.map(
+        (name) => [{ url, headers: { [name]: 'x' } }, `settings.headers.${name}`] as const,
+      ),
+      [{ url: 'http://me:word@127.0.0.1:9' }, 'settings.url'] as const,
+    ];
+    for (const [settings, path] of wrong) {
+      const answer = await put(settings);
+      expect(answer, path).toMatchObject({ status: 400, json: { issues: [{ path }] } });
+      expect(answer.json.detail).toContain('secrets.authorization');
+    }
+    const headers = { 'X-Team': 'maintenance' };
+    expect((await put({ url, headers })).status).toBe(200);
+    expect((await control.get('/receivers/shown')).json.settings.headers).toEqual(headers);
+    const token = await control.token('operator');
+    const { json } = await control.get('/receivers/shown', { token });
+    expect(json.settings).toEqual({ url, headers: { 'X-Team': '***' } });
+    expect((await control.get('/receivers', { token })).text).not.toContain('maintenance');
+  });
+
+  it('that is new takes the place of none, and secrets do not go to another host', async () => {
+    const put = (host: string, more: object = {}, head: Record<string, string> = {}) => {
+      const body = { kind: 'webhook', settings: { url: `http://${host}/` }, ...more };
+      return control.request('PUT', '/api/v1/receivers/one', { body, headers: head });
+    };
+    const secrets = { authorization: 'Bearer hush', secret: 'key' };
+    const isNew = { 'if-none-match': '*' };
+    expect((await put('127.0.0.1:9', { secrets }, isNew)).status).toBe(200);
+    expect(await put('127.0.0.1:10', {}, isNew)).toMatchObject({
+      status: 409,
+      json: { code: 'receiver_exists', issues: [{ path: 'name' }] },
+    });
+    const kept = { authorization: 'stored', secret: 'stored' };
+    expect((await put('127.0.0.1:9')).json.secrets).toEqual(kept);
+    const moved = await put('127.0.0.1:10', { secrets: { secret: 'other' } });
+    expect(moved.json.secrets).toEqual({ secret: 'stored' });
+  });
 });

@@ -87,6 +87,7 @@ describe('a receiver that a person edits', () => {
     const draft = draftOf(MAIL);
     expect(refusedFields(refused('settings.to[1]'), draft)).toEqual({ 'settings.to': 'no' });
     expect(refusedFields(refused('secrets.password'), draft)).toEqual({ 'secrets.password': 'no' });
+    expect(refusedFields(refused('name'), draft)).toEqual({ name: 'no' });
     expect(refusedFields(refused('settings'), draft)).toBeNull();
     const selector = new ApiError(400, 'selector_invalid', 'the selector is odd');
     expect(refusedFields(selector, draft)).toEqual({ selector: 'the selector is odd' });
