@@ -73,7 +73,7 @@ it('a promise at risk is a warning, breached an error of one alert, kept its end
   expect((await alert('sla', { state: 'resolved' })).id).toBe(risk.id);
 });
 
-it('a promise that is made no more is no alert: paused, without it, or its device revoked', async () => {
+it('a promise that is made no more is no alert: paused, left out, or its device gone', async () => {
   const other = await Device.join(control, { name: 'press-2' });
   const since = Date.now();
   const [job, sla, verdict, cause] = ['press', 'fresh', 'breached', 'no record'] as const;
