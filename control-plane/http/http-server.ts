@@ -1,5 +1,5 @@
 /** Listens for the application, websockets included, and ends without leaving sockets behind. */
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { serve, type WebSocketServerLike } from '@hono/node-server';
@@ -39,7 +39,16 @@ export async function listen(app: App, host: string, port: number): Promise<Http
     started.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
   });
   server.keepAliveTimeout = KEEP_ALIVE_MS;
-  server.on('clientError', refuse);
+  const answering = new WeakSet<Duplex>();
+  server.on('request', ({ socket }, response) => {
+    answering.add(socket);
+    response.once('close', () => answering.delete(socket));
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    // An answer that has begun is not continued with another one.
+    if (answering.has(socket) || !socket.writable) socket.destroy();
+    else refuse(error, socket);
+  });
   const address = server.address() as AddressInfo;
   return { host, port: address.port, close: () => close(server, sockets) };
 }
@@ -49,17 +58,23 @@ const TOO_LONG =
   '<h1>This address is too long</h1><p>No page of the control plane has such a long one. ' +
   '<a href="/">To the overview</a></p></html>';
 
+const REFUSED: Readonly<Record<string, readonly [status: string, body?: string]>> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', TOO_LONG],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout'],
+};
+
 /**
- * What is no request that we can read. A browser shows nothing of its own for an answer without a
- * body, so that whoever followed an address that is too long is told so, and led on.
+ * What is no request that we can read; the connection ends. A browser shows nothing of its own for
+ * an answer without a body, so that whoever followed an address that is too long is told so, and
+ * led on. One that opened a connection ahead and sent nothing is told by 408 that it may ask again.
  */
-function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable) return;
-  const [status, body] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? ['431 Request Header Fields Too Large', TOO_LONG]
-      : ['400 Bad Request', ''];
-  socket.end(
+function refuse({ code = '' }: NodeJS.ErrnoException, socket: Socket): void {
+  const [status, body = ''] = REFUSED[code] ?? (code.startsWith('HPE_') ? ['400 Bad Request'] : []);
+  if (status === undefined) {
+    socket.destroy();
+    return;
+  }
+  socket.write(
     [
       `HTTP/1.1 ${status}`,
       'content-type: text/html; charset=utf-8',
@@ -71,6 +86,7 @@ function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
       body,
     ].join('\r\n'),
   );
+  socket.destroySoon();
 }
 
 function listenError(cause: NodeJS.ErrnoException, host: string, port: number): RunnelError {

@@ -126,7 +126,7 @@ function judgementOf(report: SlaReport, skewMs: number, now: number): Judgement 
 /** Null: nothing of it can be seen from here. */
 function judgeOwn(
   entry: SlaEntry,
-  { heardUpTo, waitingMs }: Contact,
+  { heardUpTo, lastSeenAt, waitingMs }: Contact,
   hearingSince: number,
   now: number,
 ): Judgement | null {
@@ -145,9 +145,13 @@ function judgeOwn(
       return judge(sla, { oldestAt, delivered }, now);
     }
     case 'deadline': {
-      if (deadlines === null || heardUpTo === null || heardUpTo < sinceAt) return null;
+      if (deadlines === null || heardUpTo === null) return null;
+      // What still waits on the device may hold the run: after a cut it comes in its own time.
+      const waitsSince = waitingMs === null ? now : (lastSeenAt ?? now) - waitingMs;
+      const upTo = Math.min(heardUpTo, waitsSince, now);
+      if (upTo < sinceAt) return null;
       const pending = deadlines.next(Math.max(doneUpTo, sinceAt)) ?? null;
-      return judge(sla, { pending, lastSuccessAt, failure }, Math.min(heardUpTo, now));
+      return judge(sla, { pending, lastSuccessAt, failure }, upTo);
     }
     case 'duration':
     case 'successRate':

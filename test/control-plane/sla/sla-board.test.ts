@@ -25,6 +25,21 @@ function streamJob(sla: readonly Record<string, unknown>[]) {
   })!;
 }
 
+/** A run each quarter of an hour, done five minutes later. */
+const quarters = slaJob({
+  name: 'rms',
+  version: 1,
+  paused: false,
+  document: {
+    apiVersion: 'runnel/v1',
+    kind: 'BatchJob',
+    metadata: { name: 'rms' },
+    schedule: { cron: '*/15 * * * *', timezone: 'UTC' },
+    sla: [{ name: 'done', deadline: { after: '5m' } }],
+    tasks: [{ id: 'one', value: { value: 1 } }],
+  },
+})!;
+
 const FRESH = { name: 'fresh', freshness: '60s' };
 
 class World {
@@ -133,6 +148,32 @@ describe('a promise on a device', () => {
     world.back('a', 'met', T0);
     expect(world.verdict('a')).toBe('breached');
     expect(world.written.at(-1)).toMatchObject({ at: T0 + 60 * SECOND, judge: 'control-plane' });
+  });
+
+  it('is breached at a deadline while it is heard, and not by a run that is on its way', () => {
+    const world = new World();
+    const heard = (contact: Partial<Contact>): string | undefined => {
+      world.contacts.set('a', { ...world.online(), ...contact });
+      world.board.heard('a', []);
+      return world.verdict('a');
+    };
+    const MINUTE = 60 * SECOND;
+    for (const agent of ['a', 'b']) world.board.place(agent, [quarters]);
+    world.clock.pass(14 * MINUTE);
+    expect(heard({})).toBe('met');
+    world.clock.pass(30 * MINUTE);
+    // One was heard all the while, the other was cut off before the run was due.
+    expect(world.written.at(-1)).toMatchObject({ agent: 'b', verdict: 'breached' });
+    expect(world.written.at(-1)?.at).toBe(T0 + 20 * MINUTE);
+    expect(world.verdict('a')).toBe('met');
+    // It is back, and rows from before the cut still wait on it: the run may be among them.
+    expect(heard({ waitingMs: 31 * MINUTE })).toBe('met');
+    expect(heard({ waitingMs: 2 * MINUTE })).toBe('breached');
+    const run = { job: 'rms', partitionStart: T0, partitionEnd: T0 + 15 * MINUTE, failure: null };
+    for (const at of [T0 + 15 * MINUTE, T0 + 30 * MINUTE]) {
+      world.board.ended('a', { ...run, at, endedAt: at + MINUTE });
+    }
+    expect(world.verdict('a')).toBe('met');
   });
 
   it('has no other verdict while nobody here can hear, nor for that time afterwards', () => {
