@@ -16,6 +16,45 @@
  */
 export type ConnectionState = 'online' | 'late' | 'offline' | 'never';
 
+/** What was heard of it: a beat, or for how long none; `untold`: nobody could have heard. */
+export type Heard = 'beat' | 'untold' | 'quiet' | 'missedSome' | 'missedMany';
+
+/** Only a heartbeat makes it better; each cell is a claim of connection.test.ts. */
+const TABLE: { readonly [S in ConnectionState]: { readonly [H in Heard]: ConnectionState } } = {
+  online: {
+    beat: 'online',
+    untold: 'online',
+    quiet: 'online',
+    missedSome: 'late',
+    missedMany: 'offline',
+  },
+  late: {
+    beat: 'online',
+    untold: 'late',
+    quiet: 'late',
+    missedSome: 'late',
+    missedMany: 'offline',
+  },
+  offline: {
+    beat: 'online',
+    untold: 'offline',
+    quiet: 'offline',
+    missedSome: 'offline',
+    missedMany: 'offline',
+  },
+  never: {
+    beat: 'online',
+    untold: 'never',
+    quiet: 'never',
+    missedSome: 'never',
+    missedMany: 'never',
+  },
+};
+
+export function connectionAfter(state: ConnectionState, heard: Heard): ConnectionState {
+  return TABLE[state][heard];
+}
+
 const LATE_AFTER_MISSED = 2;
 const OFFLINE_AFTER_MISSED = 5;
 const PAUSE_INTERVALS = 5;
@@ -51,14 +90,17 @@ export interface Silence {
   readonly intervalMs: number;
 }
 
-/** The verdict now; a heartbeat itself makes `online` at once and needs no verdict. */
+/** The verdict now, without a heartbeat. */
 export function connectionOf(silence: Silence, witness: Witness, nowMs: number): ConnectionState {
-  const { previous, intervalMs } = silence;
-  if (previous === 'never' || previous === 'offline') return previous;
-  if (witness.connectedSinceMs === null) return previous;
-  if (nowMs - witness.connectedSinceMs < PAUSE_INTERVALS * intervalMs) return previous;
+  return connectionAfter(silence.previous, silenceOf(silence, witness, nowMs));
+}
+
+function silenceOf(silence: Silence, witness: Witness, nowMs: number): Heard {
+  const { intervalMs } = silence;
+  if (witness.connectedSinceMs === null) return 'untold';
+  if (nowMs - witness.connectedSinceMs < PAUSE_INTERVALS * intervalMs) return 'untold';
   const silentMs = witnessedMs(witness, nowMs) - silence.heardAtWitnessedMs;
   const missed = Math.floor((silentMs - intervalMs / 2) / intervalMs);
-  if (missed >= OFFLINE_AFTER_MISSED) return 'offline';
-  return missed >= LATE_AFTER_MISSED ? 'late' : previous;
+  if (missed >= OFFLINE_AFTER_MISSED) return 'missedMany';
+  return missed >= LATE_AFTER_MISSED ? 'missedSome' : 'quiet';
 }

@@ -15,6 +15,7 @@ import type { Schema } from '../store/schema.ts';
 import { noSkew, sawBeat, skewCondition, type SkewWatch } from './clock-skew.ts';
 import { type CloneWatch, isCloned, noClone, sawEpoch } from './clone-watch.ts';
 import {
+  connectionAfter,
   type ConnectionState,
   type Witness,
   connectionOf,
@@ -259,7 +260,7 @@ export class FleetHealth {
     entry.clones = sawEpoch(entry.clones, heartbeat.epoch, nowMs);
     entry.skew = sawBeat(entry.skew, heartbeat.sentAt, at);
     entry.skewedSince = entry.skew.skewMs === null ? null : (entry.skewedSince ?? at);
-    this.#judge(agent, entry, 'online');
+    this.#judge(agent, entry, connectionAfter(entry.connection, 'beat'));
     this.#setCloned(agent, entry, isCloned(entry.clones, nowMs));
     this.#tell(agent, 'beat', at);
   }

@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { isCloned, noClone, sawEpoch } from '@runnel/control-plane/intake/clone-watch.ts';
 import {
   type ConnectionState,
+  connectionAfter,
   connectionOf,
+  type Heard,
   noWitness,
   witnessConnected,
   witnessLost,
@@ -34,6 +36,22 @@ describe('a device that falls silent', () => {
 
   it('was never there before its first heartbeat', () => {
     expect(verdictAfter(10_000_000, 'never')).toBe('never');
+  });
+});
+
+describe('every state and all that can be heard of it', () => {
+  const cells: Readonly<Record<Heard, readonly [string, string, string, string]>> = {
+    // of:       online     late       offline    never
+    beat: ['online', 'online', 'online', 'online'],
+    untold: ['online', 'late', 'offline', 'never'],
+    quiet: ['online', 'late', 'offline', 'never'],
+    missedSome: ['late', 'late', 'offline', 'never'],
+    missedMany: ['offline', 'offline', 'offline', 'never'],
+  };
+
+  it.each(Object.entries(cells))('%s', (heard, expected) => {
+    const states = ['online', 'late', 'offline', 'never'] as const;
+    expect(states.map((state) => connectionAfter(state, heard as Heard))).toEqual(expected);
   });
 });
 
