@@ -128,7 +128,7 @@ describe('runnel alerts', () => {
       [1, /no such|not found|no alert/i, 'alerts', 'ack', 'nothing'],
       [2, /--kind/, 'receivers', 'set', 'x'],
       [2, /name=value/, 'receivers', 'set', 'x', '--kind', 'webhook', '--setting', 'url'],
-      [1, /url/, 'receivers', 'set', 'x', '--kind', 'webhook', '--setting', 'url=ftp://x'],
+      [2, /url/, 'receivers', 'set', 'x', '--kind', 'webhook', '--setting', 'url=ftp://x'],
       [1, /receiver/, 'receivers', 'delete', 'nobody'],
       [1, /receiver/, 'receivers', 'test', 'nobody'],
     ];

@@ -153,6 +153,7 @@ describe('the way to the server', () => {
       lastSeenAt: null,
       conditions: [],
       jobs: [],
+      health: { state: 'error', axis: 'jobs', since: null, cause: name, axes: {} },
     };
     const url = await serving((_, response) => response.end(JSON.stringify({ items: [agent] })));
     const { out } = await runnel(['get', 'agents', '--url', url]);
