@@ -165,7 +165,7 @@ export function changesContract(open: (site: TaskSite) => Promise<DatabaseUnderT
     // Of a swap each event is told without what is large.
     const swap = [put(21, { id: 1, name: 'c' }), put(22, { id: 2, name: 'a' })];
     await apply(database, swap, partition(3));
-    expect(await database.query(`${ALL.replace('note', 'note, made')}`)).toEqual(
+    expect(await database.query(ALL.replace('note', 'note, made'))).toEqual(
       [row(1, 'c', 'a'), row(2, 'a', 'b'), row(3, 'free', 'c'), row(4, 'b')].map((each) => ({
         ...each,
         made: 'here',
