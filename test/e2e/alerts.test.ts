@@ -134,12 +134,15 @@ class Site {
     return await fetch(`${this.url}/api/v1${path}`, { ...init, headers });
   }
 
-  alert(title: string, state: AlertItem['state']): Promise<AlertItem> {
+  /** `says`: its text follows what it tells of once a minute. */
+  alert(title: string, state: AlertItem['state'], says = ''): Promise<AlertItem> {
     return waitFor(
       `the alert "${title}" to be ${state}`,
       async () => {
         const items = await this.#items<AlertItem>('/alerts');
-        return items.find((alert) => alert.title === title && alert.state === state);
+        return items.find(
+          (each) => each.title === title && each.state === state && each.message.includes(says),
+        );
       },
       WAIT_MS,
     );
@@ -176,7 +179,8 @@ it('a killed device and what it dropped are told, and that they are over', async
   const now = Date.UTC(2026, 0, 1);
   // Two come after their window was closed, and nothing takes `late`; one has no time at all.
   site.write([{ ts: now }, { ts: now + 60_000 }, { ts: now }, { ts: now + 1 }, { n: 1 }]);
-  const dropped = await site.alert('press-1: dropped/jobs RecordsDropped', 'firing');
+  const title = 'press-1: dropped/jobs RecordsDropped';
+  const dropped = await site.alert(title, 'firing', '3 records');
   expect(dropped).toMatchObject({ source: 'condition', severity: 'warning' });
   expect(dropped.message).toMatch(/^3 records were lost or set aside: lines: late \(2\), /);
   expect(dropped.message).toMatch(/lines: dead letters, lines: missing_key \(1\)$/);
@@ -193,7 +197,7 @@ it('a killed device and what it dropped are told, and that they are over', async
   site.startAgent();
   expect((await site.alert('press-1 is offline', 'resolved')).id).toBe(offline.id);
   // The new process has lost nothing.
-  await site.alert('press-1: dropped/jobs RecordsDropped', 'resolved');
+  await site.alert(title, 'resolved');
   const of = ({ id }: AlertItem): string[] =>
     told(hook)
       .flatMap(({ alerts }) => alerts)
