@@ -44,7 +44,7 @@ export const changesTask = defineTask({
       'fails at its commit (class `other`, `state_moved`), and is right with its next attempt.',
     'Of a dataset the states of the last 32 runs are kept. A task behind this one that fails has ' +
       'its events from this run only, and as long as the run is kept (the last 200 of the job): ' +
-      '`runnel rerun` it from that task, the order is in the events. Later a full refresh heals.',
+      '`runnel rerun` it from that task, the order is in the events.',
     'A column that is null and one that is not there are the same. Rows without a key are dead ' +
       'letters; two rows with the same key fail the attempt (class `data`).',
     'Memory is bounded: the states are compared in parts, on disk.',
