@@ -19,8 +19,9 @@ import {
   planChanges,
   type Positions,
 } from './change-batch.ts';
-import type { RowChange, TableChange } from './change-event.ts';
-import { type EventPosition, isStale } from './event-position.ts';
+import type { Key, RowChange, TableChange } from './change-event.ts';
+import { type EventPosition, isStale, sourceChanged } from './event-position.ts';
+import type { ChangesFile } from './read-changes.ts';
 
 export const POSITIONS = 'runnel_positions';
 /** Key of the row that keeps where the last truncation was: no JSON, so it is nobody else's. */
@@ -30,14 +31,29 @@ export interface ChangeTarget {
   /** Of these keys, as far as they are known; `TRUNCATION` is one. */
   positions(keys: readonly string[]): Promise<Positions> | Positions;
   apply(plan: ChangePlan): Promise<void> | void;
-  /** Deletes every row but those whose position is beyond, and remembers it. */
-  truncate(at: EventPosition): Promise<void> | void;
+  /** One of the rows whose position is of another source. */
+  ofOtherSource(source: string): Promise<SourceOfRow | undefined> | SourceOfRow | undefined;
+  /** Keys of the rows whose position is beyond. */
+  keysBeyond(order: string): Promise<readonly Key[]> | readonly Key[];
+  /** Deletes every row but the `kept`, forgets the positions up to this one and remembers it. */
+  truncate(at: EventPosition, kept: readonly Key[]): Promise<void> | void;
+  /** Forgets positions: null all of them, else those of keys that were deleted before. */
+  forget(deletedBefore: string | null): Promise<void> | void;
+}
+
+export interface SourceOfRow {
+  readonly key: string;
+  readonly source: string;
 }
 
 const BATCH_CHANGES = 1000;
 
 /** Throws a `TaskError` (`data`, `source_changed`) where the order cannot be known. */
-export async function applyChanges(file: string, target: ChangeTarget): Promise<ChangeCounts> {
+export async function applyChanges(
+  { file, forgetBefore, isRefresh }: ChangesFile,
+  target: ChangeTarget,
+): Promise<ChangeCounts> {
+  if (isRefresh) await target.forget(null);
   const counts: ChangeCounts = { applied: 0, deleted: 0, truncated: 0, stale: 0 };
   let floor = (await target.positions([TRUNCATION])).get(TRUNCATION);
   let batch: RowChange[] = [];
@@ -60,11 +76,19 @@ export async function applyChanges(file: string, target: ChangeTarget): Promise<
         counts.stale += 1;
         continue;
       }
-      await target.truncate(change.at);
+      await truncate(target, change.at);
       floor = change.at;
       counts.truncated += 1;
     }
   }
   await flush();
+  await target.forget(forgetBefore);
   return counts;
+}
+
+/** What is newer than the truncation stays. */
+async function truncate(target: ChangeTarget, at: EventPosition): Promise<void> {
+  const other = await target.ofOtherSource(at.source);
+  if (other !== undefined) throw sourceChanged(at, other, `the row ${other.key}`);
+  await target.truncate(at, await target.keysBeyond(at.order));
 }

@@ -45,20 +45,27 @@ export function positionOf(event: Row): EventPosition | undefined {
 /** Whether the event is no news for who has taken `last`. Throws where that cannot be known. */
 export function isStale(at: EventPosition, last: EventPosition | undefined, of: string): boolean {
   if (last === undefined) return false;
-  if (at.source !== last.source) {
-    throw new TaskError(
-      'data',
-      'source_changed',
-      `${of} was changed last by an event of ${last.source}, and now comes one of ${at.source}: ` +
-        'which is newer, nobody can tell',
-      {
-        hint:
-          'Run the job once with a full refresh: it forgets the positions, and takes the events ' +
-          'as they come.',
-      },
-    );
-  }
+  if (at.source !== last.source) throw sourceChanged(at, last, of);
   return isShared(at) ? at.order < last.order : at.order <= last.order;
+}
+
+/** Positions of two sources: `last` is that of `of`. */
+export function sourceChanged(
+  at: Pick<EventPosition, 'source'>,
+  last: Pick<EventPosition, 'source'>,
+  of: string,
+): TaskError {
+  return new TaskError(
+    'data',
+    'source_changed',
+    `${of} was changed last by an event of ${last.source}, and now comes one of ${at.source}: ` +
+      'which is newer, nobody can tell',
+    {
+      hint:
+        'Run the job once with a full refresh: it forgets the positions, and takes the events ' +
+        'as they come.',
+    },
+  );
 }
 
 /** Whether other events of the same row may have the same position. */

@@ -15,17 +15,21 @@ import type { TaskContext } from '../tasks/task.ts';
 import { TaskError } from '../tasks/task-error.ts';
 import { changeEvent, type EventColumns, type TableChange } from './change-event.ts';
 
-export interface ReadChanges {
+/** What a table is to take, wherever it is. */
+export interface ChangesFile {
   readonly file: string;
+  /** Positions of keys that were deleted before this are forgotten, ISO 8601. */
+  readonly forgetBefore: string;
+  /** Nothing that is remembered of the table counts: the events are taken as they come. */
+  readonly isRefresh: boolean;
+}
+
+export interface ReadChanges extends ChangesFile {
   /** Of the rows that are put; a column stands for itself. */
   readonly columns: readonly LoadColumn[];
   readonly tombstones: number;
   readonly messages: number;
   readonly dead: DeadRows;
-  /** Positions of keys that were deleted before this are forgotten, ISO 8601. */
-  readonly forgetBefore: string;
-  /** Nothing that is remembered of the table counts: the events are taken as they come. */
-  readonly isRefresh: boolean;
 }
 
 interface Settings {

@@ -1,19 +1,20 @@
 /** Change events into a SQLite table; what is kept of them beside it: changes/apply-changes.ts. */
-import type { Json } from '@runnel/shared/engine/record.ts';
 import { messageOf } from '@runnel/shared/errors.ts';
 import {
   applyChanges,
   type ChangeTarget,
   POSITIONS,
+  type SourceOfRow,
   TRUNCATION,
 } from '../changes/apply-changes.ts';
 import type { Key } from '../changes/change-event.ts';
 import type { ChangeCounts, ChangePlan, KeyPosition, Positions } from '../changes/change-batch.ts';
-import { type EventPosition, isStale } from '../changes/event-position.ts';
+import type { EventPosition } from '../changes/event-position.ts';
+import type { ChangesFile } from '../changes/read-changes.ts';
 import type { Row } from '../tasks/task-services.ts';
 import { quoteName, quoteTable, tableName } from '../io/sql-names.ts';
 import type { SqliteDatabase, SqliteStatement } from './sqlite-database.ts';
-import type { SqliteChanges, SqliteLoadRequest } from './sqlite-request.ts';
+import type { SqliteLoadRequest } from './sqlite-request.ts';
 import { bindable } from './sqlite-value.ts';
 
 const CREATE =
@@ -30,6 +31,9 @@ const READ =
   `SELECT key, source, position FROM ${POSITIONS} ` +
   'WHERE target = ? AND key IN (SELECT value FROM json_each(?))';
 
+/** Positions of rows. */
+const OF_ROWS = `FROM ${POSITIONS} WHERE target = ? AND key <> '${TRUNCATION}'`;
+
 /** Of the savepoint, and of the rows that are put aside meanwhile. */
 const BATCH = 'runnel_batch';
 
@@ -37,18 +41,11 @@ const BATCH = 'runnel_batch';
 export async function applySqliteChanges(
   database: SqliteDatabase,
   request: SqliteLoadRequest,
-  changes: SqliteChanges,
+  changes: ChangesFile,
   isThere: boolean,
 ): Promise<ChangeCounts> {
   database.exec(CREATE);
-  const { table: name } = tableName(request.table);
-  const forget = (where: string, values: readonly string[]): unknown =>
-    database.prepare(`DELETE FROM ${POSITIONS} WHERE target = ?${where}`).run([name, ...values]);
-  if (changes.isRefresh) forget('', []);
-  const target = new SqliteTarget(database, request, isThere);
-  const counts = await applyChanges(changes.file, target);
-  forget(' AND deleted = 1 AND applied_at < ?', [changes.forgetBefore]);
-  return counts;
+  return await applyChanges(changes, new SqliteTarget(database, request, isThere));
 }
 
 class SqliteTarget implements ChangeTarget {
@@ -135,17 +132,23 @@ class SqliteTarget implements ChangeTarget {
     for (const key of keys) remove.run(key.map(bindable));
   }
 
-  truncate(at: EventPosition): void {
-    const { source, order } = at;
-    const of = `FROM ${POSITIONS} WHERE target = ? AND key <> '${TRUNCATION}'`;
-    const all = (more: string, value: string): { key: string; source: string }[] =>
-      this.#database.prepare(`SELECT key, source ${of} ${more}`).all([this.#name, value]) as {
-        key: string;
-        source: string;
-      }[];
-    const [other] = all('AND source <> ? LIMIT 1', source);
-    if (other !== undefined) isStale(at, { ...at, source: other.source }, `the row ${other.key}`);
-    const newer = all('AND position > ?', order).map(({ key }) => JSON.parse(key) as Json);
+  ofOtherSource(source: string): SourceOfRow | undefined {
+    return this.#rows('AND source <> ? LIMIT 1', source)[0];
+  }
+
+  keysBeyond(order: string): Key[] {
+    return this.#rows('AND position > ?', order).map(({ key }) => JSON.parse(key) as Key);
+  }
+
+  forget(deletedBefore: string | null): void {
+    const [where, values] =
+      deletedBefore === null ? ['', []] : [' AND deleted = 1 AND applied_at < ?', [deletedBefore]];
+    this.#database
+      .prepare(`DELETE FROM ${POSITIONS} WHERE target = ?${where}`)
+      .run([this.#name, ...values]);
+  }
+
+  truncate(at: EventPosition, kept: readonly Key[]): void {
     const isNewer = this.#key.map(
       (name, place) => `json_extract(newer.value, '$[${place}]') = gone.${quoteName(name)}`,
     );
@@ -155,10 +158,15 @@ class SqliteTarget implements ChangeTarget {
           `DELETE FROM ${this.#table} AS gone WHERE NOT EXISTS ` +
             `(SELECT 1 FROM json_each(?) AS newer WHERE ${isNewer.join(' AND ')})`,
         )
-        .run([JSON.stringify(newer)]);
+        .run([JSON.stringify(kept)]);
     }
-    this.#database.prepare(`DELETE ${of} AND position <= ?`).run([this.#name, order]);
+    this.#database.prepare(`DELETE ${OF_ROWS} AND position <= ?`).run([this.#name, at.order]);
     this.#remember({ key: TRUNCATION, ...at, isDeleted: false });
+  }
+
+  #rows(where: string, value: string): SourceOfRow[] {
+    const select = this.#database.prepare(`SELECT key, source ${OF_ROWS} ${where}`);
+    return select.all([this.#name, value]) as unknown as SourceOfRow[];
   }
 
   /** A row that is there keeps what its event does not tell. */

@@ -1,7 +1,7 @@
 /** What the agent asks of the child that works on a SQLite database (run-sqlite.ts). */
 import type { Json } from '@runnel/shared/engine/record.ts';
 import type { ChangeCounts } from '../changes/change-batch.ts';
-import type { ReadChanges } from '../changes/read-changes.ts';
+import type { ChangesFile } from '../changes/read-changes.ts';
 
 export interface SqliteExtractRequest {
   readonly action: 'extract';
@@ -33,11 +33,9 @@ export interface SqliteLoadRequest {
   /** Files of JSON lines, in order. */
   readonly inputs: readonly string[];
   /** With the mode `changes`; else null. */
-  readonly changes: SqliteChanges | null;
+  readonly changes: ChangesFile | null;
   readonly run: LedgerRow;
 }
-
-export type SqliteChanges = Pick<ReadChanges, 'file' | 'forgetBefore' | 'isRefresh'>;
 
 /** What `runnel_runs` keeps of a load. */
 export interface LedgerRow {

@@ -1,12 +1,8 @@
 /** Rows into a SQLite table, by the child (child/sqlite-load.ts). */
 import type { LoadTaskConfig } from '@runnel/shared/definitions/tasks/load.ts';
 import { limits } from '@runnel/shared/limits.ts';
-import type { ReadChanges } from '../changes/read-changes.ts';
-import type {
-  SqliteChanges,
-  SqliteLoadAnswer,
-  SqliteLoadRequest,
-} from '../child/sqlite-request.ts';
+import type { ChangesFile, ReadChanges } from '../changes/read-changes.ts';
+import type { SqliteLoadAnswer, SqliteLoadRequest } from '../child/sqlite-request.ts';
 import type { TableRef } from '../records.ts';
 import type { TaskContext } from '../tasks/task.ts';
 import { ledgerRow, loadColumns } from './load-input.ts';
@@ -41,6 +37,6 @@ export async function loadIntoSqlite(
   return answer as SqliteLoadAnswer;
 }
 
-function changesFor({ file, forgetBefore, isRefresh }: ReadChanges): SqliteChanges {
+function changesFor({ file, forgetBefore, isRefresh }: ReadChanges): ChangesFile {
   return { file, forgetBefore, isRefresh };
 }

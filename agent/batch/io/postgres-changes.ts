@@ -9,11 +9,13 @@ import {
   applyChanges,
   type ChangeTarget,
   POSITIONS,
+  type SourceOfRow,
   TRUNCATION,
 } from '../changes/apply-changes.ts';
 import type { ChangeCounts, ChangePlan, KeyPosition, Positions } from '../changes/change-batch.ts';
-import { type EventPosition, isStale } from '../changes/event-position.ts';
-import type { ReadChanges } from '../changes/read-changes.ts';
+import type { Key } from '../changes/change-event.ts';
+import type { EventPosition } from '../changes/event-position.ts';
+import type { ChangesFile } from '../changes/read-changes.ts';
 import type { Row } from '../tasks/task-services.ts';
 import { quoteName, quoteTable, tableName } from './sql-names.ts';
 
@@ -50,18 +52,12 @@ export function positionsOf(table: string): { readonly name: string; readonly de
 export async function applyPostgresChanges(
   client: Client,
   settings: PostgresTargetSettings,
-  { file, forgetBefore, isRefresh }: Pick<ReadChanges, 'file' | 'forgetBefore' | 'isRefresh'>,
+  changes: ChangesFile,
 ): Promise<ChangeCounts> {
-  const { name: positions } = positionsOf(settings.table);
   const { table: name } = tableName(settings.table);
   const lock = 'SELECT pg_advisory_xact_lock($1, hashtext($2))';
   await client.query(lock, [CHANGES_LOCK, name]);
-  const forget = (where: string, values: readonly string[]): Promise<unknown> =>
-    client.query(`DELETE FROM ${positions} WHERE target = $1${where}`, [name, ...values]);
-  if (isRefresh) await forget('', []);
-  const counts = await applyChanges(file, new PostgresTarget(client, settings));
-  await forget(' AND deleted = 1 AND applied_at < $2', [forgetBefore]);
-  return counts;
+  return await applyChanges(changes, new PostgresTarget(client, settings));
 }
 
 class PostgresTarget implements ChangeTarget {
@@ -70,6 +66,8 @@ class PostgresTarget implements ChangeTarget {
   readonly #name: string;
   readonly #table: string;
   readonly #positions: string;
+  /** Positions of rows. */
+  readonly #ofRows: string;
 
   constructor(client: Client, settings: PostgresTargetSettings) {
     const name = tableName(settings.table);
@@ -78,6 +76,7 @@ class PostgresTarget implements ChangeTarget {
     this.#name = name.table;
     this.#table = quoteTable(name);
     this.#positions = positionsOf(settings.table).name;
+    this.#ofRows = `FROM ${this.#positions} WHERE target = $1 AND key <> '${TRUNCATION}'`;
   }
 
   async positions(keys: readonly string[]): Promise<Positions> {
@@ -143,25 +142,37 @@ class PostgresTarget implements ChangeTarget {
     await this.#client.query(`${remove} ${this.#isKey()}`, [keys]);
   }
 
-  async truncate(at: EventPosition): Promise<void> {
-    const of = `FROM ${this.#positions} WHERE target = $1 AND key <> '${TRUNCATION}'`;
-    const all = async (more: string, value: string): Promise<readonly KeyPosition[]> => {
-      const text = `SELECT key, source ${of} ${more}`;
-      return (await this.#client.query<KeyPosition>(text, [this.#name, value])).rows;
-    };
-    const [other] = await all('AND source <> $2 LIMIT 1', at.source);
-    if (other !== undefined) isStale(at, { ...at, source: other.source }, `the row ${other.key}`);
-    const newer = (await all('AND position > $2', at.order)).map(
-      ({ key }) => JSON.parse(key) as readonly Json[],
-    );
+  async ofOtherSource(source: string): Promise<SourceOfRow | undefined> {
+    return (await this.#rows('AND source <> $2 LIMIT 1', source))[0];
+  }
+
+  async keysBeyond(order: string): Promise<Key[]> {
+    const rows = await this.#rows('AND position > $2', order);
+    return rows.map(({ key }) => JSON.parse(key) as Key);
+  }
+
+  async forget(deletedBefore: string | null): Promise<void> {
+    const [where, values] =
+      deletedBefore === null ? ['', []] : [' AND deleted = 1 AND applied_at < $2', [deletedBefore]];
+    const forget = `DELETE FROM ${this.#positions} WHERE target = $1${where}`;
+    await this.#client.query(forget, [this.#name, ...values]);
+  }
+
+  async #rows(where: string, value: string): Promise<SourceOfRow[]> {
+    const select = `SELECT key, source ${this.#ofRows} ${where}`;
+    return (await this.#client.query<SourceOfRow>(select, [this.#name, value])).rows;
+  }
+
+  async truncate(at: EventPosition, kept: readonly Key[]): Promise<void> {
     if (this.#settings.isThere) {
       await this.#client.query(
         `DELETE FROM ${this.#table} AS kept WHERE NOT EXISTS ` +
           `(SELECT 1 FROM ${this.#given()} WHERE ${this.#isKey()})`,
-        [this.#keys(newer)],
+        [this.#keys(kept)],
       );
     }
-    await this.#client.query(`DELETE ${of} AND position <= $2`, [this.#name, at.order]);
+    const forget = `DELETE ${this.#ofRows} AND position <= $2`;
+    await this.#client.query(forget, [this.#name, at.order]);
     await this.#remember([{ key: TRUNCATION, ...at, isDeleted: false }]);
   }
 
