@@ -7,7 +7,8 @@ import { placementField } from './placement.ts';
 import { rolloutField } from './rollout.ts';
 import { partitionField, scheduleField } from './schedule-fields.ts';
 import { slaField } from './sla.ts';
-import { API_VERSION, metadataField, ROW_PRIORITY } from './stream-job.ts';
+import { priorityField, ROW_PRIORITY } from './priority.ts';
+import { API_VERSION, metadataField } from './stream-job.ts';
 import { strict, withHint } from './strict.ts';
 
 const quotaField = strict({
@@ -37,13 +38,9 @@ export const batchJobFields = {
   sla: slaField.prefault([]),
   schedule: scheduleField.optional(),
   partition: partitionField.optional(),
-  priority: z
-    .number()
-    .int()
-    .min(-1000)
-    .max(1000)
-    .default(0)
-    .describe(`Higher goes first; waiting adds to it. Sending: ${ROW_PRIORITY}`),
+  priority: priorityField.describe(
+    `Higher goes first; waiting adds to it. Sending: ${ROW_PRIORITY}`,
+  ),
   maxActiveRuns: z
     .number()
     .int()

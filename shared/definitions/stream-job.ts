@@ -14,6 +14,7 @@ import { type Sla, slaField } from './sla.ts';
 import type { SinkDefinition } from './sinks/registry.ts';
 import type { SourceDefinition } from './sources/registry.ts';
 import { strict, withHint } from './strict.ts';
+import { priorityField, ROW_PRIORITY } from './priority.ts';
 
 export const API_VERSION = 'runnel/v1';
 
@@ -64,11 +65,6 @@ export const metadataField = strict({
   description: z.string().max(2000).default('').describe('What the job is for.'),
 });
 
-/** What the priority of a job means for what it sends. */
-export const ROW_PRIORITY =
-  'above 0 its rows go to the control plane before those of other jobs, below 0 after them, and ' +
-  'where too much waits rows of the least urgent jobs are dropped first.';
-
 /** Keys of a stream job beside `sources`, `steps` and `sinks`, which are parsed part by part. */
 export const streamJobFields = {
   apiVersion: z.literal(API_VERSION).describe('Version of the format.'),
@@ -78,13 +74,7 @@ export const streamJobFields = {
   placement: placementField.optional(),
   rollout: rolloutField.optional(),
   sla: slaField.prefault([]),
-  priority: z
-    .number()
-    .int()
-    .min(-1000)
-    .max(1000)
-    .default(0)
-    .describe(`Not of its alerts, which always go first: ${ROW_PRIORITY}`),
+  priority: priorityField.describe(`Not of its alerts, which always go first: ${ROW_PRIORITY}`),
   onIncompatibleState: z
     .enum(['fail', 'replay', 'reset'])
     .default('fail')

@@ -14,6 +14,7 @@ import {
 } from './batch-job.ts';
 import { duration, positiveDuration } from './duration.ts';
 import { percentage } from './percentage.ts';
+import { priorityField } from './priority.ts';
 import { readJsonSchema } from './json-schema.ts';
 import { size } from './size.ts';
 import { name } from './stream-job.ts';
@@ -193,13 +194,9 @@ export const taskFields = {
     .default('default')
     .describe('Pool of the device (`agent.yaml`) whose slots it takes. Example: `uplink`.'),
   slots: z.number().int().min(1).max(1000).default(1).describe('Slots that it takes there.'),
-  priority: z
-    .number()
-    .int()
-    .min(-1000)
-    .max(1000)
-    .default(0)
-    .describe("Added to the job's: higher goes first, and waiting adds to it."),
+  priority: priorityField.describe(
+    "Added to the job's: higher goes first, and waiting adds to it.",
+  ),
   cost: costField.prefault({}).describe('What it takes of the device.'),
   outputSchema: jsonSchemaField
     .optional()
