@@ -59,15 +59,13 @@ export function SlasPage(): JSX.Element {
   );
 }
 
-function Promises({
-  rows,
-  view,
-  onChange,
-}: {
-  rows: readonly PromiseRow[];
-  view: View;
-  onChange: (part: Partial<View>) => void;
-}): JSX.Element {
+interface RowsInView {
+  readonly rows: readonly PromiseRow[];
+  readonly view: View;
+  readonly onChange: (part: Partial<View>) => void;
+}
+
+function Promises({ rows, view, onChange }: RowsInView): JSX.Element {
   const { verdict, period } = view;
   if (rows.length === 0) {
     return (
@@ -112,15 +110,7 @@ function Promises({
 }
 
 /** Worst first; a page of them at a time, since what became of each is asked for. */
-function Paged({
-  rows,
-  view,
-  onChange,
-}: {
-  rows: readonly PromiseRow[];
-  view: View;
-  onChange: (part: Partial<View>) => void;
-}): JSX.Element {
+function Paged({ rows, view, onChange }: RowsInView): JSX.Element {
   const { rows: inSight, page, pages } = pageOf(rows, view.page);
   const first = (page - 1) * ROWS_A_PAGE + 1;
   return (

@@ -22,7 +22,7 @@ import { readParameters } from '../runs/parameter-input.ts';
 import { ConfirmDialog } from './confirm-dialog.tsx';
 import { FormDialog } from './form-dialog.tsx';
 import { ParameterField } from './run-fields.tsx';
-import { type FieldProblems, noProblems, TextField, useFocusOnProblem } from './text-field.tsx';
+import { type FieldProblems, TextField, useProblems } from './text-field.tsx';
 
 export interface EditedParameter {
   readonly parameter: ParameterDeclaration;
@@ -46,8 +46,7 @@ export function ParameterDialog({ job, edited, onDone, onClose }: EditProps): JS
   const written = useMemo(() => writtenAs(parameter), [parameter]);
   const [{ kind, of }, setLayer] = useState(() => layerOf(layer?.scope ?? 'fleet'));
   const [text, setText] = useState(value === null ? '' : textOfValue(written, value.value));
-  const [problems, setProblems] = useState<FieldProblems>(noProblems);
-  useFocusOnProblem(problems);
+  const { problems, send } = useProblems();
   const { name } = parameter;
   const save = async (close: () => void): Promise<void> => {
     const read = readParameters([written], { [name]: text });
@@ -57,16 +56,8 @@ export function ParameterDialog({ job, edited, onDone, onClose }: EditProps): JS
       ...(typed === undefined ? missing : { value: typed }),
       ...(kind !== 'fleet' && of.trim() === '' ? { scope: 'says for which devices' } : {}),
     };
-    setProblems(own);
-    if (Object.keys(own).length > 0) return;
-    try {
-      await app.api.changeParameters(job, { scope: scopeOf(kind, of), set: read.values });
-    } catch (thrown) {
-      const refused = refusedEdit(thrown);
-      if (refused === null) throw thrown;
-      setProblems(refused);
-      return;
-    }
+    const asked = { scope: scopeOf(kind, of), set: read.values };
+    if (!(await send(own, () => app.api.changeParameters(job, asked), refusedEdit))) return;
     onDone();
     close();
   };

@@ -1,22 +1,13 @@
 /** Promises in sight with what became of them over a period, which is asked for when they are. */
 import type { JSX } from 'preact';
-import type { Period } from '../slas/history-strip.ts';
-import { type PromiseRow, withCompliance } from '../slas/promises.ts';
+import { withCompliance } from '../slas/promises.ts';
 import { type Compliance, useCompliance } from '../slas/use-promises.ts';
 import { ErrorNote, Loading } from './panel.tsx';
-import { SlaTable } from './sla-table.tsx';
+import { SlaTable, type SlaTableProps } from './sla-table.tsx';
 
 const NOTHING_KNOWN: Compliance = { items: [], cut: [] };
 
-export function PromiseTable({
-  rows,
-  period,
-  ofJob = false,
-}: {
-  rows: readonly PromiseRow[];
-  period: Period;
-  ofJob?: boolean;
-}): JSX.Element {
+export function PromiseTable({ rows, period, ofJob = false }: SlaTableProps): JSX.Element {
   const compliance = useCompliance(
     rows.map(({ job }) => job),
     period,

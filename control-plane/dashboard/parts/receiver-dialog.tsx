@@ -15,7 +15,7 @@ import {
 import { useApp } from '../hooks.ts';
 import { FormDialog } from './form-dialog.tsx';
 import { SecretField } from './secret-field.tsx';
-import { type FieldProblems, noProblems, TextField, useFocusOnProblem } from './text-field.tsx';
+import { type FieldProblems, TextField, useProblems } from './text-field.tsx';
 
 type Change = (part: Partial<ReceiverDraft>) => void;
 
@@ -31,23 +31,15 @@ export function ReceiverDialog({
 }): JSX.Element {
   const app = useApp();
   const [draft, setDraft] = useState(() => draftOf(item));
-  const [problems, setProblems] = useState<FieldProblems>(noProblems);
-  useFocusOnProblem(problems);
+  const { problems, send } = useProblems();
   const change: Change = (part) => setDraft((before) => ({ ...before, ...part }));
   const save = async (close: () => void): Promise<void> => {
-    const read = readDraft(draft);
-    setProblems(read.problems);
-    if (Object.keys(read.problems).length > 0) return;
-    try {
-      // A new one must not take the place of another that has its name.
-      if (item === null) await app.api.alerts.addReceiver(draft.name, read.input);
-      else await app.api.alerts.setReceiver(draft.name, read.input);
-    } catch (thrown) {
-      const refused = refusedFields(thrown, draft);
-      if (refused === null) throw thrown;
-      setProblems(refused);
-      return;
-    }
+    const { problems: own, input } = readDraft(draft);
+    const { alerts } = app.api;
+    // A new one must not take the place of another that has its name.
+    const put = (): Promise<unknown> =>
+      item === null ? alerts.addReceiver(draft.name, input) : alerts.setReceiver(draft.name, input);
+    if (!(await send(own, put, (refusal) => refusedFields(refusal, draft)))) return;
     onDone();
     close();
   };

@@ -18,16 +18,14 @@ import { Mark, Worded } from './state-mark.tsx';
 
 const COLUMNS = 6;
 
-export function SlaTable({
-  rows,
-  period,
-  ofJob = false,
-}: {
-  rows: readonly PromiseRow[];
-  period: Period;
+export interface SlaTableProps {
+  readonly rows: readonly PromiseRow[];
+  readonly period: Period;
   /** On the page of their job, which need not be said. */
-  ofJob?: boolean;
-}): JSX.Element {
+  readonly ofJob?: boolean;
+}
+
+export function SlaTable({ rows, period, ofJob = false }: SlaTableProps): JSX.Element {
   return (
     <div class="table-wrap">
       <table class="table sla-table">

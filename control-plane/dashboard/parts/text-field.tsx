@@ -1,6 +1,6 @@
 /** A field for text: what it is, how it is written, and what is wrong with what stands in it. */
 import type { JSX } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 
 export function TextField({
   id,
@@ -65,12 +65,38 @@ export function TextField({
 /** What is wrong, by the name of the field. */
 export type FieldProblems = Readonly<Record<string, string>>;
 
-export const noProblems: FieldProblems = {};
+interface Problems {
+  readonly problems: FieldProblems;
+  /**
+   * Sends what has no problem of its `own`; false where something is wrong at a field. Throws a
+   * refusal that `fieldsOf` finds no field for.
+   */
+  readonly send: (
+    own: FieldProblems,
+    request: () => Promise<unknown>,
+    fieldsOf: (refusal: unknown) => FieldProblems | null,
+  ) => Promise<boolean>;
+}
 
-/** Whoever was told of something wrong goes on where it is. */
-export function useFocusOnProblem(problems: FieldProblems): void {
+/** Of the fields of a dialog. Whoever was told of something wrong goes on where it is. */
+export function useProblems(): Problems {
+  const [problems, setProblems] = useState<FieldProblems>({});
   useEffect(() => {
     if (Object.keys(problems).length === 0) return;
     document.querySelector<HTMLElement>('dialog[open] [aria-invalid="true"]')?.focus();
   }, [problems]);
+  const send: Problems['send'] = async (own, request, fieldsOf) => {
+    setProblems(own);
+    if (Object.keys(own).length > 0) return false;
+    try {
+      await request();
+    } catch (thrown) {
+      const refused = fieldsOf(thrown);
+      if (refused === null) throw thrown;
+      setProblems(refused);
+      return false;
+    }
+    return true;
+  };
+  return { problems, send };
 }
