@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { unpackDebian } from '@runnel/control-plane/nats/nats-debian.ts';
 import { TestControlPlane } from '../support/control-plane.ts';
-import { ended } from '../support/installing.ts';
+import { ended, ticksJob } from '../support/installing.ts';
 import { makePackages } from '../support/packages.ts';
 import { start } from '../support/processes.ts';
 import { describeWith, requireProgram } from '../support/programs.ts';
@@ -20,14 +20,6 @@ const DEADLINE_MS = 600_000;
 const QEMU = 'qemu-aarch64-static';
 /** What the Node.js of the archive needs of a system. */
 const LIBRARIES = ['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1'];
-
-const job = `apiVersion: runnel/v1
-kind: StreamJob
-metadata: { name: ticks }
-sources: { host: { host: { every: 1s } } }
-steps: [{ id: pass, filter: "true" }]
-sinks: [{ from: pass, results: { dataset: ticks } }]
-`;
 
 /** The libraries of another processor, from the mirror that this machine uses. */
 async function debianLibraries(): Promise<string> {
@@ -81,7 +73,7 @@ describeWith([QEMU, 'xz'], 'the arm64 archive', () => {
       const data = join(tempDir('arm64-agent'), 'data');
       const place = ['--url', control.url, '--token', await control.joinToken(), '--data', data];
       expect(await agent('enroll', ...place, '--name', 'arm')).toMatchObject({ code: 0 });
-      await control.post('/jobs', job);
+      await control.post('/jobs', ticksJob);
       const args = [...program.slice(1), 'run', '--data', data];
       const started = start(program[0]!, args, join(data, 'log'));
       onTestFinished(() => started.end('SIGKILL'));

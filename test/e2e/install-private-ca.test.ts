@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { expect, it, onTestFinished } from 'vitest';
 import type { PackagePlatform } from '@runnel/shared/protocol/packages.ts';
 import { httpServer } from '../support/http-server.ts';
-import { Plant } from '../support/installing.ts';
+import { Plant, ticksJob } from '../support/installing.ts';
 import { makeTlsFiles } from '../support/mosquitto.ts';
 import { makePackages } from '../support/packages.ts';
 import { describeWith } from '../support/programs.ts';
@@ -14,14 +14,6 @@ import { waitFor } from '../support/wait-for.ts';
 
 const DEADLINE_MS = 300_000;
 const platform = `linux-${process.arch}` as PackagePlatform;
-
-const job = `apiVersion: runnel/v1
-kind: StreamJob
-metadata: { name: ticks }
-sources: { host: { host: { every: 1s } } }
-steps: [{ id: pass, filter: "true" }]
-sinks: [{ from: pass, results: { dataset: ticks } }]
-`;
 
 describeWith(['curl', 'xz', 'openssl'], 'the one line, with a CA that nobody knows', () => {
   it(
@@ -56,7 +48,7 @@ describeWith(['curl', 'xz', 'openssl'], 'the one line, with a CA that nobody kno
       expect({ code, err }).toEqual({ code: 0, err: '' });
       expect(out).toMatch(/connected to localhost|connected to 127\.0\.0\.1/);
       await plant.online('device');
-      await plant.control.post('/jobs', job);
+      await plant.control.post('/jobs', ticksJob);
       await waitFor(
         'a result',
         async () => (await plant.control.get('/datasets/ticks/results')).json?.items?.[0],

@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PackagePlatform } from '@runnel/shared/protocol/packages.ts';
 import { findProgram } from '../support/find-program.ts';
-import { type Home, Plant } from '../support/installing.ts';
+import { type Home, Plant, ticksJob } from '../support/installing.ts';
 import { makePackages } from '../support/packages.ts';
 import { repository } from '../support/processes.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -28,14 +28,6 @@ const DEADLINE_MS = 300_000;
 const platform = `linux-${process.arch}` as PackagePlatform;
 const needs = ['curl', 'xz'].filter((program) => findProgram(program) === undefined);
 const possible = process.platform === 'linux' && (needs.length === 0 || process.env.CI === 'true');
-
-const job = `apiVersion: runnel/v1
-kind: StreamJob
-metadata: { name: ticks }
-sources: { host: { host: { every: 1s } } }
-steps: [{ id: pass, filter: "true" }]
-sinks: [{ from: pass, results: { dataset: ticks } }]
-`;
 
 /** This checkout, but for an agent that ends as soon as it is to run. */
 function brokenCheckout(): string {
@@ -79,7 +71,7 @@ describe.skipIf(!possible)('the one line, in a home directory', { timeout: DEADL
   });
 
   it('runs a job that is pushed to it, and the result arrives', async () => {
-    expect((await plant.control.post('/jobs', job)).status).toBeLessThan(300);
+    expect((await plant.control.post('/jobs', ticksJob)).status).toBeLessThan(300);
     await waitFor(
       'a result',
       async () => (await plant.control.get('/datasets/ticks/results')).json?.items?.[0],

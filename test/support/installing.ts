@@ -21,6 +21,15 @@ import { waitFor } from './wait-for.ts';
 
 const execute = promisify(execFile);
 
+/** A job that brings a result by itself, wherever it runs. */
+export const ticksJob = `apiVersion: runnel/v1
+kind: StreamJob
+metadata: { name: ticks }
+sources: { host: { host: { every: 1s } } }
+steps: [{ id: pass, filter: "true" }]
+sinks: [{ from: pass, results: { dataset: ticks } }]
+`;
+
 export interface Ended {
   readonly code: number;
   readonly out: string;
