@@ -14,7 +14,7 @@
  *                    online             late (25)              offline (55)
  * ```
  */
-export type ConnectionState = 'online' | 'late' | 'offline' | 'never';
+import type { ConnectionState } from '@runnel/shared/health/device-health.ts';
 
 /** What was heard of it: a beat, or for how long none; `untold`: nobody could have heard. */
 export type Heard = 'beat' | 'untold' | 'quiet' | 'missedSome' | 'missedMany';

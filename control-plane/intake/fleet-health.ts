@@ -5,6 +5,7 @@
  */
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
+import type { ConnectionState } from '@runnel/shared/health/device-health.ts';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { messageOf } from '@runnel/shared/errors.ts';
 import { limits } from '@runnel/shared/limits.ts';
@@ -16,7 +17,6 @@ import { noSkew, sawBeat, skewCondition, type SkewWatch } from './clock-skew.ts'
 import { type CloneWatch, isCloned, noClone, sawEpoch } from './clone-watch.ts';
 import {
   connectionAfter,
-  type ConnectionState,
   type Witness,
   connectionOf,
   noWitness,

@@ -1,8 +1,8 @@
 /** What changed between two heartbeats, as events: transitions, never the heartbeats. Pure. */
+import type { ConnectionState } from '@runnel/shared/health/device-health.ts';
 import type { Condition } from '@runnel/shared/protocol/condition.ts';
 import type { Heartbeat, JobPhase, JobReport } from '@runnel/shared/protocol/heartbeat.ts';
 import type { EventInput } from '../store/events.ts';
-import type { ConnectionState } from './connection.ts';
 
 type Reported = Pick<Heartbeat, 'jobs' | 'conditions'>;
 

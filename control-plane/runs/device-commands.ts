@@ -11,6 +11,7 @@
  * send        send again    give up: device_unreachable; the device may still do it
  * ```
  */
+import type { ConnectionState } from '@runnel/shared/health/device-health.ts';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { RunnelError } from '@runnel/shared/errors.ts';
 import { type AgentId, randomId } from '@runnel/shared/ids.ts';
@@ -19,7 +20,6 @@ import type { BatchCommand, BatchOutcome, CommandAnswer } from '@runnel/shared/p
 import { subjects } from '@runnel/shared/protocol/subjects.ts';
 import { PROTOCOL_VERSION } from '@runnel/shared/protocol/version.ts';
 import type { Random } from '@runnel/shared/random.ts';
-import type { ConnectionState } from '../intake/connection.ts';
 
 const RESEND_MS = 5000;
 const TIMEOUT_MS = 10_000;

@@ -6,6 +6,7 @@
  * A device that is offline is `unreachable`, whatever it said last: that is kept beside it.
  */
 import type { Sla } from '@runnel/shared/definitions/sla.ts';
+import type { ConnectionState } from '@runnel/shared/health/device-health.ts';
 import type { SlaReport } from '@runnel/shared/protocol/sla.ts';
 import { holdMs, judge, type Judgement, worstOf } from '@runnel/shared/sla/judge.ts';
 import { spanText } from '@runnel/shared/sla/span-text.ts';
@@ -61,7 +62,7 @@ export function newEntry(
 
 /** What is known of the device beside its promises. */
 export interface Contact {
-  readonly connection: 'online' | 'late' | 'offline' | 'never';
+  readonly connection: ConnectionState;
   readonly lastSeenAt: number | null;
   /** Up to when what did not come was not sent; null: nobody knows (intake/heard-up-to.ts). */
   readonly heardUpTo: number | null;
@@ -133,12 +134,13 @@ function judgeOwn(
   const { promise, lastAt, delivered, doneUpTo, lastSuccessAt, failure } = entry;
   const sinceAt = Math.max(entry.sinceAt, hearingSince);
   const { sla, deadlines } = promise;
-  // What did not come since may be on its way, or the way may be cut.
-  const heard = Math.min(Math.max(heardUpTo ?? -Infinity, lastAt ?? -Infinity), now);
   switch (sla.kind) {
-    case 'freshness':
+    case 'freshness': {
+      // What did not come since may be on its way, or the way may be cut.
+      const heard = Math.min(Math.max(heardUpTo ?? -Infinity, lastAt ?? -Infinity), now);
       if (!entry.seesResults || heard < sinceAt) return null;
       return judge(sla, { lastAt, sinceAt }, heard);
+    }
     case 'deliveryLag': {
       // As it was said: what waited then may have come since.
       const oldestAt = waitingMs === null ? null : now - waitingMs;

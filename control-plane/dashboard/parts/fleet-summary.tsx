@@ -1,5 +1,6 @@
 /** The fleet in one line: a bar in proportion, and the counts, which are filters too. */
 import type { JSX } from 'preact';
+import type { ConnectionState } from '../../http/live-messages.ts';
 import type { Facet, FleetCounts } from '../fleet/fleet-view.ts';
 import { formatCount } from '../format/amount.ts';
 import { connectionLook, Mark, type Shape, type Tone } from './state-mark.tsx';
@@ -12,7 +13,7 @@ interface Choice {
   readonly look: { readonly shape: Shape; readonly tone: Tone } | null;
 }
 
-function connectionChoice(connection: 'online' | 'late' | 'offline' | 'never'): Choice {
+function connectionChoice(connection: ConnectionState): Choice {
   const look = connectionLook('approved', connection);
   return { facet: connection, word: look.word.toLowerCase(), look };
 }

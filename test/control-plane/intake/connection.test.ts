@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { ConnectionState } from '@runnel/shared/health/device-health.ts';
 import { isCloned, noClone, sawEpoch } from '@runnel/control-plane/intake/clone-watch.ts';
 import {
-  type ConnectionState,
   connectionAfter,
   connectionOf,
   type Heard,

@@ -4,7 +4,7 @@
  * a promise of freshness is broken while the newest result is too old; better counts when it held;
  * unreachable exactly while the device is offline, never because of lateness.
  */
-import type { ConnectionState } from '@runnel/control-plane/intake/connection.ts';
+import type { ConnectionState } from '@runnel/shared/health/device-health.ts';
 import type { Heartbeat } from '@runnel/shared/protocol/heartbeat.ts';
 import type { Verdict } from '@runnel/shared/sla/sla-state.ts';
 import { PROMISE } from './product.ts';

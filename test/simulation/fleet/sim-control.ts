@@ -3,7 +3,6 @@
  * be ended at any instant. What it would have in the store survives, as text.
  */
 import {
-  type ConnectionState,
   noWitness,
   type Witness,
   witnessConnected,
@@ -26,6 +25,7 @@ import {
   versionAt,
 } from '@runnel/control-plane/rollouts/rollout-state.ts';
 import { newEntry, type SlaEntry } from '@runnel/control-plane/sla/sla-entry.ts';
+import type { ConnectionState } from '@runnel/shared/health/device-health.ts';
 import { UNKNOWN } from '@runnel/shared/sla/sla-state.ts';
 import { epochMs } from '@runnel/shared/ids.ts';
 import type { Heartbeat } from '@runnel/shared/protocol/heartbeat.ts';
