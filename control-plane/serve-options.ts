@@ -49,10 +49,11 @@ export interface ServeOptions extends TlsOptions {
 export function addServeOptions(command: Command): Command {
   return addKeepOptions(command)
     .requiredOption('--data <dir>', 'directory of everything that is kept', path)
-    .option('--http <host:port>', 'where API and page are served', address, {
-      host: '127.0.0.1',
-      port: 8080,
-    })
+    .addOption(
+      new Option('--http <host:port>', 'where API and page are served')
+        .argParser(address)
+        .default({ host: '127.0.0.1', port: 8080 }, '127.0.0.1:8080'),
+    )
     .option('--public-url <url>', 'how people and devices reach it, when not by --http', httpUrl)
     .option('--public-ca <file>', 'private CA of --public-url (PEM); installers get it', path)
     .option('--packages <dir>', 'archives of the agent, made by npm run package', path)

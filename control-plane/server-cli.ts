@@ -5,7 +5,7 @@
  * stdout holds only answers (`ready …`, links, paths); the log goes to stderr as JSON lines. Exit
  * codes: 0 ended as asked, 1 failed, 2 wrong arguments.
  */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import pino from 'pino';
 import { systemClock } from '@runnel/shared/clock.ts';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
@@ -127,10 +127,11 @@ function addKeyCommands(root: Command): void {
     .command('nats-config')
     .description('print a whole configuration for a nats-server that others run (--nats-url)')
     .requiredOption('--data <dir>', 'directory of the control plane', path)
-    .option('--listen <host:port>', 'where that server listens', address, {
-      host: '0.0.0.0',
-      port: 4222,
-    })
+    .addOption(
+      new Option('--listen <host:port>', 'where that server listens')
+        .argParser(address)
+        .default({ host: '0.0.0.0', port: 4222 }, '0.0.0.0:4222'),
+    )
     .option('--dir <dir>', "that server's own directory for accounts", '/var/lib/nats/runnel')
     .option('--tls-cert <file>', 'its certificate there (PEM)')
     .option('--tls-key <file>', 'its private key there (PEM)')

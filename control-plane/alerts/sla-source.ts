@@ -69,7 +69,7 @@ export function judgeSlas(
 }
 
 function slaFinding(
-  { job, sla, kind, verdict, agent: id, agentName, cause, target }: SlaItem,
+  { job, sla, kind, verdict, agent: id, agentName, cause }: SlaItem,
   fingerprint: string,
   agent: AgentRecord | undefined,
 ): Finding {
@@ -80,7 +80,8 @@ function slaFinding(
     source: 'sla',
     severity: breached ? 'error' : 'warning',
     title: `${job}: ${sla} ${breached ? 'is breached' : 'is at risk'}${where}`,
-    message: `${cause} (promised: ${target})`,
+    // The cause says what was promised, too.
+    message: cause,
     labels: { ...(agent === undefined ? {} : agentLabels(agent)), job, sla, kind },
     agent: id,
     job,

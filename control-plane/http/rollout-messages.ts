@@ -77,7 +77,7 @@ export interface RolloutAgentItem {
   readonly agent: string;
   readonly name: string;
   readonly connection: ConnectionState;
-  /** From 1; null for a device that came after the rollout was planned. */
+  /** From 1; null for one that came after the rollout was planned, and when it has ended. */
   readonly batch: number | null;
   readonly state: RolloutDeviceState;
   /** What it says it runs; null when it runs none. */

@@ -4,7 +4,9 @@
  * `online`; `late` after 2 missed heartbeats; `offline` after 5; `never` before the first. Silence
  * counts only while we could have heard: time without NATS is cut out, and after such a gap (the
  * start of the process is one) verdicts stay as they were for 5 intervals, so that a restart of the
- * control plane does not turn a healthy fleet offline. Only a heartbeat makes a verdict better: who
+ * control plane does not turn a healthy fleet offline. Time in which this process stood still (a
+ * suspended machine, a stopped process) is cut out as well, without such a pause: who is overloaded
+ * for ever must not go on calling the dead alive. Only a heartbeat makes a verdict better: who
  * was offline before a restart stays so, however little of its silence this process has witnessed.
  * All times here are monotonic milliseconds.
  *
@@ -75,6 +77,12 @@ export function witnessConnected(witness: Witness, nowMs: number): Witness {
 
 export function witnessLost(witness: Witness, nowMs: number): Witness {
   return { connectedSinceMs: null, witnessedBeforeMs: witnessedMs(witness, nowMs) };
+}
+
+/** This process stood still for that long while it was connected. */
+export function witnessStalled(witness: Witness, stalledMs: number): Witness {
+  const { connectedSinceMs: since } = witness;
+  return since === null ? witness : { ...witness, connectedSinceMs: since + stalledMs };
 }
 
 /** Time during which we could hear, up to now. */

@@ -22,6 +22,7 @@ import {
   noWitness,
   witnessConnected,
   witnessLost,
+  witnessStalled,
   witnessedMs,
 } from './connection.ts';
 import type { EventWriter } from './event-writer.ts';
@@ -30,6 +31,8 @@ import { ReportedPolicies } from './reported-policies.ts';
 import { connectionEvent, heartbeatEvents } from './transitions.ts';
 
 const TICK_MS = 1000;
+/** A tick that comes so much later says that the process stood still: half of two misses. */
+const STALL_MS_MIN = 5000;
 const WRITE_MS = 30_000;
 const ROWS_PER_COMMIT = 500;
 const INTERVAL_MS_MIN = 500;
@@ -108,7 +111,11 @@ export class FleetHealth {
   }
 
   start(): void {
-    this.#cancelTick = this.#options.clock.after(TICK_MS, () => {
+    const { clock } = this.#options;
+    const dueMs = clock.monotonicMs() + TICK_MS;
+    this.#cancelTick = clock.after(TICK_MS, () => {
+      const stalledMs = clock.monotonicMs() - dueMs;
+      if (stalledMs >= STALL_MS_MIN) this.#witness = witnessStalled(this.#witness, stalledMs);
       this.tick();
       this.start();
     });

@@ -12,7 +12,8 @@ export interface ChartHandle {
 
 interface Line {
   readonly label: string;
-  readonly values: readonly (number | null)[];
+  /** Null is a gap, undefined another line's time. */
+  readonly values: readonly (number | null | undefined)[];
 }
 
 export interface ChartData {
@@ -93,12 +94,23 @@ function options(
         stroke: colour(`--series-${index}`),
         width: 1.6,
         dash: DASHES[Math.floor(index / 2) % DASHES.length] ?? [],
-        spanGaps: true,
-        points: { show: false },
+        points: { show: false, filter: loneValues },
       })),
     ],
     hooks: { setCursor: [(plot) => onCursor(plot.cursor.idx ?? null)] },
   };
+}
+
+/** Where a gap is on both sides of a value no line can show it. */
+function loneValues(plot: uPlot, line: number): number[] | null {
+  const values = plot.data[line] ?? [];
+  const there = [...values.keys()].filter((index) => values[index] !== undefined);
+  const isValue = (index: number | undefined): boolean =>
+    index !== undefined && typeof values[index] === 'number';
+  const lone = there.filter(
+    (index, at) => isValue(index) && !isValue(there[at - 1]) && !isValue(there[at + 1]),
+  );
+  return lone.length === 0 ? null : lone;
 }
 
 /** Some air above and below; a flat line is not drawn on the frame. */

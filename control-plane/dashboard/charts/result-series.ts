@@ -132,19 +132,37 @@ export function seriesOf(
   return { shown, total: labels.length };
 }
 
-/** Series over one common, ascending time axis, gaps as null: the shape uPlot draws. */
+/** Values of a line over the times of all: null is a gap, undefined another line's time. */
+export type LineValues = (number | null | undefined)[];
+
+/** Points further apart than that many usual distances have a gap between them. */
+const GAP_DISTANCES = 4;
+
+/**
+ * Series over one common, ascending time axis: the shape uPlot draws. Where a series paused, a time
+ * of its own holds the gap, so that no line is drawn through what was not measured.
+ */
 export function alignSeries(series: readonly Series[]): {
   readonly times: number[];
-  readonly values: (number | null)[][];
+  readonly values: LineValues[];
 } {
-  const times = [...new Set(series.flatMap(({ points }) => points.map(([at]) => at)))].sort(
-    (a, b) => a - b,
-  );
+  const lines = series.map(({ points }) => withGaps(points));
+  const times = [...new Set(lines.flatMap((line) => line.map(([at]) => at)))].sort((a, b) => a - b);
   const position = new Map(times.map((at, index) => [at, index]));
-  const values = series.map(({ points }) => {
-    const line: (number | null)[] = times.map(() => null);
+  const values = lines.map((points) => {
+    const line: LineValues = times.map(() => undefined);
     for (const [at, value] of points) line[position.get(at) ?? 0] = value;
     return line;
   });
   return { times, values };
+}
+
+function withGaps(points: Series['points']): (readonly [at: number, value: number | null])[] {
+  const distances = points.slice(1).map(([at], index) => at - points[index]![0]);
+  const usual = distances.toSorted((a, b) => a - b)[Math.floor(distances.length / 2)] ?? 0;
+  return points.flatMap((point, index) => {
+    const distance = distances[index] ?? 0;
+    if (usual === 0 || distance <= GAP_DISTANCES * usual) return [point];
+    return [point, [point[0] + usual, null] as const];
+  });
 }

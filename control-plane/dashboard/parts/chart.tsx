@@ -12,8 +12,8 @@ import type { ChartHandle } from '../charts/draw-chart.ts';
 
 export interface ChartSeries {
   readonly label: string;
-  /** One per time; null is a gap. */
-  readonly values: readonly (number | null)[];
+  /** One per time; null is a gap, undefined another line's time. */
+  readonly values: readonly (number | null | undefined)[];
 }
 
 export interface ChartProps {
@@ -87,11 +87,15 @@ export function Chart(props: ChartProps): JSX.Element {
   );
 }
 
+function isNumber(value: number | null | undefined): value is number {
+  return typeof value === 'number';
+}
+
 function valueAt(
-  values: readonly (number | null)[],
+  values: ChartSeries['values'],
   cursor: number | null,
   format: (value: number) => string,
 ): string {
-  const value = cursor === null ? values.findLast((each) => each !== null) : values[cursor];
-  return value === null || value === undefined ? '–' : format(value);
+  const value = cursor === null ? values.findLast(isNumber) : values[cursor];
+  return isNumber(value) ? format(value) : '–';
 }

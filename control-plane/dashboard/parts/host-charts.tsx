@@ -5,7 +5,7 @@ import type { HostPoint } from '../../http/live-messages.ts';
 import { appendHost, usedPercent } from '../charts/host-history.ts';
 import { formatBytes, formatPercent } from '../format/amount.ts';
 import { useApp, useLoaded } from '../hooks.ts';
-import { Chart, type ChartProps } from './chart.tsx';
+import { Chart, type ChartProps, type ChartSeries } from './chart.tsx';
 import { EmptyNote, ErrorNote, Loading, Panel } from './panel.tsx';
 
 export function HostCharts({ id, newest }: { id: string; newest: HostPoint | null }): JSX.Element {
@@ -96,6 +96,6 @@ function chartsOf(points: readonly HostPoint[]): ChartProps[] {
     .filter((chart) => chart.series.length > 0);
 }
 
-function hasValues(series: { readonly values: readonly (number | null)[] }): boolean {
-  return series.values.some((value) => value !== null);
+function hasValues(series: ChartSeries): boolean {
+  return series.values.some((value) => typeof value === 'number');
 }

@@ -35,6 +35,8 @@ export function RolloutAgents({
       a.name.localeCompare(b.name, 'en', { numeric: true }),
   );
   const rest = sorted.length - shown;
+  // When a rollout has ended nobody knows any more who was in which batch.
+  const isBatched = agents.some(({ batch }) => batch !== null);
   return (
     <>
       <div class="table-wrap">
@@ -44,9 +46,11 @@ export function RolloutAgents({
               <th scope="col">Device</th>
               <th scope="col">State</th>
               <th scope="col">Why</th>
-              <th scope="col" class="num">
-                Batch
-              </th>
+              {isBatched ? (
+                <th scope="col" class="num">
+                  Batch
+                </th>
+              ) : null}
               <th scope="col" class="num">
                 Runs
               </th>
@@ -54,7 +58,7 @@ export function RolloutAgents({
           </thead>
           <tbody>
             {sorted.slice(0, shown).map((agent) => (
-              <Row key={agent.agent} agent={agent} version={version} />
+              <Row key={agent.agent} {...{ agent, version, isBatched }} />
             ))}
           </tbody>
         </table>
@@ -68,7 +72,15 @@ export function RolloutAgents({
   );
 }
 
-function Row({ agent, version }: { agent: RolloutAgentItem; version: number }): JSX.Element {
+function Row({
+  agent,
+  version,
+  isBatched,
+}: {
+  agent: RolloutAgentItem;
+  version: number;
+  isBatched: boolean;
+}): JSX.Element {
   const { desiredVersion } = agent;
   const told = desiredVersion === null || desiredVersion === version ? '' : `, v${desiredVersion}`;
   return (
@@ -82,9 +94,11 @@ function Row({ agent, version }: { agent: RolloutAgentItem; version: number }): 
       <td data-label="Why" class={agent.reason === '' ? 'nothing' : 'why'}>
         {agent.reason === '' ? <span class="quiet">–</span> : agent.reason}
       </td>
-      <td data-label="Batch" class="num">
-        {agent.batch ?? <span class="quiet">later</span>}
-      </td>
+      {isBatched ? (
+        <td data-label="Batch" class="num">
+          {agent.batch ?? <span class="quiet">later</span>}
+        </td>
+      ) : null}
       <td data-label="Runs" class="num" title={told === '' ? undefined : `Is told to run${told}`}>
         {agent.version === null ? '–' : `v${agent.version}`}
       </td>

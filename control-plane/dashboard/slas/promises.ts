@@ -136,9 +136,11 @@ export function budgetOf(compliance: SlaComplianceItem | null): Budget | null {
   const left = compliance?.budgetLeft ?? null;
   if (left === null) return null;
   const percent = Math.round(Math.abs(left) * 100);
-  return left < 0
-    ? { left: 0, overspent: true, text: `overspent by ${percent} %` }
-    : { left: Math.min(1, left), overspent: false, text: `${percent} % left` };
+  if (left >= 0) return { left: Math.min(1, left), overspent: false, text: `${percent} % left` };
+  // Beyond some hundreds of percent nobody counts in percent.
+  const times = Math.round(1 - left);
+  const text = times < 4 ? `overspent by ${percent} %` : `spent ${times} times over`;
+  return { left: 0, overspent: true, text };
 }
 
 /** Shares near one are read by what is missing: `99.95 %`, never a rounded-up `100 %`. */

@@ -52,7 +52,7 @@ describe('a promise that is breached', () => {
     source.judge();
     now.items = [{ ...BREACHED, cause: 'no record for 62m' }];
     clock.pass(60_000);
-    expect(source.judge().findings[0]?.message).toBe('no record for 62m (promised: 1h)');
+    expect(source.judge().findings[0]?.message).toBe('no record for 62m');
   });
 
   it('of a device that was revoked is no alert, also before it is taken back', () => {

@@ -139,6 +139,7 @@ describe('promises', () => {
     expect(budgetOf(sampleCompliance({ budgetLeft: -0.76 }))).toEqual({
       ...{ left: 0, overspent: true, text: 'overspent by 76 %' },
     });
+    expect(budgetOf(sampleCompliance({ budgetLeft: -30.73 }))?.text).toBe('spent 32 times over');
     expect(budgetOf(sampleCompliance({ budgetLeft: null }))).toBeNull();
   });
 

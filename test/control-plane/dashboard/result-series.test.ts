@@ -97,9 +97,21 @@ describe('results on the page', () => {
     ]);
     expect(times).toEqual([1, 2, 3]);
     expect(values).toEqual([
-      [10, null, 30],
-      [null, 20, null],
+      [10, undefined, 30],
+      [undefined, 20, undefined],
     ]);
+  });
+
+  test('a pause is a gap in its own line, however busy the others are', () => {
+    const every = (from: number, to: number): [number, number][] =>
+      Array.from({ length: (to - from) / 10 + 1 }, (_, index) => [from + index * 10, index]);
+    const { times, values } = alignSeries([
+      { label: 'pauses', points: [...every(0, 30), ...every(90, 110)] },
+      { label: 'goes on', points: every(0, 110) },
+    ]);
+    expect(times).toEqual(every(0, 110).map(([at]) => at));
+    expect(values[0]).toEqual([0, 1, 2, 3, null, ...Array(4).fill(undefined), 0, 1, 2]);
+    expect(values[1]).not.toContain(null);
   });
 });
 

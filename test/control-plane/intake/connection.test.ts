@@ -8,6 +8,7 @@ import {
   noWitness,
   witnessConnected,
   witnessLost,
+  witnessStalled,
   witnessedMs,
 } from '@runnel/control-plane/intake/connection.ts';
 
@@ -52,6 +53,30 @@ describe('every state and all that can be heard of it', () => {
   it.each(Object.entries(cells))('%s', (heard, expected) => {
     const states = ['online', 'late', 'offline', 'never'] as const;
     expect(states.map((state) => connectionAfter(state, heard as Heard))).toEqual(expected);
+  });
+});
+
+describe('a control plane that stood still', () => {
+  // beat 0 ──── 10 s │▒▒▒▒ ten minutes ▒▒▒▒│ ─ late when 15 more were quiet ─
+  const still = 600_000;
+  const witness = witnessStalled(longConnected, still);
+  const after = (ms: number): ConnectionState =>
+    connectionOf(
+      { previous: 'online', heardAtWitnessedMs: BEAT_MS, intervalMs: INTERVAL_MS },
+      witness,
+      BEAT_MS + 10_000 + still + ms,
+    );
+
+  it('counts the silence before and after it, and pauses nothing', () => {
+    expect(after(0)).toBe('online');
+    expect(after(14_999)).toBe('online');
+    expect(after(15_000)).toBe('late');
+    expect(after(45_000)).toBe('offline');
+  });
+
+  it('has nothing to cut out while it is not connected', () => {
+    const lost = witnessLost(longConnected, BEAT_MS);
+    expect(witnessStalled(lost, still)).toEqual(lost);
   });
 });
 
