@@ -110,7 +110,8 @@ describeWith(['chromium'], 'the overview', () => {
     await tab.focus();
     await page.keyboard.press('Enter');
     await page.waitForURL(/\/rollout$/);
-    expect(await page.evaluate('document.activeElement.id')).toBe('content');
+    // The address changes before the new page is there to be focused.
+    await page.locator('#content:focus').waitFor();
   }, 120_000);
 
   test('has behind it a job whose versions are compared, any with any', async () => {
