@@ -19,6 +19,7 @@ import { pathRules } from './config/real-path.ts';
 import { taskPolicy } from './config/task-policy.ts';
 import type { Conditions } from './resources/conditions.ts';
 import { isClockSynchronised } from './resources/clock-sync.ts';
+import { surroundingsReader } from './resources/surroundings.ts';
 import { isLocalSink, SinkRegistry } from './sinks/registry.ts';
 import type { Sink } from './sinks/sink.ts';
 import { EmbeddedBroker } from './sources/embedded-broker.ts';
@@ -90,6 +91,11 @@ export async function openRuntime(parts: RuntimeParts): Promise<OpenedRuntime> {
       budget: batchBudget(config, policy, availableParallelism()),
       policy: taskPolicy(policy, dataDir, parts.env),
       broker: defaultBroker,
+      surroundings: surroundingsReader({
+        clock,
+        power: config.power,
+        metered: config.link.metered,
+      }),
       ...parts.seams?.batch,
     },
     createSource({ id, definition }: Connector): Promise<Source> {

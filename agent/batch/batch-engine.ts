@@ -13,6 +13,7 @@ import type { Journal } from '../journal/journal.ts';
 import type { Conditions } from '../resources/conditions.ts';
 import type { Connector } from '../streams/runnable-job.ts';
 import type { BatchBudget } from './batch-budget.ts';
+import type { Surroundings } from './dag/cheap-window.ts';
 import type { RunRecord, TaskRecord } from './records.ts';
 import type { BatchStore } from './runs/batch-store.ts';
 import type { TaskRunner } from './tasks/task.ts';
@@ -35,6 +36,8 @@ export interface BatchSettings {
   readonly childEntry?: string;
   /** Share of the disk under the data directory that is used, 0 to 1, or null. */
   readonly diskShare?: () => number | null;
+  /** Power and network, for cheap windows. */
+  readonly surroundings?: () => Surroundings;
   readonly runners?: readonly TaskRunner[];
   /** False: runs are made only by commands (`dry-run --execute`). */
   readonly schedules?: boolean;

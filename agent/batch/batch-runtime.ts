@@ -149,7 +149,7 @@ export class BatchRuntime implements BatchEngine {
   }
 
   jobReports(): JobReport[] {
-    return batchJobReports(this.#jobs, this.#runs, this.#schedules);
+    return batchJobReports(this.#jobs, this.#runs, this.#schedules, this.#starter.runs);
   }
 
   datasetUpdated(name: string, end: number | null): void {
@@ -248,7 +248,7 @@ export class BatchRuntime implements BatchEngine {
   }
 
   #taskStarter(datasets: Datasets): TaskStarter {
-    const { store, clock, random, log, budget, runners } = this.#options;
+    const { store, clock, random, log, budget, runners, surroundings } = this.#options;
     return new TaskStarter({
       store,
       clock,
@@ -266,6 +266,7 @@ export class BatchRuntime implements BatchEngine {
         scratchRoot: join(this.#batchDir, 'scratch'),
       },
       isHeld: () => this.#space.isHeld,
+      surroundings,
       backfillMaxOf: (id) => this.#backfills.maxOf(id),
       updated: (tx, updates) => this.#datasetsUpdated(tx, updates),
     });

@@ -80,6 +80,8 @@ export interface RunRecord {
   readonly tries: number;
   /** Id of the backfill that it belongs to, or null. */
   readonly backfill: string | null;
+  /** A person asked for it now: it waits for no cheap window. */
+  readonly asked?: true;
 }
 
 export interface TaskRecord {

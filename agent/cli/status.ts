@@ -100,6 +100,10 @@ function statusText(status: Status, now: number): string {
       job.attempted === null ? '' : `v${job.attempted.version}: ${job.attempted.reason}`,
     ]);
     parts.push(`\n${table(['JOB', 'VERSION', 'PHASE', 'IN', 'OUT', 'DEAD', 'ATTEMPTED'], rows)}`);
+    const waiting = status.jobs.flatMap(({ name, batch }) =>
+      batch?.waits === undefined ? [] : [[name, batch.waits]],
+    );
+    if (waiting.length > 0) parts.push(`\n${table(['JOB', 'WAITS'], waiting)}`);
   } else if (desiredJobs !== undefined && desiredJobs.length > 0) {
     const rows = desiredJobs.map((job) => [job.name, `v${job.version}`]);
     parts.push(`\n${table(['JOB', 'VERSION'], rows)}`);

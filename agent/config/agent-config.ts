@@ -60,6 +60,13 @@ const store = strict({
 });
 
 const link = strict({
+  metered: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether the network costs by the byte, for jobs with a cheap window. Absent: it does by a ' +
+        'modem, not by Wi-Fi or a cable.',
+    ),
   bytesPerSecond: size
     .optional()
     .describe('Rate limit of a metered link to the control plane; alerts go first. Absent: none.'),
@@ -104,6 +111,10 @@ export const agentConfig = strict({
     .describe('Default broker: what an mqtt source or sink without url uses.'),
   store: store.prefault({}),
   link: link.prefault({}),
+  power: z
+    .enum(['mains', 'battery'])
+    .optional()
+    .describe('What the device lives on, where the system cannot tell.'),
   batch: batch.prefault({}).describe('What the tasks of batch jobs may take together.'),
   metrics: z
     .strictObject({ listen: hostPort })

@@ -73,7 +73,9 @@ broker:
 store: { budget: 1GiB, journal: 256MiB, outbox: 128MiB }
 
 # A metered link to the control plane: alerts go first, results wait.
-# link: { bytesPerSecond: 64KiB }
+# "metered" and "power" are for jobs that wait for a cheap window; absent: as the system tells.
+# link: { bytesPerSecond: 64KiB, metered: true }
+# power: battery
 
 # What tasks of batch jobs may take together, and slots of the pools that they name.
 # batch: { tasksMax: 4, memory: 256MiB, cpu: 1, pools: { database: 1 } }

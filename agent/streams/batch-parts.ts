@@ -11,6 +11,7 @@ import type { DeadLetters } from '../outbox/dead-letters.ts';
 import type { Outbox } from '../outbox/outbox.ts';
 import type { Conditions } from '../resources/conditions.ts';
 import { diskShareOf } from '../resources/disk-share.ts';
+import { surroundingsReader } from '../resources/surroundings.ts';
 import { BatchSlot } from './batch-slot.ts';
 import { BUDGETS, type Budgets } from './budgets.ts';
 import type { CommitCycle } from './commit-cycle.ts';
@@ -60,6 +61,7 @@ export function batchSlotOf(device: BatchDevice, parts: BatchParts): BatchSlot {
     ...device,
     ...batch,
     childEntry: batch.childEntry ?? join(dirname(verifyEntry), 'task-child.js'),
+    surroundings: batch.surroundings ?? surroundingsReader(device),
     diskShare: batch.diskShare ?? (() => diskShareOf(dataDir)),
     journal,
     streamSources: () => declaredSources(jobs.hosts.values()),

@@ -81,6 +81,8 @@ export interface BatchItem {
   readonly nextAt: number | null;
   readonly activeRuns: number;
   readonly queuedRuns: number;
+  /** Why the first of those waits: its partition and the reason. */
+  readonly waits?: string | undefined;
   readonly lastRun: {
     readonly run: string;
     readonly partition: string;

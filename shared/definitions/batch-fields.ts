@@ -1,11 +1,13 @@
 /** Keys of a batch job beside `sources` and `tasks`, which are parsed part by part. */
 import { z } from 'zod';
 import type { Quota } from './batch-job.ts';
+import { cheapWindowField } from './cheap-window.ts';
 import { positiveDuration } from './duration.ts';
 import { parametersField } from './parameters.ts';
 import { placementField } from './placement.ts';
 import { rolloutField } from './rollout.ts';
 import { partitionField, scheduleField } from './schedule-fields.ts';
+import { shareField } from './job-share.ts';
 import { slaField } from './sla.ts';
 import { priorityField, ROW_PRIORITY } from './priority.ts';
 import { API_VERSION, metadataField } from './stream-job.ts';
@@ -55,6 +57,20 @@ export const batchJobFields = {
     .max(1000)
     .optional()
     .describe("Tasks at the same time over all runs of the job. Default: the device's bound."),
+  share: shareField
+    .optional()
+    .describe(
+      'What its running tasks take together, at most; a task that finds it used up waits. ' +
+        'Example: `{ cpu: 50%, memory: 64MiB }`.',
+    ),
+  cheapWindow: cheapWindowField
+    .optional()
+    .describe(
+      'Runs wait until it costs little: at night, on mains power, without paying by the byte. ' +
+        'One that has started goes on when the window closes; one that a person asks for does ' +
+        'not wait, and what waits is queued (`overlap`). ' +
+        'Example: `{ hours: "22:00-06:00", network: unmetered }`.',
+    ),
   quota: quotaField
     .optional()
     .describe(

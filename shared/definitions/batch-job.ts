@@ -174,6 +174,32 @@ export interface Quota {
   readonly perMs: DurationMs;
 }
 
+/** A part (0 to 1) of what the device gives to batch jobs, or as much whatever it gives. */
+export type Amount = { readonly part: number } | { readonly amount: number };
+
+/** What running tasks of one job take together, at most; null: as much as the device gives. */
+export interface JobShare {
+  /** Cores. */
+  readonly cpu: Amount | null;
+  /** Bytes. */
+  readonly memory: Amount | null;
+}
+
+/** When running a job costs little; all that is named must hold for a run to start. */
+export interface CheapWindow {
+  /** `[from, to)` in minutes after midnight; `to` before `from`: over midnight. */
+  readonly hours: {
+    readonly from: number;
+    readonly to: number;
+    readonly timezone: string;
+  } | null;
+  readonly power: 'mains' | null;
+  readonly network: 'unmetered' | null;
+  readonly waitAtMostMs: DurationMs;
+  /** What becomes of a run that has waited so long. */
+  readonly otherwise: 'run' | 'skip';
+}
+
 export interface BatchJob {
   readonly kind: 'BatchJob';
   readonly name: JobName;
@@ -195,6 +221,9 @@ export interface BatchJob {
   readonly maxActiveRuns: number;
   /** Over all runs of the job; null: the device's bound alone. */
   readonly maxActiveTasks: number | null;
+  readonly share: JobShare | null;
+  /** Null: a run starts whatever it costs. */
+  readonly cheapWindow: CheapWindow | null;
   readonly quota: Quota | null;
   /** From the start of the first task to the end of the last. */
   readonly timeoutMs: DurationMs | null;

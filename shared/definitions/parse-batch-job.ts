@@ -14,6 +14,7 @@ import type { BatchJob, PartitionDefinition, Schedule, TaskDefinition } from './
 import { checkGate } from './check-gate.ts';
 import { checkTasks } from './check-tasks.ts';
 import { isTemplate } from './batch-template.ts';
+import { checkShare } from './job-share.ts';
 import { parametersField } from './parameters.ts';
 import { parsePath, type Path } from './path.ts';
 import { checkSourceExpressions, parseSources } from './parse-sources.ts';
@@ -38,6 +39,7 @@ export function parseBatchJob(document: unknown, issues: DefinitionIssue[]): Bat
   const parts = document as { parameters?: unknown; sources?: unknown; tasks?: unknown };
   const sources = parts.sources === undefined ? {} : parseSources(parts.sources, issues);
   const { tasks, known, complete } = parseTasks(parts.tasks, issues);
+  checkShare(job?.share ?? null, tasks, issues);
   const graph = checkGraph(tasks, known, !complete, issues);
   const { timezone = 'UTC', ...schedule } = job?.schedule ?? {};
   if (job?.schedule?.triggers.length === 0) {
@@ -70,6 +72,8 @@ export function parseBatchJob(document: unknown, issues: DefinitionIssue[]): Bat
     priority: job.priority,
     maxActiveRuns: job.maxActiveRuns ?? activeRunsOf(job.schedule, partition),
     maxActiveTasks: job.maxActiveTasks ?? null,
+    share: job.share ?? null,
+    cheapWindow: job.cheapWindow?.(timezone) ?? null,
     quota: job.quota ?? null,
     timeoutMs: job.timeout ?? null,
     historyMs: job.history ?? (readsJournal ? historyOf(partition) : null),

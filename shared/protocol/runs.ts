@@ -108,11 +108,14 @@ export const batchReport = z.object({
   nextAt: z.number().nullable(),
   activeRuns: z.number().int(),
   queuedRuns: z.number().int(),
+  /** Why the first of those waits: its partition and the reason, for people. */
+  waits: z.string().optional(),
   lastRun: z
     .object({ run: z.string(), partition: z.string(), state: runState, endedAt: z.number() })
     .nullable(),
   lastSuccessAt: z.number().nullable(),
-  /** Times that started no run, by reason: `misfire`, `overlap`, `paused`, `catch_up_window`, …. */
+  /** Times that started no run, by reason: `misfire`, `overlap`, `paused`, `catch_up_window`,
+   * `cheap_window`, …. */
   skipped: z.record(z.string(), z.number().int()),
   /** Runs that ended, by state, since the job came to this device. */
   ended: z.record(z.string(), z.number().int()),

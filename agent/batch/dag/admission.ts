@@ -1,11 +1,13 @@
 /**
  * Which of the instances that are ready start now (DESIGN.md §8): by priority with aging, as far as
- * the device's budget, the slots of their pool and their job's own bound go.
+ * the device's budget, the slots of their pool and their job's own bounds go: `maxActiveTasks` and
+ * its share of cores and memory.
  *
  * A task that does not fit is passed by others that do, but only until it has waited for
  * `limits.admissionReserveAfterMs`: from then on what it needs is kept free for it, so a stream of
- * small tasks cannot starve a big one. One that would not fit the empty device is impossible, and
- * fails with the reason instead of waiting for ever.
+ * small tasks cannot starve a big one. One that would not fit the empty device, or the share of its
+ * job when nothing else of it runs, is impossible, and fails with the reason instead of waiting for
+ * ever.
  */
 import type { TaskCost } from '@runnel/shared/definitions/batch-job.ts';
 import { limits } from '@runnel/shared/limits.ts';
@@ -26,8 +28,16 @@ export interface TaskCandidate extends TaskLoad {
   readonly priority: number;
   /** Epoch ms since when it could start: the record's `readyAt`. */
   readonly since: number;
-  /** Attempts that its job may have at a time; null: no bound of its own. */
-  readonly maxActiveTasks: number | null;
+  /** What attempts of its job may be and take at a time; Infinity: no bound of its own. */
+  readonly jobMax: JobLoad;
+}
+
+/** Attempts of one job together. */
+export interface JobLoad {
+  readonly tasks: number;
+  readonly memoryBytes: number;
+  /** Cores. */
+  readonly cpu: number;
 }
 
 export interface TaskAdmission<Candidate> {
@@ -45,8 +55,7 @@ interface Room {
   memoryBytes: number;
   cpu: number;
   readonly pools: Map<string, number>;
-  /** Running attempts by job. */
-  readonly jobs: Map<string, number>;
+  readonly jobs: Map<string, JobLoad>;
 }
 
 /** `running`: every attempt on the device. Candidates that are equal start in the order given. */
@@ -92,8 +101,15 @@ function roomOf(budget: BatchBudget): Room {
 
 function take(room: Room, load: TaskLoad): void {
   reserve(room, load);
-  room.jobs.set(load.job, (room.jobs.get(load.job) ?? 0) + 1);
+  const { tasks, memoryBytes, cpu } = room.jobs.get(load.job) ?? NOTHING;
+  room.jobs.set(load.job, {
+    tasks: tasks + 1,
+    memoryBytes: memoryBytes + load.cost.memoryBytes,
+    cpu: cpu + load.cost.cpu,
+  });
 }
+
+const NOTHING: JobLoad = { tasks: 0, memoryBytes: 0, cpu: 0 };
 
 function reserve(room: Room, { pool, slots, cost }: TaskLoad): void {
   room.tasks -= 1;
@@ -103,10 +119,12 @@ function reserve(room: Room, { pool, slots, cost }: TaskLoad): void {
   if (free !== undefined) room.pools.set(pool, free - slots);
 }
 
-function jobIsFull(room: Room, { job, maxActiveTasks }: TaskCandidate): string | null {
-  const active = room.jobs.get(job) ?? 0;
-  if (maxActiveTasks === null || active < maxActiveTasks) return null;
-  return `${active} of ${maxActiveTasks} tasks of the job are running`;
+function jobIsFull(room: Room, { job, jobMax, cost }: TaskCandidate): string | null {
+  const { tasks, memoryBytes, cpu } = room.jobs.get(job) ?? NOTHING;
+  if (tasks >= jobMax.tasks) return `${tasks} of ${jobMax.tasks} tasks of the job are running`;
+  const left = { memoryBytes: jobMax.memoryBytes - memoryBytes, cpu: jobMax.cpu - cpu };
+  const reason = lacksOf(cost, left);
+  return reason === null ? null : `${reason} of the job's share`;
 }
 
 /** Cores are added up as fractions: a sum that is right but for its last bits fits. */
@@ -114,13 +132,19 @@ const CPU_SLACK = 1e-9;
 
 function tooLittle(room: Room, { pool, slots, cost }: TaskLoad): string | null {
   if (room.tasks < 1) return 'as many tasks are running as the device allows';
-  // What takes nothing of a resource does not wait for it.
-  if (cost.memoryBytes > 0 && cost.memoryBytes > room.memoryBytes) {
-    return lacks('MiB of memory', inMiB(cost.memoryBytes), inMiB(room.memoryBytes));
-  }
-  if (cost.cpu > 0 && cost.cpu > room.cpu + CPU_SLACK) return lacks('cores', cost.cpu, room.cpu);
+  const reason = lacksOf(cost, room);
+  if (reason !== null) return reason;
   const free = room.pools.get(pool) ?? Infinity;
   if (slots > free) return lacks(`slots of pool "${pool}"`, slots, free);
+  return null;
+}
+
+/** What takes nothing of a resource does not wait for it. */
+function lacksOf(cost: TaskCost, left: Omit<JobLoad, 'tasks'>): string | null {
+  if (cost.memoryBytes > 0 && cost.memoryBytes > left.memoryBytes) {
+    return lacks('MiB of memory', inMiB(cost.memoryBytes), inMiB(left.memoryBytes));
+  }
+  if (cost.cpu > 0 && cost.cpu > left.cpu + CPU_SLACK) return lacks('cores', cost.cpu, left.cpu);
   return null;
 }
 
@@ -136,10 +160,14 @@ function rounded(amount: number): number {
   return Math.round(amount * 100) / 100;
 }
 
-function impossibleBecause(emptyDevice: Room, load: TaskLoad): RunError | null {
-  const reason = tooLittle(emptyDevice, load);
-  if (reason === null) return null;
-  const mend = 'lower its cost, or raise batch: in agent.yaml';
-  const message = `the task ${reason} when nothing else runs: ${mend}`;
-  return { code: 'cost_exceeds_budget', class: 'resources', message };
+function impossibleBecause(emptyDevice: Room, candidate: TaskCandidate): RunError | null {
+  const never = (reason: string, mend: string): RunError => ({
+    code: 'cost_exceeds_budget',
+    class: 'resources',
+    message: `the task ${reason} when nothing else runs: lower its cost, or raise ${mend}`,
+  });
+  const reason = tooLittle(emptyDevice, candidate);
+  if (reason !== null) return never(reason, 'batch: in agent.yaml');
+  const ofShare = jobIsFull(emptyDevice, candidate);
+  return ofShare === null ? null : never(ofShare, 'the share of its job');
 }

@@ -79,6 +79,7 @@ export function requeue(draft: RunDraft): void {
     endedAt: null,
     error: null,
     cancelling: null,
+    asked: true,
   };
 }
 

@@ -1,15 +1,17 @@
 /**
  * Which of the runs that are queued start now (DESIGN.md §8): by priority with aging, as far as
- * their job's `maxActiveRuns` and quota and their backfill's own bound go. Whatever waits has a
- * reason that can be shown.
+ * their job's `maxActiveRuns` and quota and their backfill's own bound go, in the cheap window of
+ * their job (cheap-window.ts). Whatever waits has a reason that can be shown.
  *
  * A quota counts any `perMs`, not calendar periods: a run counts from its start on until `perMs`
  * later, with the time that its attempts have taken so far. The time of a run that is under way is
  * known only as far as it went, so a time quota is passed by at most what is running.
  */
-import type { Quota } from '@runnel/shared/definitions/batch-job.ts';
+import type { CheapWindow, Quota } from '@runnel/shared/definitions/batch-job.ts';
 import { durationText } from '@runnel/shared/expressions/duration-text.ts';
+import type { BatchTime } from '../schedule/batch-clock.ts';
 import { byAgedPriority } from './aging.ts';
+import { judgeWindow, type Surroundings, type WindowVerdict } from './cheap-window.ts';
 
 export interface QueuedRun {
   readonly id: string;
@@ -20,6 +22,8 @@ export interface QueuedRun {
   readonly since: number;
   readonly notBefore: number;
   readonly backfill: string | null;
+  /** A person asked for it: it waits for no cheap window. */
+  readonly isAsked: boolean;
 }
 
 export interface ActiveRun {
@@ -37,6 +41,7 @@ export interface RunUsage {
 export interface JobBounds {
   readonly maxActiveRuns: number;
   readonly quota: Quota | null;
+  readonly cheapWindow: CheapWindow | null;
   readonly usage: readonly RunUsage[];
   /** Of a job that is paused nothing starts. */
   readonly isPaused: boolean;
@@ -49,11 +54,15 @@ export interface RunAdmissionInput<Run extends QueuedRun> {
   readonly jobOf: (job: string) => JobBounds | undefined;
   /** Runs that a backfill may have at a time; undefined where it is no longer there. */
   readonly backfillMaxOf: (backfill: string) => number | undefined;
+  /** Asked only for jobs with a cheap window. */
+  readonly surroundings: () => Surroundings;
 }
 
 export interface RunAdmission<Run> {
   readonly start: readonly Run[];
   readonly waiting: readonly { readonly run: Run; readonly reason: string }[];
+  /** Their cheap window did not open in time: they are left out. */
+  readonly missed: readonly { readonly run: Run; readonly reason: string }[];
   /** When something changes by itself: a jitter or a quota's period is over. */
   readonly nextWakeMs: number | null;
 }
@@ -66,15 +75,24 @@ interface Held {
 
 export function admitRuns<Run extends QueuedRun>(
   input: RunAdmissionInput<Run>,
-  now: number,
+  time: BatchTime,
 ): RunAdmission<Run> {
+  const now = time.nowMs;
   const active = [...input.active];
   const started = new Map<string, number>();
   const start: Run[] = [];
   const waiting: { run: Run; reason: string }[] = [];
+  const missed: { run: Run; reason: string }[] = [];
   let nextWakeMs = Infinity;
   for (const run of byAgedPriority(input.queued, now)) {
-    const held = heldBack(input, run, active, started.get(run.job) ?? 0, now);
+    const window = windowOf(input, run, time);
+    if (window.kind === 'missed') {
+      missed.push({ run, reason: window.reason });
+      continue;
+    }
+    const held =
+      heldBack(input, run, active, started.get(run.job) ?? 0, now) ??
+      (window.kind === 'closed' ? window : null);
     if (held === null) {
       start.push(run);
       active.push(run);
@@ -84,7 +102,18 @@ export function admitRuns<Run extends QueuedRun>(
       nextWakeMs = Math.min(nextWakeMs, held.until);
     }
   }
-  return { start, waiting, nextWakeMs: nextWakeMs === Infinity ? null : nextWakeMs };
+  return { start, waiting, missed, nextWakeMs: nextWakeMs === Infinity ? null : nextWakeMs };
+}
+
+function windowOf(
+  { jobOf, surroundings }: RunAdmissionInput<QueuedRun>,
+  { job, isAsked, notBefore, since }: QueuedRun,
+  time: BatchTime,
+): WindowVerdict {
+  const bounds = jobOf(job);
+  const window = bounds?.cheapWindow ?? null;
+  if (window === null || isAsked || bounds?.isPaused === true) return { kind: 'open' };
+  return judgeWindow(window, Math.max(since, notBefore), time, surroundings());
 }
 
 function heldBack(

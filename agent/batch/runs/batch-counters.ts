@@ -29,6 +29,8 @@ export function batchCounters(of: Counted): Record<string, number> {
   return {
     batch_runs_queued: open.filter(({ state }) => state === 'queued').length,
     batch_runs_running: open.filter(({ state }) => state === 'running').length,
+    // Runs whose cheap window did not open in time.
+    batch_windows_missed: starter.runs.missedWindows,
     batch_attempts_running: starter.running,
     batch_attempts: starter.attemptsTotal,
     batch_attempts_failed: starter.failedAttemptsTotal,

@@ -4,6 +4,7 @@ import type { BatchReport } from '@runnel/shared/protocol/runs.ts';
 import type { BatchJobHost, BatchJobs } from './batch-jobs.ts';
 import type { BatchJobRecord } from './job-record.ts';
 import type { RunSet } from './run-set.ts';
+import type { RunStarter } from './run-starter.ts';
 import type { Schedules } from './schedules.ts';
 
 const NO_RECORDS = {
@@ -16,8 +17,15 @@ const NO_RECORDS = {
   stateKeys: 0,
 } as const;
 
-export function batchJobReports(jobs: BatchJobs, runs: RunSet, schedules: Schedules): JobReport[] {
-  const running = [...jobs.hosts.values()].map((host) => hostReport(host, runs, schedules));
+export function batchJobReports(
+  jobs: BatchJobs,
+  runs: RunSet,
+  schedules: Schedules,
+  starter: RunStarter,
+): JobReport[] {
+  const running = [...jobs.hosts.values()].map((host) =>
+    hostReport(host, batchReport(host, runs, schedules, starter)),
+  );
   const without = [...jobs.withoutVersion].map(([name, attempted]): JobReport => {
     const { phase } = attempted;
     const told = { attempted: shown(attempted), deadLetters: 0 };
@@ -26,7 +34,7 @@ export function batchJobReports(jobs: BatchJobs, runs: RunSet, schedules: Schedu
   return [...running, ...without];
 }
 
-function hostReport(host: BatchJobHost, runs: RunSet, schedules: Schedules): JobReport {
+function hostReport(host: BatchJobHost, batch: BatchReport): JobReport {
   const { name, record, facts, unreadable } = host;
   const { paused, version, attempted, deadLetters, deadLettersBy } = record;
   return {
@@ -40,7 +48,7 @@ function hostReport(host: BatchJobHost, runs: RunSet, schedules: Schedules): Job
     ...NO_RECORDS,
     deadLetters,
     deadLettersBy: { ...deadLettersBy },
-    batch: batchReport(host, runs, schedules),
+    batch,
   };
 }
 
@@ -48,12 +56,15 @@ function batchReport(
   { name, record }: BatchJobHost,
   runs: RunSet,
   schedules: Schedules,
+  starter: RunStarter,
 ): BatchReport {
+  const waits = starter.waits(name);
   const open = runs.open(name).map((each) => runs.runOf(each));
   return {
     nextAt: schedules.nextAt(name),
     activeRuns: open.filter(({ state }) => state === 'running').length,
     queuedRuns: open.filter(({ state }) => state === 'queued').length,
+    ...(waits !== undefined && { waits }),
     lastRun: record.lastRun,
     lastSuccessAt: record.lastSuccessAt,
     skipped: { ...record.skipped },

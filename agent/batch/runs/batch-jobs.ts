@@ -29,6 +29,7 @@ import { type BatchJobRecord, keys } from './job-record.ts';
 /** What is needed of a job between its runs. */
 export interface JobFacts extends Pick<
   BatchJob,
+  | 'cheapWindow'
   | 'historyMs'
   | 'maxActiveRuns'
   | 'maxActiveTasks'
@@ -303,8 +304,9 @@ function factsOf(
 ): JobFacts {
   const values = jobParameters(job.parameters, parameters);
   if (check) compileBatchJob(job, values);
-  const { historyMs, maxActiveRuns, maxActiveTasks, partition, priority, quota } = job;
+  const { cheapWindow, historyMs, maxActiveRuns, maxActiveTasks, partition, priority, quota } = job;
   return {
+    cheapWindow,
     historyMs,
     maxActiveRuns,
     maxActiveTasks,

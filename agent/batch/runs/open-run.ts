@@ -9,7 +9,8 @@ import type { Partition } from '@runnel/shared/schedule/partition.ts';
 import type { RunRecord } from '../records.ts';
 import type { ActiveRun } from './active-run.ts';
 import type { BatchJobHost, JobFacts } from './batch-jobs.ts';
-import type { RunParametersRecord } from './job-record.ts';
+import type { BatchTx } from './batch-store.ts';
+import { keys, type RunParametersRecord } from './job-record.ts';
 
 export interface RunRequest {
   readonly partition: Partition;
@@ -67,6 +68,7 @@ export function newRun(
     fullRefresh: request.fullRefresh ?? false,
     tries: 1,
     backfill: request.backfill ?? null,
+    ...(trigger === 'manual' && { asked: true }),
   };
   const given: RunParametersRecord = {
     values: request.values ?? facts.values,
@@ -74,6 +76,23 @@ export function newRun(
     tasks: facts.tasks,
   };
   return { run, given };
+}
+
+/** The run that is open: one that a person asks for has only the bounds of its job in its way. */
+export function takenAgain(
+  tx: BatchTx,
+  open: OpenRun,
+  { trigger }: RunRequest,
+  now: number,
+): RunRecord {
+  const { active, queued } = open;
+  // One that a person brought back was asked for already.
+  if (active !== undefined) return active.run;
+  if (trigger !== 'manual' || queued.state !== 'queued') return queued;
+  tx.undo(() => (open.queued = queued));
+  open.queued = { ...queued, notBefore: Math.min(queued.notBefore, now), asked: true };
+  tx.put(keys.run(queued.id), open.queued);
+  return open.queued;
 }
 
 /**

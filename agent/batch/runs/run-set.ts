@@ -34,6 +34,7 @@ import {
   opened,
   partitionActive,
   type RunRequest,
+  takenAgain,
   runUnknown,
 } from './open-run.ts';
 import type { RunLogs } from './run-logs.ts';
@@ -125,9 +126,11 @@ export class RunSet {
     const same = this.open(host.name).find(
       (open) => this.runOf(open).partition.id === request.partition.id,
     );
-    if (same !== undefined) return this.runOf(same);
     const { time, random } = this.#options;
     const now = time.now();
+    // Soon, and not within this write.
+    this.pump();
+    if (same !== undefined) return takenAgain(tx, same, request, now);
     const { run, given } = newRun(randomId(random), now, host, facts, request);
     const { n } = run;
     host.update(tx, { nextRun: n + 1 });
@@ -138,7 +141,6 @@ export class RunSet {
     tx.row(run, runRow(run, given, { tasks: [], jobs: [] }, now));
     this.#open.set(run.id, opened(host, run));
     tx.undo(() => this.#open.delete(run.id));
-    this.pump();
     return run;
   }
 

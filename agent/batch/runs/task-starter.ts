@@ -1,7 +1,6 @@
 /**
- * Starts what there is room for: queued runs within the bounds of their job, ready tasks within the
- * device's budget (dag/run-admission.ts, dag/admission.ts), and brings what becomes of an attempt
- * back to its run.
+ * Starts what there is room for: queued runs (run-starter.ts), ready tasks within the device's
+ * budget (dag/admission.ts), and brings what becomes of an attempt back to its run.
  *
  * Guarantees: an attempt that may have an effect begins after the commit that says so; one that
  * only computes does not wait for the disk, since making it again costs nothing. What an attempt
@@ -10,12 +9,14 @@
  */
 import type { Logger } from 'pino';
 import type { Clock } from '@runnel/shared/clock.ts';
+import type { BatchJob } from '@runnel/shared/definitions/batch-job.ts';
+import { amountOf } from '@runnel/shared/definitions/job-share.ts';
 import { assert, messageOf } from '@runnel/shared/errors.ts';
 import { randomId } from '@runnel/shared/ids.ts';
 import type { Random } from '@runnel/shared/random.ts';
 import type { BatchBudget } from '../batch-budget.ts';
-import { admitTasks, type TaskCandidate, type TaskLoad } from '../dag/admission.ts';
-import { admitRuns, type QueuedRun } from '../dag/run-admission.ts';
+import { admitTasks, type JobLoad, type TaskCandidate, type TaskLoad } from '../dag/admission.ts';
+import type { Surroundings } from '../dag/cheap-window.ts';
 import { readyInstances } from '../dag/ready-instances.ts';
 import type { EngineTime } from '../schedule/engine-time.ts';
 import type { TableFiles } from '../tables/table-files.ts';
@@ -28,8 +29,8 @@ import type { BatchStore, BatchTx } from './batch-store.ts';
 import type { DatasetUpdate } from './datasets.ts';
 import { type CursorPlace, cursorPlace } from './cursor-place.ts';
 import { QuotaUsage } from './quota-usage.ts';
-import type { OpenRun } from './open-run.ts';
 import type { RunSet } from './run-set.ts';
+import { RunStarter } from './run-starter.ts';
 import type { CursorRecord, HistoryRecord, SuccessEffects } from './success-effects.ts';
 import { TaskBreakers } from './task-breakers.ts';
 
@@ -47,6 +48,7 @@ export interface TaskStarterOptions {
   /** There is no room for what runs leave behind: none starts. */
   readonly isHeld: () => boolean;
   readonly backfillMaxOf: (backfill: string) => number | undefined;
+  readonly surroundings: () => Surroundings;
   /** In the commit that holds the updates. */
   readonly updated: (tx: BatchTx, updates: readonly DatasetUpdate[]) => void;
 }
@@ -57,12 +59,23 @@ interface Candidate extends TaskCandidate {
   readonly index: number | null;
 }
 
+/** What attempts of the job may be and take at a time on this device. */
+function jobMaxOf({ maxActiveTasks, share }: BatchJob, budget: BatchBudget): JobLoad {
+  return {
+    tasks: maxActiveTasks ?? Infinity,
+    memoryBytes: share?.memory == null ? Infinity : amountOf(share.memory, budget.memoryBytes),
+    cpu: share?.cpu == null ? Infinity : amountOf(share.cpu, budget.cpu),
+  };
+}
+
 /** Kinds that only compute. */
 const EFFECTLESS: ReadonlySet<string> = new Set(['none', 'value']);
 
 export class TaskStarter {
   readonly #options: TaskStarterOptions;
   readonly #usage: QuotaUsage;
+  /** Starts the runs whose tasks are started here. */
+  readonly runs: RunStarter;
   readonly #breakers: TaskBreakers;
   readonly #loads = new Map<string, TaskLoad>();
   /** Attempts at work; those that only wait for a commit are not among them. */
@@ -76,6 +89,7 @@ export class TaskStarter {
   constructor(options: TaskStarterOptions) {
     this.#options = options;
     this.#usage = new QuotaUsage(options.store);
+    this.runs = new RunStarter({ ...options, usage: this.#usage });
     this.#breakers = new TaskBreakers(options.store);
   }
 
@@ -89,7 +103,7 @@ export class TaskStarter {
 
   admit(runs: RunSet, now: number): void {
     if (this.#stopping !== undefined) return;
-    this.#admitRuns(runs, now);
+    this.runs.admit(runs);
     this.#admitTasks(runs, now);
   }
 
@@ -103,39 +117,6 @@ export class TaskStarter {
     this.#stopping = new TaskError('interrupted', 'agent_closing', 'the agent stops');
     for (const { active } of runs.open()) active?.abortAll(this.#stopping);
     await Promise.allSettled(this.#working);
-  }
-
-  #admitRuns(runs: RunSet, now: number): void {
-    const { jobs, backfillMaxOf, isHeld } = this.#options;
-    if (isHeld()) return;
-    const open = runs.open();
-    const queued: (QueuedRun & { readonly open: OpenRun })[] = [];
-    const active: { job: string; backfill: string | null }[] = [];
-    for (const each of open) {
-      const run = runs.runOf(each);
-      if (run.state === 'running') active.push(run);
-      else queued.push({ ...run, since: run.queuedAt, open: each });
-    }
-    if (queued.length === 0) return;
-    const { start } = admitRuns(
-      {
-        queued,
-        active,
-        jobOf: (name) => {
-          const host = jobs.hosts.get(name);
-          if (host === undefined || host.facts === null) return undefined;
-          const { maxActiveRuns, quota } = host.facts;
-          const usage = quota === null ? [] : this.#usage.of(name, quota.perMs, now);
-          return { maxActiveRuns, quota, usage, isPaused: host.record.paused };
-        },
-        backfillMaxOf,
-      },
-      now,
-    );
-    for (const { open: each, id, job } of start) {
-      this.#usage.started(job, id, now);
-      runs.startRun(each);
-    }
   }
 
   #admitTasks(runs: RunSet, now: number): void {
@@ -165,7 +146,7 @@ export class TaskStarter {
           cost,
           priority: run.priority + priority,
           since: record.readyAt ?? now,
-          maxActiveTasks: program.job.maxActiveTasks,
+          jobMax: jobMaxOf(program.job, budget),
         });
       }
     }

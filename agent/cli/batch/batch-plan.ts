@@ -42,7 +42,7 @@ export interface BatchPlan {
     readonly value: unknown;
     readonly origin: string;
   }[];
-  readonly limits: Readonly<Record<string, unknown>>;
+  readonly limits: Pick<BatchJob, LimitKey>;
   readonly capabilities: readonly { readonly name: string; readonly here: boolean }[];
   readonly runs: readonly PlannedRun[];
 }
@@ -88,6 +88,16 @@ export interface PlanInput {
   readonly partitions: readonly Partition[];
 }
 
+type LimitKey =
+  | 'cheapWindow'
+  | 'historyMs'
+  | 'maxActiveRuns'
+  | 'maxActiveTasks'
+  | 'priority'
+  | 'quota'
+  | 'share'
+  | 'timeoutMs';
+
 const FIRE_TIMES_SHOWN = 5;
 
 /** Throws `DefinitionError`, with lines. */
@@ -103,7 +113,8 @@ export function batchPlan({ job: loaded, parameters, atMs, partitions }: PlanInp
   );
   const here = new Set(agentCapabilities(optionalPackages));
   const needed = [...new Set(['batch', ...[...requires.values()].flat()])].toSorted();
-  const { priority, maxActiveRuns, maxActiveTasks, quota, timeoutMs, historyMs } = job;
+  const { priority, maxActiveRuns, maxActiveTasks, timeoutMs, historyMs } = job;
+  const { share, cheapWindow, quota } = job;
   return {
     job: job.name,
     description: job.description,
@@ -116,7 +127,10 @@ export function batchPlan({ job: loaded, parameters, atMs, partitions }: PlanInp
       value,
       origin: parameters.origins[name] ?? 'default',
     })),
-    limits: { priority, maxActiveRuns, maxActiveTasks, quota, timeoutMs, historyMs },
+    limits: {
+      ...{ priority, maxActiveRuns, maxActiveTasks, share, cheapWindow, quota },
+      ...{ timeoutMs, historyMs },
+    },
     capabilities: needed.map((name) => ({ name, here: here.has(name) })),
     runs: partitions.map((partition) => {
       const scope = scopeOf(job, partition, atMs);

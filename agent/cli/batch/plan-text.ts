@@ -1,5 +1,8 @@
 /** A plan for people. */
 import { stringify } from 'yaml';
+import type { CheapWindow } from '@runnel/shared/definitions/batch-job.ts';
+import { hoursText } from '@runnel/shared/definitions/cheap-window.ts';
+import { shareText } from '@runnel/shared/definitions/job-share.ts';
 import { durationText } from '@runnel/shared/expressions/duration-text.ts';
 import { plain } from '../terminal.ts';
 import type { BatchPlan, PlannedRun, PlannedTask } from './batch-plan.ts';
@@ -15,6 +18,9 @@ export function planText(plan: BatchPlan): string {
   const [first, ...rest] = plan.nextFireTimes.map((at) => instantText(at, plan.timezone));
   if (first !== undefined) lines.push(`next           ${first}`);
   for (const next of rest) lines.push(`               ${next}`);
+  const { share, cheapWindow } = plan.limits;
+  if (share !== null) lines.push(`share          ${shareText(share)}`);
+  if (cheapWindow !== null) lines.push(`waits for      ${windowText(cheapWindow)}`);
   for (const [index, { name, value, origin }] of plan.parameters.entries()) {
     const head = index === 0 ? 'parameters     ' : '               ';
     lines.push(`${head}${name} = ${JSON.stringify(value)} (${origin})`);
@@ -27,6 +33,16 @@ export function planText(plan: BatchPlan): string {
       : `               not here: ${missing.join(', ')}`,
   );
   return `${lines.join('\n')}\n${plan.runs.map(runText).join('')}`;
+}
+
+function windowText({ hours, power, network, waitAtMostMs, otherwise }: CheapWindow): string {
+  const conditions = [
+    ...(hours === null ? [] : [hoursText(hours)]),
+    ...(power === null ? [] : ['mains power']),
+    ...(network === null ? [] : ['an unmetered network']),
+  ];
+  const then = otherwise === 'run' ? 'runs all the same' : 'is left out';
+  return `${conditions.join(', ')}; after ${durationText(waitAtMostMs)} it ${then}`;
 }
 
 function runText({ key, partition, tasks }: PlannedRun): string {

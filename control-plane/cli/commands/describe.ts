@@ -62,6 +62,7 @@ function agentText(agent: AgentDetail, nowMs: number): string {
         attemptText(job.attempted, job.version),
       ]),
     ),
+    section(`Queued runs${old}`, ['JOB', 'WAITS'], waitingRows(agent.jobs)),
     section(`Dead letters${old}`, ['JOB', 'STEP', 'REASON', 'COUNT'], deadLetterRows(agent)),
     section(
       `Sources${old}`,
@@ -85,6 +86,12 @@ function healthRows({ health }: AgentDetail, nowMs: number): string[][] {
     const { state, since, cause } = health.axes[axis];
     return [axis, state, since === null ? '-' : ago(since, nowMs), cause || '-'];
   });
+}
+
+function waitingRows(jobs: AgentDetail['jobs']): string[][] {
+  return jobs.flatMap(({ name, batch }) =>
+    batch?.waits === undefined ? [] : [[name, batch.waits]],
+  );
 }
 
 function deadLetterRows({ jobs }: AgentDetail): string[][] {

@@ -114,7 +114,7 @@ export function LastRun({
   agent: string;
 }): JSX.Element {
   if (batch === null) return <span class="quiet">not reported yet</span>;
-  const { lastRun, activeRuns, queuedRuns } = batch;
+  const { lastRun, activeRuns, queuedRuns, waits } = batch;
   const open = [
     ...(activeRuns === 0 ? [] : [`${formatCount(activeRuns)} running`]),
     ...(queuedRuns === 0 ? [] : [`${formatCount(queuedRuns)} queued`]),
@@ -140,6 +140,7 @@ export function LastRun({
           {open}
         </span>
       )}
+      {waits === undefined ? null : <span class="quiet">{waits}</span>}
     </span>
   );
 }

@@ -87,6 +87,10 @@ export const batchSchema = z
     nextAt: time.openapi({ description: 'When its schedule fires next.' }),
     activeRuns: count,
     queuedRuns: count,
+    waits: z.string().optional().openapi({
+      description: 'Why the first of those waits: its partition and the reason.',
+      example: '2026-12-01: waits for mains power',
+    }),
     lastRun: z
       .object({ run: z.string(), partition: z.string(), state: stateSchema, endedAt: z.number() })
       .nullable(),

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { limits } from '@runnel/shared/limits.ts';
 import type { BatchBudget } from '@runnel/agent/batch/batch-budget.ts';
 import { admitTasks, type TaskCandidate } from '@runnel/agent/batch/dag/admission.ts';
-import { NOW } from './program-of.ts';
+import { JOB_UNBOUND, NOW } from './program-of.ts';
 
 const MiB = 1024 * 1024;
 const budget: BatchBudget = {
@@ -28,7 +28,7 @@ function task(name: string, more: Partial<Named> & { memory?: number; cpu?: numb
     cost: { memoryBytes: memory * MiB, cpu },
     priority: 0,
     since: NOW,
-    maxActiveTasks: null,
+    jobMax: JOB_UNBOUND,
     ...rest,
   };
 }
@@ -93,12 +93,44 @@ describe('admission', () => {
   });
 
   it('keeps to the bound of the job', () => {
-    const mine = { maxActiveTasks: 1 };
+    const mine = { jobMax: { ...JOB_UNBOUND, tasks: 1 } };
     expect(admit([task('x')], [task('a', mine), task('b', { ...mine, job: 'other' })])).toEqual({
       start: ['b'],
       impossible: [],
       waiting: { a: '1 of 1 tasks of the job are running' },
     });
+  });
+
+  it("keeps to the job's share of memory and cores, whatever the device has left", () => {
+    const jobMax = { tasks: Infinity, memoryBytes: 50 * MiB, cpu: 0.5 };
+    const running = [task('x', { memory: 30, cpu: 0.3, jobMax })];
+    const mine = (name: string, more: { memory?: number; cpu?: number }): Named =>
+      task(name, { ...more, jobMax });
+    const candidates = [
+      mine('memory', { memory: 21 }),
+      mine('cpu', { cpu: 0.25 }),
+      mine('fits', { memory: 20, cpu: 0.2 }),
+      task('of another job', { job: 'other', memory: 40, cpu: 0.4 }),
+    ];
+    expect(admit(running, candidates)).toEqual({
+      start: ['fits', 'of another job'],
+      impossible: [],
+      waiting: {
+        memory: "needs 21 MiB of memory, and 20 are free of the job's share",
+        cpu: "needs 0.25 cores, and 0.2 are free of the job's share",
+      },
+    });
+  });
+
+  it("fails what is above its job's share alone", () => {
+    const jobMax = { ...JOB_UNBOUND, cpu: 0.5 };
+    expect(admit([], [task('greedy', { cpu: 0.6, jobMax })]).impossible).toEqual([
+      [
+        'greedy',
+        "the task needs 0.6 cores, and 0.5 are free of the job's share when nothing else runs: " +
+          'lower its cost, or raise the share of its job',
+      ],
+    ]);
   });
 
   it('fails what would not fit the empty device, instead of letting it wait', () => {
@@ -132,7 +164,8 @@ describe('a big task', () => {
   });
 
   it('gets nothing kept while its own job holds it back', () => {
-    const held = { ...patient, maxActiveTasks: 1, since: NOW - 10 * 60_000 };
+    const jobMax = { ...JOB_UNBOUND, tasks: 1 };
+    const held = { ...patient, jobMax, since: NOW - 10 * 60_000 };
     const other = task('small', { memory: 10, job: 'other' });
     expect(admit(running, [held, other]).start).toEqual(['small']);
   });
@@ -168,11 +201,18 @@ describe('any queue', () => {
     cpu: fc.constantFrom(0, 0.1, 0.25, 0.5, 1),
     priority: fc.integer({ min: -3, max: 3 }),
     since: fc.integer({ min: NOW - 300_000, max: NOW }),
-    maxActiveTasks: fc.constantFrom(null, 1, 2),
+  });
+  /** Of each job one, as in life. */
+  const bounds = fc.record({
+    tasks: fc.constantFrom(Infinity, 1, 2),
+    memoryBytes: fc.constantFrom(Infinity, 30 * MiB, 60 * MiB),
+    cpu: fc.constantFrom(Infinity, 0.3, 0.6),
   });
   const named = fc
-    .array(load, { maxLength: 20 })
-    .map((loads) => loads.map((each, at) => task(`t${at}`, each)));
+    .tuple(fc.array(load, { maxLength: 20 }), fc.record({ a: bounds, b: bounds }))
+    .map(([loads, jobMax]) =>
+      loads.map((each, at) => task(`t${at}`, { ...each, jobMax: jobMax[each.job] })),
+    );
 
   it('never passes a bound, and gives every task exactly one answer', () => {
     fc.assert(
@@ -184,9 +224,12 @@ describe('any queue', () => {
         expect(sum(({ cost }) => cost.memoryBytes)).toBeLessThanOrEqual(budget.memoryBytes);
         expect(sum(({ cost }) => cost.cpu)).toBeLessThanOrEqual(budget.cpu + 1e-9);
         expect(sum(({ pool, slots }) => (pool === 'database' ? slots : 0))).toBeLessThanOrEqual(2);
-        for (const [at, { job, maxActiveTasks }] of start.entries()) {
-          const before = start.slice(0, at).filter((each) => each.job === job).length;
-          expect(before).toBeLessThan(maxActiveTasks ?? Infinity);
+        for (const { job, jobMax } of start) {
+          const ofJob = (of: (each: Named) => number): number =>
+            sum((each) => (each.job === job ? of(each) : 0));
+          expect(ofJob(() => 1)).toBeLessThanOrEqual(jobMax.tasks);
+          expect(ofJob(({ cost }) => cost.memoryBytes)).toBeLessThanOrEqual(jobMax.memoryBytes);
+          expect(ofJob(({ cost }) => cost.cpu)).toBeLessThanOrEqual(jobMax.cpu + 1e-9);
         }
         const answered = [...start, ...[...impossible, ...waiting].map((each) => each.candidate)];
         expect(answered.map(({ name }) => name).sort()).toEqual(

@@ -112,6 +112,8 @@ function jobOf(tasks: readonly CompiledTask[], timeoutMs: number | null): BatchP
     priority: 0,
     maxActiveRuns: 1,
     maxActiveTasks: null,
+    share: null,
+    cheapWindow: null,
     quota: null,
     timeoutMs: timeoutMs === null ? null : durationMs(timeoutMs),
     historyMs: null,
@@ -119,6 +121,9 @@ function jobOf(tasks: readonly CompiledTask[], timeoutMs: number | null): BatchP
     document: {},
   };
 }
+
+/** What a job without bounds of its own may be and take. */
+export const JOB_UNBOUND = { tasks: Infinity, memoryBytes: Infinity, cpu: Infinity };
 
 export function runOf(more: Partial<RunRecord> = {}): RunRecord {
   return {

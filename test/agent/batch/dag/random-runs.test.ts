@@ -18,6 +18,7 @@ import {
   randomGraph,
   type RandomTask,
 } from './random-graph.ts';
+import { JOB_UNBOUND } from './program-of.ts';
 import { RunDriver } from './run-driver.ts';
 import { oracle } from './trigger-oracle.ts';
 
@@ -94,7 +95,7 @@ class World {
       cost: { memoryBytes: 0, cpu: 0 },
       priority: 0,
       since: this.driver.now,
-      maxActiveTasks: null,
+      jobMax: JOB_UNBOUND,
     });
     const candidates = this.driver.ready.map(load);
     const { start } = admitTasks(BUDGET, running.map(load), candidates, this.driver.now);

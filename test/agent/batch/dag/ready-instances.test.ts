@@ -5,7 +5,7 @@ import { admitTasks } from '@runnel/agent/batch/dag/admission.ts';
 import { readyInstances } from '@runnel/agent/batch/dag/ready-instances.ts';
 import { transition } from '@runnel/agent/batch/dag/run-machine.ts';
 import { newRun, type RunSnapshot } from '@runnel/agent/batch/dag/run-snapshot.ts';
-import { AGENT, NOW, programOf, runOf } from './program-of.ts';
+import { AGENT, JOB_UNBOUND, NOW, programOf, runOf } from './program-of.ts';
 
 const items = fc.array(fc.record({ waitedMs: fc.nat(3), isReady: fc.boolean() }), {
   minLength: 1,
@@ -24,7 +24,7 @@ describe('instances that are ready', () => {
             const { cost, pool, slots } = program.tasks[0]!.definition;
             const since = ready.record.readyAt ?? NOW;
             const load = { job: 'job', pool, slots, cost, priority: 0, since };
-            return { ...load, index: ready.index, maxActiveTasks: null };
+            return { ...load, index: ready.index, jobMax: JOB_UNBOUND };
           });
           return admitTasks(budget, [], candidates, NOW).start.map(({ index }) => index);
         };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { durationMs } from '@runnel/shared/ids.ts';
+import { durationMs, epochMs } from '@runnel/shared/ids.ts';
+import type { Surroundings } from '@runnel/agent/batch/dag/cheap-window.ts';
 import {
   type ActiveRun,
   admitRuns,
@@ -12,28 +13,33 @@ const HOUR_MS = 3_600_000;
 
 function queued(id: string, more: Partial<QueuedRun> = {}): QueuedRun {
   const nothing = { job: 'nightly', priority: 0, since: NOW, notBefore: NOW, backfill: null };
-  return { id, ...nothing, ...more };
+  return { id, ...nothing, isAsked: false, ...more };
 }
 
 interface Given extends Partial<JobBounds> {
+  readonly surroundings?: Surroundings;
+  readonly nowMs?: number;
   readonly active?: readonly ActiveRun[];
   readonly backfillMax?: number;
 }
 
 function admit(runs: readonly QueuedRun[], given: Given = {}) {
-  const bounds = { maxActiveRuns: 10, quota: null, usage: [], isPaused: false, ...given };
-  const { start, waiting, nextWakeMs } = admitRuns(
+  const none = { quota: null, cheapWindow: null, usage: [] };
+  const bounds = { maxActiveRuns: 10, ...none, isPaused: false, ...given };
+  const { start, waiting, missed, nextWakeMs } = admitRuns(
     {
       queued: runs,
       active: given.active ?? [],
       jobOf: (job) => (job === 'gone' ? undefined : bounds),
       backfillMaxOf: () => given.backfillMax,
+      surroundings: () => given.surroundings ?? { power: 'mains', network: 'unmetered' },
     },
-    NOW,
+    { nowMs: epochMs(given.nowMs ?? NOW), known: true },
   );
   return {
     start: start.map(({ id }) => id),
     waiting: waiting.map(({ run, reason }) => `${run.id}: ${reason}`),
+    ...(missed.length > 0 && { missed: missed.map(({ run, reason }) => `${run.id}: ${reason}`) }),
     nextWakeMs,
   };
 }
@@ -101,5 +107,54 @@ describe('a quota', () => {
   it('is not held up by a start that a wrong clock put years ahead', () => {
     const usage = [began(-9000), began(-9000)];
     expect(admit([queued('a')], { quota, usage }).start).toEqual(['a']);
+  });
+});
+
+const isoText = (timeMs: number): string => new Date(timeMs).toISOString();
+
+describe('a run whose job has a cheap window', () => {
+  const cheapWindow = {
+    ...({ hours: null, power: 'mains', network: null, otherwise: 'run' } as const),
+    waitAtMostMs: durationMs(HOUR_MS),
+  };
+  const onBattery = { power: 'battery', network: 'unmetered' } as const;
+  const given = { cheapWindow, surroundings: onBattery };
+
+  it('starts in it, and waits out of it, to be looked at again when it has waited enough', () => {
+    expect(admit([queued('a')], { cheapWindow }).start).toEqual(['a']);
+    expect(admit([queued('a')], given)).toEqual({
+      start: [],
+      waiting: [`a: waits for mains power; runs all the same at ${isoText(NOW + HOUR_MS)}`],
+      nextWakeMs: NOW + HOUR_MS,
+    });
+  });
+
+  it('does not wait when a person asked for it', () => {
+    expect(admit([queued('a', { isAsked: true })], given).start).toEqual(['a']);
+  });
+
+  it('starts all the same when it has waited enough, within the other bounds', () => {
+    const late = { ...given, nowMs: NOW + HOUR_MS };
+    expect(admit([queued('a')], late).start).toEqual(['a']);
+    expect(admit([queued('a')], { ...late, maxActiveRuns: 1, active: [ACTIVE] }).waiting).toEqual([
+      'a: 1 of 1 runs of the job are active',
+    ]);
+  });
+
+  it('is left out then where the job says so, counted from when its jitter was over', () => {
+    const skip = { ...given, cheapWindow: { ...cheapWindow, otherwise: 'skip' as const } };
+    const late = { ...skip, nowMs: NOW + HOUR_MS };
+    expect(admit([queued('a'), queued('b', { notBefore: NOW + 1000 })], late)).toEqual({
+      start: [],
+      waiting: [`b: waits for mains power; is left out at ${isoText(NOW + HOUR_MS + 1000)}`],
+      missed: ['a: mains power'],
+      nextWakeMs: NOW + HOUR_MS + 1000,
+    });
+  });
+
+  it('is not left out while its job is paused', () => {
+    const skip = { ...given, cheapWindow: { ...cheapWindow, otherwise: 'skip' as const } };
+    const paused = { ...skip, isPaused: true, nowMs: NOW + 2 * HOUR_MS };
+    expect(admit([queued('a')], paused).waiting).toEqual(['a: the job is paused']);
   });
 });
