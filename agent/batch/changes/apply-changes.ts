@@ -10,6 +10,11 @@
  * or a late duplicate would bring the row back, and nobody's table needs to be altered. A deleted
  * key is forgotten after `forgetDeleted`, so that it does not grow for ever; the owner of the
  * database may delete positions too, which takes the protection from those rows, and nothing else.
+ *
+ * A full refresh forgets all positions and takes the events as they come. Where they hold a whole
+ * snapshot, rows that it lacks are deleted in the end: they are what the table has missed. An input
+ * of which that is not known, for the marks of its first and its last row are not there or a row is
+ * a dead letter, deletes nothing but what its events say.
  */
 import { readLines } from '../tables/line-file.ts';
 import {
@@ -21,6 +26,7 @@ import {
 } from './change-batch.ts';
 import type { Key, RowChange, TableChange } from './change-event.ts';
 import { type EventPosition, isStale, sourceChanged } from './event-position.ts';
+import { TaskError } from '../tasks/task-error.ts';
 import type { ChangesFile } from './read-changes.ts';
 
 export const POSITIONS = 'runnel_positions';
@@ -37,6 +43,8 @@ export interface ChangeTarget {
   keysBeyond(order: string): Promise<readonly Key[]> | readonly Key[];
   /** Deletes every row but the `kept`, forgets the positions up to this one and remembers it. */
   truncate(at: EventPosition, kept: readonly Key[]): Promise<void> | void;
+  /** Deletes rows without a position, or with that of a deletion; returns how many. */
+  removeOthers(): Promise<number> | number;
   /** Forgets positions: null all of them, else those of keys that were deleted before. */
   forget(deletedBefore: string | null): Promise<void> | void;
 }
@@ -50,11 +58,11 @@ const BATCH_CHANGES = 1000;
 
 /** Throws a `TaskError` (`data`, `source_changed`) where the order cannot be known. */
 export async function applyChanges(
-  { file, forgetBefore, isRefresh }: ChangesFile,
+  { file, forgetBefore, isRefresh, isWhole }: ChangesFile,
   target: ChangeTarget,
 ): Promise<ChangeCounts> {
   if (isRefresh) await target.forget(null);
-  const counts: ChangeCounts = { applied: 0, deleted: 0, truncated: 0, stale: 0 };
+  const counts: ChangeCounts = { applied: 0, deleted: 0, truncated: 0, removed: 0, stale: 0 };
   let floor = (await target.positions([TRUNCATION])).get(TRUNCATION);
   let batch: RowChange[] = [];
   const flush = async (): Promise<void> => {
@@ -82,8 +90,20 @@ export async function applyChanges(
     }
   }
   await flush();
+  // Nothing was remembered when it began: what is remembered now is what the snapshot has.
+  if (isRefresh && isWhole) counts.removed = await target.removeOthers();
   await target.forget(forgetBefore);
   return counts;
+}
+
+/** Values that are unique change places, and to delete the rows for a moment would do harm. */
+export function swapRefused(child: string): TaskError {
+  const told = `values that must be unique change places, and rows of ${child} hang on these rows`;
+  return new TaskError('data', 'swap_refused', told, {
+    hint:
+      'Such rows are deleted and written again, and its foreign key has an ON DELETE action. ' +
+      'Load into a table without the unique constraint, or without that action.',
+  });
 }
 
 /** What is newer than the truncation stays. */

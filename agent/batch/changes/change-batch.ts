@@ -6,7 +6,7 @@
 import type { Json } from '@runnel/shared/engine/record.ts';
 import type { Row } from '../tasks/task-services.ts';
 import type { Key, RowChange } from './change-event.ts';
-import { type EventPosition, isStale } from './event-position.ts';
+import { advanced, type EventPosition, isStale } from './event-position.ts';
 
 export interface ChangeCounts {
   /** Events whose row was put. */
@@ -14,6 +14,8 @@ export interface ChangeCounts {
   /** Events whose row was deleted, whether it was there or not. */
   deleted: number;
   truncated: number;
+  /** Rows that a full refresh has deleted, for its whole snapshot lacks them. */
+  removed: number;
   /** Events that were no news. */
   stale: number;
 }
@@ -58,11 +60,11 @@ export function planChanges(
   for (const change of changes) {
     const text = keyText(change.key);
     const known = outcomes.get(text);
+    const last = known?.at ?? stored.get(text);
     const isOld =
-      isStale(change.at, floor, 'the table') ||
-      isStale(change.at, known?.at ?? stored.get(text), `the row ${text}`);
+      isStale(change.at, floor, 'the table') || isStale(change.at, last, `the row ${text}`);
     count(change, isOld, counts);
-    if (!isOld) outcomes.set(text, outcomeOf(change, known));
+    if (!isOld) outcomes.set(text, outcomeOf({ ...change, at: advanced(change.at, last) }, known));
   }
   return planOf(outcomes);
 }

@@ -22,7 +22,14 @@ export type Key = readonly (string | number | boolean)[];
 
 /** What one event does with one row. */
 export type RowChange =
-  | { readonly op: 'put'; readonly key: Key; readonly row: Row; readonly at: EventPosition }
+  | {
+      readonly op: 'put';
+      readonly key: Key;
+      readonly row: Row;
+      readonly at: EventPosition;
+      /** The snapshot of this table begins or ends with it. */
+      readonly edge?: 'first' | 'last';
+    }
   | {
       readonly op: 'delete';
       readonly key: Key;
@@ -95,11 +102,19 @@ function eventOf(envelope: Envelope, columns: EventColumns): ChangeEvent {
   if (key === undefined) throw noKey('after', columns);
   const old = op === 'u' ? keyOf(before, columns) : undefined;
   const isMoved = old !== undefined && JSON.stringify(old) !== JSON.stringify(key);
-  const put = { op: 'put', key, row, at } as const;
+  const edge = op === 'r' ? edgeOf(event) : undefined;
+  const put = { op: 'put', key, row, at, ...(edge !== undefined && { edge }) } as const;
   return {
     kind: 'changes',
     changes: isMoved ? [{ op: 'delete', key: old, at, isMove: true }, put] : [put],
   };
+}
+
+/** `last` of a snapshot of several tables is the last of its last one. */
+function edgeOf({ source }: Row): 'first' | 'last' | undefined {
+  const snapshot = isRow(source) ? source['snapshot'] : undefined;
+  if (snapshot === 'first' || snapshot === 'first_in_data_collection') return 'first';
+  return snapshot === 'last' || snapshot === 'last_in_data_collection' ? 'last' : undefined;
 }
 
 /** Out of what carries it; a map with `op` is the event itself. */

@@ -13,6 +13,14 @@
  * Positions order the events of one row, not those of a table: transactions of PostgreSQL overlap
  * in its log, but the lock on a row makes a later change of it stand behind the earlier one.
  *
+ * That does not hold for a row that a snapshot of PostgreSQL has read: its `lsn` is where the log
+ * stood at the snapshot, and a change that was written before that and committed after it is news
+ * of which the snapshot knows nothing. So of each row two places are kept, of the snapshot and of
+ * the changes: a change is compared with the changes alone, and wins over a snapshot; a snapshot is
+ * no news where either stands behind it. A change older than the snapshot that comes again after
+ * it, and was never taken, is taken too: those that come behind it set it right. (Other connectors
+ * read the snapshot at a place of the log where nothing is half done, or say the commit.)
+ *
  * Where events can share a position, one at the same place is taken again: a change that was done
  * twice does less harm than one that was left out, and what comes behind it sets it right.
  */
@@ -24,17 +32,23 @@ import type { Row } from '../tasks/task-services.ts';
 export interface EventPosition {
   /** Connector, its name and the kind of position: only those of one source can be compared. */
   readonly source: string;
-  /** Compares as a text, by code unit. */
+  /**
+   * Compares as a text, by code unit. Of a row that a snapshot of PostgreSQL read: the newer of its
+   * two places, a space, and that of the changes.
+   */
   readonly order: string;
 }
 
 const TIME = 'time';
 const DIGITS = 20;
+const LSN = 'lsn';
+/** Before every change. */
+const NOWHERE = '0'.repeat(DIGITS);
 
 /** Undefined when the event has none. */
 export function positionOf(event: Row): EventPosition | undefined {
   const source = isRow(event['source']) ? event['source'] : {};
-  const [kind, order] = placeOf(source) ?? [TIME, timeOf(source) ?? timeOf(event)];
+  const [kind, order] = placeOf(source, event['op']) ?? [TIME, timeOf(source) ?? timeOf(event)];
   if (order === undefined) return undefined;
   const [connector, name] = [source['connector'], source['name']].map((each) =>
     typeof each === 'string' ? each : '',
@@ -46,7 +60,31 @@ export function positionOf(event: Row): EventPosition | undefined {
 export function isStale(at: EventPosition, last: EventPosition | undefined, of: string): boolean {
   if (last === undefined) return false;
   if (at.source !== last.source) throw sourceChanged(at, last, of);
-  return isShared(at) ? at.order < last.order : at.order <= last.order;
+  if (isShared(at)) return at.order < last.order;
+  if (!at.source.endsWith(` ${LSN}`)) return at.order <= last.order;
+  const [news, known] = [placesOf(at), placesOf(last)];
+  return isOfSnapshot(at) ? news.newest <= known.newest : news.newest <= known.changes;
+}
+
+/** Where a row stands that had been at `last` and has taken the event. */
+export function advanced(at: EventPosition, last: EventPosition | undefined): EventPosition {
+  if (last === undefined || !at.source.endsWith(` ${LSN}`)) return at;
+  const [news, known] = [placesOf(at), placesOf(last)];
+  if (isOfSnapshot(at)) return { ...at, order: `${news.newest} ${known.changes}` };
+  if (news.newest >= known.newest) return at;
+  return { ...at, order: `${known.newest} ${news.newest}` };
+}
+
+function isOfSnapshot({ order }: EventPosition): boolean {
+  return order.includes(' ');
+}
+
+function placesOf({ order }: EventPosition): {
+  readonly newest: string;
+  readonly changes: string;
+} {
+  const [newest = '', changes = newest] = order.split(' ');
+  return { newest, changes };
 }
 
 /** Positions of two sources: `last` is that of `of`. */
@@ -73,10 +111,13 @@ function isShared({ source }: EventPosition): boolean {
   return source.endsWith(` ${TIME}`);
 }
 
-function placeOf(source: Row): readonly [kind: string, order: string] | undefined {
+function placeOf(
+  source: Row,
+  op: Json | undefined,
+): readonly [kind: string, order: string] | undefined {
   if (source['connector'] === 'runnel') return sequencePlace(source['sequence']);
   const lsn = digits(source['lsn']);
-  if (lsn !== undefined) return ['lsn', lsn];
+  if (lsn !== undefined) return [LSN, op === 'r' ? `${lsn} ${NOWHERE}` : lsn];
   return binlogPlace(source) ?? commitPlace(source);
 }
 

@@ -22,6 +22,8 @@ export interface ChangesFile {
   readonly forgetBefore: string;
   /** Nothing that is remembered of the table counts: the events are taken as they come. */
   readonly isRefresh: boolean;
+  /** They hold a snapshot from its first row to its last, and no row of them is a dead letter. */
+  readonly isWhole: boolean;
 }
 
 export interface ReadChanges extends ChangesFile {
@@ -50,11 +52,16 @@ export async function readChanges(
   const dead = new DeadRows();
   const slices = new Slices(context);
   const skipped = { tombstone: 0, message: 0 };
+  const edges = { hasBegun: false, hasEnded: false };
   const file = join(context.scratchDir, 'changes.jsonl');
   const writer = await LineWriter.create(file, 2 * limits.tableBytesMax);
   const write = (change: TableChange): boolean => {
     if (change.op === 'truncate' && !truncate) throw truncationRefused();
-    if (change.op === 'put') types.add(change.row);
+    if (change.op === 'put') {
+      types.add(change.row);
+      if (change.edge === 'first') edges.hasBegun = true;
+      if (change.edge === 'last') edges.hasEnded = edges.hasBegun;
+    }
     return writer.add(JSON.stringify(change));
   };
   try {
@@ -81,6 +88,7 @@ export async function readChanges(
     dead,
     forgetBefore: new Date(context.clock.now() - keptMs).toISOString(),
     isRefresh: context.fullRefresh,
+    isWhole: edges.hasEnded && dead.count === 0,
   };
 }
 

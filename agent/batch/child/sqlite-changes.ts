@@ -4,6 +4,7 @@ import {
   applyChanges,
   type ChangeTarget,
   POSITIONS,
+  swapRefused,
   type SourceOfRow,
   TRUNCATION,
 } from '../changes/apply-changes.ts';
@@ -33,6 +34,12 @@ const READ =
 
 /** Positions of rows. */
 const OF_ROWS = `FROM ${POSITIONS} WHERE target = ? AND key <> '${TRUNCATION}'`;
+
+/** Tables with a foreign key that does something when rows of this one are deleted. */
+const CHILDREN =
+  'SELECT child.name FROM sqlite_master AS child, pragma_foreign_key_list(child.name) AS has ' +
+  'WHERE child.type = \'table\' AND lower(has."table") = lower(?) ' +
+  "AND has.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT')";
 
 /** Of the savepoint, and of the rows that are put aside meanwhile. */
 const BATCH = 'runnel_batch';
@@ -97,8 +104,13 @@ class SqliteTarget implements ChangeTarget {
     this.#database.exec(`RELEASE ${BATCH}`);
   }
 
-  /** All rows of the plan go, and come back as they are to be: it takes a swap of values too. */
+  /**
+   * All rows of the plan go, and come back as they are to be: it takes a swap of values too. Where
+   * rows of other tables would go with them, or lose what they refer to, nothing is done.
+   */
   #applyAnew({ deletes, puts }: ChangePlan): void {
+    const [child] = this.#database.prepare(CHILDREN).all([this.#name]);
+    if (child !== undefined) throw swapRefused(String(child['name']));
     this.#delete(deletes);
     const columns = this.#database
       .prepare('SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0')
@@ -138,6 +150,19 @@ class SqliteTarget implements ChangeTarget {
 
   keysBeyond(order: string): Key[] {
     return this.#rows('AND position > ?', order).map(({ key }) => JSON.parse(key) as Key);
+  }
+
+  removeOthers(): number {
+    if (!this.#isThere) return 0;
+    const names = this.#key.map((name) => `kept.${quoteName(name)}`);
+    const same = names.map((name, place) => `${name} = json_extract(known.key, '$[${place}]')`);
+    const key = this.#key.map(quoteName).join(', ');
+    // By the key of the table: for each position one look into its index.
+    const remove =
+      `DELETE FROM ${this.#table} WHERE (${key}) NOT IN (SELECT ${names.join(', ')} ` +
+      `FROM (SELECT key ${OF_ROWS} AND deleted = 0) AS known ` +
+      `CROSS JOIN ${this.#table} AS kept ON ${same.join(' AND ')})`;
+    return this.#database.prepare(remove).run([this.#name]).changes;
   }
 
   forget(deletedBefore: string | null): void {

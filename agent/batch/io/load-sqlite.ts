@@ -37,6 +37,6 @@ export async function loadIntoSqlite(
   return answer as SqliteLoadAnswer;
 }
 
-function changesFor({ file, forgetBefore, isRefresh }: ReadChanges): ChangesFile {
-  return { file, forgetBefore, isRefresh };
+function changesFor({ file, forgetBefore, isRefresh, isWhole }: ReadChanges): ChangesFile {
+  return { file, forgetBefore, isRefresh, isWhole };
 }

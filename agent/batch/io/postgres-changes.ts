@@ -9,6 +9,7 @@ import {
   applyChanges,
   type ChangeTarget,
   POSITIONS,
+  swapRefused,
   type SourceOfRow,
   TRUNCATION,
 } from '../changes/apply-changes.ts';
@@ -110,8 +111,12 @@ class PostgresTarget implements ChangeTarget {
     await this.#client.query(`RELEASE SAVEPOINT ${BATCH}`);
   }
 
-  /** All rows of the plan go, and come back as they are to be: it takes a swap of values too. */
+  /**
+   * All rows of the plan go, and come back as they are to be: it takes a swap of values too. Where
+   * rows of other tables would go with them, or lose what they refer to, nothing is done.
+   */
   async #applyAnew({ deletes, puts }: ChangePlan): Promise<void> {
+    await this.#requireNoCascade();
     await this.#delete(this.#keys(deletes));
     const { rows: written } = await this.#client.query<{ name: string }>(
       'SELECT attname AS name FROM pg_attribute WHERE attrelid = to_regclass($1) ' +
@@ -136,6 +141,16 @@ class PostgresTarget implements ChangeTarget {
     for (const put of puts) await this.#insert(put.columns, put.rows);
   }
 
+  /** Throws a `TaskError` where a foreign key does something to its rows when these are deleted. */
+  async #requireNoCascade(): Promise<void> {
+    const { rows } = await this.#client.query<{ name: string; of: string }>(
+      'SELECT conname AS name, conrelid::regclass::text AS "of" FROM pg_constraint ' +
+        "WHERE contype = 'f' AND confrelid = to_regclass($1) AND confdeltype IN ('c', 'n', 'd')",
+      [this.#table],
+    );
+    if (rows[0] !== undefined) throw swapRefused(`${rows[0].of} (${rows[0].name})`);
+  }
+
   /** `keys`: as `#keys` gives them. */
   async #delete(keys: string): Promise<void> {
     const remove = `DELETE FROM ${this.#table} AS kept USING ${this.#given()} WHERE`;
@@ -149,6 +164,30 @@ class PostgresTarget implements ChangeTarget {
   async keysBeyond(order: string): Promise<Key[]> {
     const rows = await this.#rows('AND position > $2', order);
     return rows.map(({ key }) => JSON.parse(key) as Key);
+  }
+
+  async removeOthers(): Promise<number> {
+    if (!this.#settings.isThere) return 0;
+    const names = this.#settings.key.map((name) => quoteName(name)).join(', ');
+    await this.#client.query(
+      `CREATE TEMP TABLE ${BATCH} AS SELECT ${names} FROM ${this.#table} WHERE false`,
+    );
+    const page = `SELECT key ${this.#ofRows} AND deleted = 0 AND key > $2 ORDER BY key LIMIT 1000`;
+    for (let after = ''; ;) {
+      const { rows } = await this.#client.query<{ key: string }>(page, [this.#name, after]);
+      if (rows.length === 0) break;
+      const keys = this.#keys(rows.map(({ key }) => JSON.parse(key) as Key));
+      const insert = `INSERT INTO pg_temp.${BATCH} SELECT ${names} FROM ${this.#given()}`;
+      await this.#client.query(insert, [keys]);
+      after = rows.at(-1)!.key;
+    }
+    const isKey = this.#isKey();
+    const { rowCount } = await this.#client.query(
+      `DELETE FROM ${this.#table} AS kept ` +
+        `WHERE NOT EXISTS (SELECT 1 FROM pg_temp.${BATCH} AS given WHERE ${isKey})`,
+    );
+    await this.#client.query(`DROP TABLE pg_temp.${BATCH}`);
+    return rowCount ?? 0;
   }
 
   async forget(deletedBefore: string | null): Promise<void> {

@@ -47,7 +47,7 @@ export const changesTask = defineTaskRunner<ChangesTaskConfig>({
     const { compared, number, ...kept } = await told(config, now, context);
     const { tables } = context.services;
     const revision = revisionOf(compared.hash, context);
-    const rows = envelopes(compared.files, [number, revision], config, context);
+    const rows = envelopes(compared, [number, revision], config, context);
     const table = await tables.write(context, rows);
     const { facts, success } = await writeOutput(config.output, table, context);
     const { dead, counts } = compared;
@@ -197,14 +197,21 @@ function revisionOf(hash: string, context: TaskContext): number {
   return sentRevision(context.sent, hash);
 }
 
+/** Where the row stands in its snapshot, as Debezium marks it. */
+function snapshotMark(n: number, of: number): string {
+  if (n === of) return 'last';
+  return n === 1 ? 'first' : 'true';
+}
+
 async function* envelopes(
-  files: readonly string[],
+  { files, counts }: Compared,
   sequence: readonly [number: number, revision: number],
   config: ChangesTaskConfig,
   { scope: { job, agent, partition } }: TaskContext,
 ): AsyncGenerator<Row> {
   const tsMs = Math.max(partition.start, partition.end);
   let place = 0;
+  let read = 0;
   for (const file of files) {
     for await (const lines of readLines(file)) {
       for (const line of lines) {
@@ -214,7 +221,7 @@ async function* envelopes(
           connector: 'runnel',
           name: config.name ?? job.name,
           ts_ms: tsMs,
-          snapshot: op === 'r' ? 'true' : 'false',
+          snapshot: op === 'r' ? snapshotMark(++read, counts.read) : 'false',
           db: config.db ?? agent.name,
           sequence: JSON.stringify([...sequence, ++place].map(String)),
           schema: null,

@@ -32,8 +32,11 @@ export const loadTask = defineTask({
       'as the `value` of a row with its `key`. An event that is older than what was applied to ' +
       'its key changes nothing: the position of each key is kept in `runnel_positions`, in the ' +
       'same transaction. Rows that are no event are dead letters; columns that an event does not ' +
-      'tell keep their value; `fullRefresh` forgets the positions, and takes the events as they ' +
-      'come.',
+      'tell keep their value. Rows whose unique values change places are deleted and written ' +
+      'again, which is refused where a foreign key to them has an `ON DELETE` action. ' +
+      '`fullRefresh` forgets the positions, and takes the events as they come; where they hold a ' +
+      'whole snapshot (`source.snapshot` marks its first and its last row, and no row is a dead ' +
+      'letter), rows that it lacks are deleted in the same transaction.',
     'HTTP: each request carries an `Idempotency-Key`, the same for every attempt and rerun with ' +
       'the same rows: a receiver that keeps keys sees each batch once. When other rows went ' +
       'out for the partition before, all batches go out under new keys.',
@@ -43,7 +46,8 @@ export const loadTask = defineTask({
   output:
     '`{ rowCount, loaded }`: `loaded` is false where the key was found and nothing was to do. ' +
     'With a file `file` and `bytes`, with http `requests`, with mqtt `messages`. Of change ' +
-    'events `applied`, `deleted`, `truncated`, `stale`, `tombstones`, `messages`, `deadLetters`.',
+    'events `applied`, `deleted`, `truncated`, `removed` (by a full refresh), `stale`, ' +
+    '`tombstones`, `messages`, `deadLetters`.',
   fields: {
     input: z
       .string()

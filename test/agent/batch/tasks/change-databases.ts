@@ -60,6 +60,7 @@ export function changesContract(open: (site: TaskSite) => Promise<DatabaseUnderT
       applied: 5,
       deleted: 1,
       truncated: 0,
+      removed: 0,
       stale: 0,
       tombstones: 1,
       messages: 1,
@@ -144,6 +145,70 @@ export function changesContract(open: (site: TaskSite) => Promise<DatabaseUnderT
     expect(await database.query(ALL)).toEqual([row(1, 'Ann'), row(2, 'Bea')]);
   });
 
+  it('a full refresh deletes what its whole snapshot lacks, and nothing else does', async () => {
+    const database = await customers();
+    const names = ['Anne', "B'ob ü", 'Cy'];
+    const seen = names.map((name, n) => put(n + 1, row(n + 1, name), 'c'));
+    await apply(database, seen);
+    await database.exec("INSERT INTO customers (id, name) VALUES (9, 'of nobody')");
+    const snapshot = (marks: readonly (string | boolean)[]): Row[] =>
+      marks.map((mark, n) => {
+        const event = put(50, row(n + 1, `${names[n]} again`), 'r');
+        return { ...event, source: { ...(event['source'] as Row), snapshot: mark } };
+      });
+    const refresh = (id: number) => ({ ...partition(id), fullRefresh: true });
+    const all = async () => (await database.query(ALL)).map(({ id }) => id);
+
+    // Its end alone, or its begin alone, may be a part of it; a row that is none may be any.
+    for (const [n, marks] of [
+      [true, 'last'],
+      ['first', 'true'],
+    ].entries()) {
+      const { output } = await apply(database, snapshot(marks), refresh(n + 2));
+      expect(output).toMatchObject({ applied: 2, removed: 0 });
+    }
+    const dead = await apply(database, [...snapshot(['first', 'last']), { id: 7 }], refresh(4));
+    expect(dead.output).toMatchObject({ applied: 2, removed: 0, deadLetters: 1 });
+    const usual = await apply(database, snapshot(['first', 'last']), partition(5));
+    expect(usual.output).toMatchObject({ removed: 0 });
+    expect(await all()).toEqual([1, 2, 3, 9]);
+
+    const events = [...snapshot(['first', 'last']), gone(60, 1), put(61, row(4, 'Dee'), 'c')];
+    const { output } = await apply(database, events, refresh(6));
+    expect(output).toMatchObject({ applied: 3, deleted: 1, removed: 2, stale: 0 });
+    expect(await database.query(ALL)).toEqual([row(2, "B'ob ü again"), row(4, 'Dee')]);
+    // What it had removed comes back with a change, as any row would.
+    await apply(database, [put(70, row(3, 'Cy'), 'c')], partition(7));
+    expect(await all()).toEqual([2, 3, 4]);
+  });
+
+  it('a full refresh removes by a key of several columns, with quotes in it', async () => {
+    const database = await open(taskSite());
+    await database.exec('CREATE TABLE parts (site text, id integer, PRIMARY KEY (site, id))');
+    const to = { table: 'parts', mode: 'changes', key: ['site', 'id'] };
+    const part = (site: string, id: number, mark = 'true') => {
+      const event = postgresEvent('r', 5, { after: { site, id } });
+      return { ...event, source: { ...(event['source'] as Row), snapshot: mark } };
+    };
+    await load(database, to, [part('a', 1), part(`l'y"on ü`, 1), part('a', 2)], partition(1));
+    const whole = [part(`l'y"on ü`, 1, 'first'), part('b', 2, 'last')];
+    await load(database, to, whole, { ...partition(2), fullRefresh: true });
+    expect(await database.query('SELECT site, id FROM parts ORDER BY site')).toEqual([
+      { site: 'b', id: 2 },
+      { site: `l'y"on ü`, id: 1 },
+    ]);
+  });
+
+  it('a change that was committed after a snapshot wins, though it was written before', async () => {
+    const database = await customers();
+    await apply(database, [put(50, row(1, 'Anne'), 'r'), put(50, row(2, 'Bob'), 'r')]);
+    await apply(database, [put(40, row(1, 'Ann')), gone(41, 2)], partition(2));
+    expect(await database.query(ALL)).toEqual([row(1, 'Ann')]);
+    const again = [put(50, row(1, 'Anne'), 'r'), put(50, row(2, 'Bob'), 'r'), put(40, row(1, 'x'))];
+    expect((await apply(database, again, partition(3))).output).toMatchObject({ stale: 3 });
+    expect(await database.query(ALL)).toEqual([row(1, 'Ann')]);
+  });
+
   it('a deleted key is forgotten after a while, one that is there never', async () => {
     const database = await customers();
     const keep = { forgetDeleted: '1h' };
@@ -174,6 +239,30 @@ export function changesContract(open: (site: TaskSite) => Promise<DatabaseUnderT
     const taken = apply(database, [put(31, row(9, 'a'), 'c')], partition(4));
     await expect(taken).rejects.toMatchObject({ class: 'data' });
     expect(await database.query(ALL)).toHaveLength(4);
+  });
+
+  it('a swap that would take rows of another table with it is refused', async () => {
+    const database = await open(taskSite());
+    await database.exec(CREATE.replace('name text NOT NULL', 'name text NOT NULL UNIQUE'));
+    await database.exec(
+      'CREATE TABLE orders (id integer PRIMARY KEY, ' +
+        'customer integer REFERENCES customers (id) ON DELETE CASCADE)',
+    );
+    await apply(database, [put(1, row(1, 'Anne'), 'c'), put(2, row(2, 'Bob'), 'c')]);
+    await database.exec('INSERT INTO orders (id, customer) VALUES (10, 1)');
+    const swap = [put(3, row(1, 'tmp')), put(4, row(2, 'Anne')), put(5, row(1, 'Bob'))];
+    await expect(apply(database, swap, partition(2))).rejects.toMatchObject({
+      class: 'data',
+      code: 'swap_refused',
+      message: expect.stringContaining('orders') as string,
+    });
+    expect(await database.query('SELECT id, customer FROM orders')).toEqual([
+      { id: 10, customer: 1 },
+    ]);
+    expect(await database.query(ALL)).toEqual([row(1, 'Anne'), row(2, 'Bob')]);
+    // Changes that need no swap go on.
+    await apply(database, [put(6, row(1, 'Ann'))], partition(3));
+    expect(await database.query(ALL)).toEqual([row(1, 'Ann'), row(2, 'Bob')]);
   });
 
   it('many events are applied in batches; one that cannot be leaves none of them', async () => {
