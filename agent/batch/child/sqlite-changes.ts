@@ -110,7 +110,7 @@ class SqliteTarget implements ChangeTarget {
    */
   #applyAnew({ deletes, puts }: ChangePlan): void {
     const [child] = this.#database.prepare(CHILDREN).all([this.#name]);
-    if (child !== undefined) throw swapRefused(String(child['name']));
+    if (child !== undefined) throw swapRefused(child['name'] as string);
     this.#delete(deletes);
     const columns = this.#database
       .prepare('SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0')

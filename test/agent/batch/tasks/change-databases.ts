@@ -199,7 +199,7 @@ export function changesContract(open: (site: TaskSite) => Promise<DatabaseUnderT
     ]);
   });
 
-  it('a change that was committed after a snapshot wins, though it was written before', async () => {
+  it('a change that was committed after a snapshot wins, though written before', async () => {
     const database = await customers();
     await apply(database, [put(50, row(1, 'Anne'), 'r'), put(50, row(2, 'Bob'), 'r')]);
     await apply(database, [put(40, row(1, 'Ann')), gone(41, 2)], partition(2));
