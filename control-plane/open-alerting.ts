@@ -37,6 +37,7 @@ export async function openAlerting(parts: OpenAlertingParts): Promise<Alerting> 
     agents: () => fleet.agents(),
     hasJob: (name) => fleet.job(name) !== undefined,
     report: (id) => health.report(id),
+    unjudged: (id) => health.unjudged(id),
     hearsSinceMs: () => health.hearsSinceMs,
     offlineAfterMs: parts.offlineAlertAfterMs ?? limits.offlineAlertAfterMs,
     secrets: { env, folder: join(parts.dataDir, 'secrets') },

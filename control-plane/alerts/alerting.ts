@@ -44,6 +44,8 @@ export interface AlertingParts {
   /** Whether there is such a job. */
   readonly hasJob: (name: string) => boolean;
   readonly report: (agent: string) => HealthReport;
+  /** Types of conditions of which nothing can be said yet. */
+  readonly unjudged: (agent: string) => readonly string[];
   /** Monotonic time since when devices can be heard; null while they cannot. */
   readonly hearsSinceMs: () => number | null;
   readonly offlineAfterMs: number;

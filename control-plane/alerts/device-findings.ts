@@ -24,6 +24,14 @@ export function deviceFindings(agent: AgentRecord, seen: Seen, offline: boolean)
 export const offlineFingerprint = (agent: string): string =>
   fingerprintOf('device', 'offline', agent);
 
+export const conditionFingerprint = (type: string, agent: string): string =>
+  fingerprintOf(sourceOf(type), type, agent);
+
+/** A cloned identity is about the device itself, and stays one alert whatever else it reports. */
+function sourceOf(type: string): 'condition' | 'device' {
+  return type === 'cloned' ? 'device' : 'condition';
+}
+
 function deviceFinding(agent: AgentRecord) {
   const head = { agent: agent.id, job: null, link: agentLink(agent.id) } as const;
   return { ...head, source: 'device', labels: agentLabels(agent) } as const;
@@ -57,13 +65,11 @@ function offlineFinding(agent: AgentRecord, { lastSeenAt }: Seen): Finding {
 function conditionFinding(agent: AgentRecord, condition: Condition): Finding {
   const { type, severity, reason, axis, message } = condition;
   const head = deviceFinding(agent);
-  // A cloned identity is about the device itself, and stays one alert whatever else it reports.
-  const source = type === 'cloned' ? 'device' : 'condition';
   return {
     ...head,
-    source,
+    source: sourceOf(type),
     labels: { ...head.labels, condition: labelValue(type), reason: labelValue(reason), axis },
-    fingerprint: fingerprintOf(source, type, agent.id),
+    fingerprint: conditionFingerprint(type, agent.id),
     severity: severity === 'error' ? 'error' : 'warning',
     title: `${agent.name}: ${type} ${reason}`,
     message,

@@ -10,7 +10,7 @@ import type { Clock } from '@runnel/shared/clock.ts';
 import type { HealthReport } from '../intake/fleet-health.ts';
 import type { AgentRecord } from '../store/agents.ts';
 import type { AlertBook } from './alert-book.ts';
-import { deviceFindings, offlineFingerprint } from './device-findings.ts';
+import { conditionFingerprint, deviceFindings, offlineFingerprint } from './device-findings.ts';
 import { isReconciled, type Judged, reconcile } from './reconcile.ts';
 
 export interface DeviceWatchParts {
@@ -19,6 +19,8 @@ export interface DeviceWatchParts {
   readonly agents: () => readonly AgentRecord[];
   readonly agent: (id: string) => AgentRecord | undefined;
   readonly report: (id: string) => HealthReport;
+  /** Types of conditions of which nothing can be said yet: their alerts stay as they are. */
+  readonly unjudged: (id: string) => readonly string[];
   /** Monotonic time since when devices can be heard; null while they cannot. */
   readonly hearsSinceMs: () => number | null;
   readonly offlineAfterMs: number;
@@ -81,7 +83,7 @@ export class DeviceWatch {
     id: string,
     nowMs: number,
   ): Judged & { readonly open: ReturnType<AlertBook['openOfAgent']> } {
-    const { agent: find, book, report: reportOf } = this.#parts;
+    const { agent: find, book, report: reportOf, unjudged } = this.#parts;
     const all = book.openOfAgent(id);
     const agent = find(id);
     if (agent === undefined || agent.status === 'revoked') {
@@ -95,7 +97,8 @@ export class DeviceWatch {
       ({ source, job, lastAt }) =>
         source === 'device' || source === 'condition' || gone(source, job, lastAt),
     );
-    return { open, findings: deviceFindings(agent, report, offline) };
+    const unknown = new Set(unjudged(id).map((type) => conditionFingerprint(type, id)));
+    return { open, findings: deviceFindings(agent, report, offline), unknown };
   }
 
   #isOffline(id: string, { connection }: HealthReport, nowMs: number): boolean {

@@ -34,6 +34,11 @@ export function sawBeat(watch: SkewWatch, sentAt: number, receivedAt: number): S
   return { differencesMs, skewMs: toldSkew(watch.skewMs, skewMs) };
 }
 
+/** Whether enough was heard to say that the clock is right, or wrong. */
+export function isSkewKnown({ differencesMs }: SkewWatch): boolean {
+  return differencesMs.length >= BEATS_TO_JUDGE;
+}
+
 function toldSkew(toldMs: number | null, skewMs: number): number {
   const changeMs = Math.max(TOLD_MS_MIN, Math.abs(skewMs) * TOLD_SHARE);
   return toldMs !== null && Math.abs(skewMs - toldMs) < changeMs ? toldMs : skewMs;

@@ -13,8 +13,8 @@ import type { Condition } from '@runnel/shared/protocol/condition.ts';
 import { type Heartbeat, heartbeat as heartbeatSchema } from '@runnel/shared/protocol/heartbeat.ts';
 import type { AgentFacts } from '../rollouts/placement.ts';
 import type { Schema } from '../store/schema.ts';
-import { noSkew, sawBeat, skewCondition, type SkewWatch } from './clock-skew.ts';
-import { type CloneWatch, isCloned, noClone, sawEpoch } from './clone-watch.ts';
+import { isSkewKnown, noSkew, sawBeat, skewCondition, type SkewWatch } from './clock-skew.ts';
+import { CLONE_WINDOW_MS, type CloneWatch, isCloned, noClone, sawEpoch } from './clone-watch.ts';
 import {
   connectionAfter,
   type Witness,
@@ -71,6 +71,8 @@ interface Entry {
   heardAtWitnessedMs: number;
   /** Monotonic; null when that was before this process began. */
   heardAtMs: number | null;
+  /** Witnessed time when this process heard it first. */
+  listenedFromMs: number | null;
   clones: CloneWatch;
   clonedSince: number | null;
   skew: SkewWatch;
@@ -159,6 +161,20 @@ export class FleetHealth {
     return { connection, connectionSince, lastSeenAt, heardUpTo, heartbeat, conditions };
   }
 
+  /**
+   * Types of the conditions that only we can see and of which nothing can be said yet, for this
+   * process has not heard enough of the device.
+   */
+  unjudged(agent: string): readonly string[] {
+    const entry = this.#entries.get(agent) ?? newEntry();
+    const nowMs = witnessedMs(this.#witness, this.#options.clock.monotonicMs());
+    const listenedMs = nowMs - (entry.listenedFromMs ?? nowMs);
+    return [
+      ...(isSkewKnown(entry.skew) ? [] : ['clock']),
+      ...(entry.clonedSince !== null || listenedMs >= CLONE_WINDOW_MS ? [] : ['cloned']),
+    ];
+  }
+
   /** Monotonic time since when devices can be heard; null while they cannot. */
   get hearsSinceMs(): number | null {
     return this.#witness.connectedSinceMs;
@@ -225,7 +241,7 @@ export class FleetHealth {
         this.#witness,
         nowMs,
       );
-      const cloned = isCloned(entry.clones, nowMs);
+      const cloned = isCloned(entry.clones, witnessedMs(this.#witness, nowMs));
       if (verdict === entry.connection && cloned === (entry.clonedSince !== null)) continue;
       this.#judge(agent, entry, verdict);
       this.#setCloned(agent, entry, cloned);
@@ -261,14 +277,16 @@ export class FleetHealth {
     this.#policies.heard(agent, heartbeat.policy);
     entry.lastSeenAt = at;
     entry.heard = heardAgain(entry.heard, at, intervalOf(heartbeat));
-    entry.heardAtWitnessedMs = witnessedMs(this.#witness, nowMs);
+    const witnessed = witnessedMs(this.#witness, nowMs);
+    entry.heardAtWitnessedMs = witnessed;
     entry.heardAtMs = nowMs;
+    entry.listenedFromMs ??= witnessed;
     entry.unwritten = true;
-    entry.clones = sawEpoch(entry.clones, heartbeat.epoch, nowMs);
+    entry.clones = sawEpoch(entry.clones, heartbeat.epoch, witnessed);
     entry.skew = sawBeat(entry.skew, heartbeat.sentAt, at);
     entry.skewedSince = entry.skew.skewMs === null ? null : (entry.skewedSince ?? at);
     this.#judge(agent, entry, connectionAfter(entry.connection, 'beat'));
-    this.#setCloned(agent, entry, isCloned(entry.clones, nowMs));
+    this.#setCloned(agent, entry, isCloned(entry.clones, witnessed));
     this.#tell(agent, 'beat', at);
   }
 
@@ -343,6 +361,7 @@ function newEntry(): Entry {
     heartbeat: undefined,
     heardAtWitnessedMs: 0,
     heardAtMs: null,
+    listenedFromMs: null,
     clones: noClone,
     clonedSince: null,
     skew: noSkew,

@@ -48,10 +48,16 @@ export class ManualClock implements Clock {
       const [next] = [...this.#timers].toSorted((a, b) => a.dueMs - b.dueMs);
       if (next === undefined || next.dueMs > endMs) break;
       this.#timers.delete(next);
-      this.#move(next.dueMs - this.#monotonicMs);
+      this.#move(Math.max(0, next.dueMs - this.#monotonicMs));
       next.run();
     }
     this.#move(endMs - this.#monotonicMs);
+  }
+
+  /** The process stands still: timers that are due on the way fire late, after it. */
+  stall(ms: number): void {
+    this.#move(ms);
+    this.pass(0);
   }
 
   passTo(nowMs: number): void {

@@ -38,6 +38,7 @@ it('a storm of changes costs few looks, and an alert still comes at once', async
     report: () => {
       throw new Error('there is no device');
     },
+    unjudged: () => [],
     hearsSinceMs: () => 0,
     offlineAfterMs: 1000,
     secrets: { env: {}, folder: join(dir, 'secrets') },

@@ -41,10 +41,11 @@ type World = Awaited<ReturnType<typeof openBook>>;
 
 /** One device, which says what a test puts into `said`. */
 function deviceWatch({ book, clock }: Pick<World, 'book' | 'clock'>) {
-  const said: { conditions: readonly Condition[]; heartbeat: HealthReport['heartbeat'] } = {
-    conditions: [],
-    heartbeat: undefined,
-  };
+  const said: {
+    conditions: readonly Condition[];
+    heartbeat: HealthReport['heartbeat'];
+    unjudged: readonly string[];
+  } = { conditions: [], heartbeat: undefined, unjudged: [] };
   const watch = new DeviceWatch({
     ...{ book, clock, offlineAfterMs: 1000, hearsSinceMs: () => 0 },
     agents: () => [PRESS_1],
@@ -53,6 +54,7 @@ function deviceWatch({ book, clock }: Pick<World, 'book' | 'clock'>) {
       ...{ connection: 'online', connectionSince: 1, lastSeenAt: 1, heardUpTo: 1 },
       ...said,
     }),
+    unjudged: () => said.unjudged,
   });
   return { watch, said };
 }
@@ -69,6 +71,30 @@ describe('a device', () => {
     });
     await watch.look();
     expect(world.titles()).toEqual(['press-1: resources/disk Bad']);
+    await watch.look();
+    expect(world.titles()).toEqual([]);
+  });
+
+  it('keeps the alerts of which nothing can be said yet, and no others', async () => {
+    const world = await openBook();
+    const { watch, said } = deviceWatch(world);
+    said.conditions = ['clock', 'cloned', 'resources/disk'].map(condition);
+    await watch.look();
+    expect(world.titles()).toHaveLength(3);
+    // The control plane began anew: it has not heard enough to see them itself.
+    said.conditions = [];
+    said.unjudged = ['clock', 'cloned'];
+    watch.touch('a');
+    await watch.look();
+    expect(world.titles()).toEqual(['press-1: clock Bad', 'press-1: cloned Bad']);
+    said.unjudged = ['cloned'];
+    said.conditions = [condition('cloned')];
+    watch.touch('a');
+    await watch.look();
+    expect(world.titles()).toEqual(['press-1: cloned Bad']);
+    said.conditions = [];
+    said.unjudged = [];
+    watch.touch('a');
     await watch.look();
     expect(world.titles()).toEqual([]);
   });
