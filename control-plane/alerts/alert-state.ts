@@ -22,10 +22,14 @@ export type AlertSeverity = 'info' | 'warning' | 'error';
 /** What ends and begins again within this time is one alert. */
 export const FLAP_MS = 5 * 60_000;
 
-const RANK: Readonly<Record<AlertSeverity, number>> = { info: 0, warning: 1, error: 2 };
+const BY_RANK: readonly AlertSeverity[] = ['info', 'warning', 'error'];
 
 export function severityRank(severity: AlertSeverity): number {
-  return RANK[severity];
+  return BY_RANK.indexOf(severity);
+}
+
+export function severityOfRank(rank: number): AlertSeverity {
+  return BY_RANK[rank] ?? 'error';
 }
 
 interface Common {
@@ -125,7 +129,7 @@ function said<S extends AlertLife>(state: S, severity: AlertSeverity, now: numbe
 }
 
 function sayAgain(state: AlertLife, { severity }: EventOf<'fire'>, now: number): AlertStep {
-  const by = RANK[severity] - RANK[state.severity];
+  const by = severityRank(severity) - severityRank(state.severity);
   const change = by > 0 ? 'raised' : by < 0 ? 'lowered' : 'repeated';
   return { state: said(state, severity, now), change };
 }

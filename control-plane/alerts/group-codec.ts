@@ -18,6 +18,8 @@ const underWay = {
     firing: z.array(openAlert),
     resolved: z.array(z.string()),
     more: z.array(openAlert),
+    // Not in states of earlier releases.
+    was: told.default({}),
   }),
 };
 

@@ -15,7 +15,7 @@ import { type AlertRecord, alertsByIds } from '../store/alerts.ts';
 import { allGroups, deleteGroup, putGroup, putNotification } from '../store/notifications.ts';
 import type { Schema } from '../store/schema.ts';
 import type { AlertBook, AlertChanged } from './alert-book.ts';
-import { severityRank } from './alert-state.ts';
+import { severityOfRank, severityRank } from './alert-state.ts';
 import { groupKeyOf } from './finding.ts';
 import { decodeGroup, encodeGroup } from './group-codec.ts';
 import {
@@ -178,8 +178,12 @@ export class Notifier {
     const open = group.filter((alert) => receivers.takes(receiver, alert));
     // One that was told and eased below what the receiver takes: it still wants to hear of its end.
     const eased = group.filter((alert) => alert.alert in state.told && !open.includes(alert));
+    // Who takes for over what is not repeated hears of it until it is, whoever has taken it on.
+    const isKept = receivers.policyOf(receiver)?.tellsAll === false;
+    const isSaid = (alert: AlertRecord): boolean =>
+      alert.state === 'firing' || (isKept && alert.alert in state.told);
     const ranked = open
-      .filter((alert) => alert.state === 'firing')
+      .filter(isSaid)
       .map((alert) => ({
         id: alert.alert,
         rank: severityRank(alert.severity),
@@ -188,9 +192,7 @@ export class Notifier {
       .toSorted((a, b) => b.rank - a.rank || a.at - b.at);
     return {
       firing: ranked.map(({ id, rank }) => ({ id, rank })),
-      held: [...open.filter((alert) => alert.state !== 'firing'), ...eased].map(
-        ({ alert }) => alert,
-      ),
+      held: [...open.filter((alert) => !isSaid(alert)), ...eased].map(({ alert }) => alert),
       ended: Object.keys(state.told).filter((id) => book.byId(id) === undefined),
     };
   }
@@ -246,7 +248,8 @@ export class Notifier {
     const { db, clock, log, receivers } = this.#parts;
     const outcome = effect === 'sent' ? 'sent' : effect === 'gaveUp' ? 'failed' : 'retrying';
     const at = clock.now();
-    const alerts = idsOf(content);
+    // Of a receiver that is told of each by itself there may be very many.
+    const alerts = idsOf(content).slice(0, limits.notificationAlertsMax);
     const item = { id, receiver, at, alerts, outcome, attempts: attempt, error } as const;
     await db.transaction().execute(async (transaction) => {
       await putGroup(transaction, { receiver, key, state: encodeGroup(state) });
@@ -276,6 +279,7 @@ export class Notifier {
       firing: firing.filter(({ endedAt }) => endedAt === null),
       resolved: [...resolved, ...firing.filter(({ endedAt }) => endedAt !== null)],
       more: content.more.length,
+      was: new Map(Object.entries(content.was).map(([id, rank]) => [id, severityOfRank(rank)])),
     };
   }
 
@@ -292,7 +296,16 @@ export class Notifier {
 
   #message(receiver: string, id: string): Message {
     const { clock, page } = this.#parts;
-    return { id, receiver, at: clock.now(), firing: [], resolved: [], more: 0, page };
+    return {
+      id,
+      receiver,
+      at: clock.now(),
+      firing: [],
+      resolved: [],
+      more: 0,
+      was: new Map(),
+      page,
+    };
   }
 }
 

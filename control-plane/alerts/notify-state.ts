@@ -21,7 +21,8 @@ export interface NotifyPolicy {
   readonly sendResolved: boolean;
   /**
    * Alerts in one notification. With `tellsAll` the rest is told as a number; without it the rest
-   * goes with the next one.
+   * goes with the next one. Who is not told so keeps each alert by itself, and takes for over what
+   * is not repeated.
    */
   readonly alertsMax: number;
   readonly tellsAll: boolean;
@@ -50,6 +51,8 @@ export interface Content {
   readonly resolved: readonly string[];
   /** Firing ones beyond `alertsMax`, which are told as a number. */
   readonly more: readonly OpenAlert[];
+  /** Rank that was told last, of those of them that were told before. */
+  readonly was: Told;
 }
 
 interface Common {
@@ -176,10 +179,14 @@ function contentOf(told: Told, view: GroupView, policy: NotifyPolicy): Content {
   const news = view.firing.filter((alert) => isNews(told, alert));
   const known = view.firing.filter((alert) => !isNews(told, alert));
   const all = [...news, ...known];
+  const firing = all.slice(0, policy.alertsMax);
+  const resolved = view.ended.filter((id) => id in told).slice(0, policy.alertsMax);
+  const ids = [...firing.map(({ id }) => id), ...resolved].filter((id) => id in told);
   return {
-    firing: all.slice(0, policy.alertsMax),
-    resolved: view.ended.filter((id) => id in told).slice(0, policy.alertsMax),
+    firing,
+    resolved,
     more: policy.tellsAll ? all.slice(policy.alertsMax) : [],
+    was: Object.fromEntries(ids.map((id) => [id, told[id]!])),
   };
 }
 

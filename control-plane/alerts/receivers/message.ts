@@ -1,6 +1,8 @@
 /** What a receiver is sent, whatever its kind, and its texts for people. Pure. */
 import type { AlertItem } from '../../http/alert-messages.ts';
+
 import type { AlertRecord } from '../../store/alerts.ts';
+import type { AlertSeverity } from '../alert-state.ts';
 
 export interface Message {
   /** The same in every attempt: who gets it twice can tell. */
@@ -11,6 +13,8 @@ export interface Message {
   readonly resolved: readonly AlertItem[];
   /** Firing ones that are not in the list. */
   readonly more: number;
+  /** With which severity those of them were told before that were told before. */
+  readonly was: ReadonlyMap<string, AlertSeverity>;
   /** Where the page is, without a slash at its end; empty when nobody said. */
   readonly page: string;
 }

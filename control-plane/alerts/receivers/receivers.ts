@@ -156,7 +156,7 @@ export class Receivers {
       policy: {
         ...timesOf(kind.times, record.settings),
         sendResolved: record.sendResolved,
-        alertsMax: limits.notificationAlertsMax,
+        alertsMax: kind.tellsAll ? limits.notificationAlertsMax : limits.alertsOpenMax,
         tellsAll: kind.tellsAll,
       },
     });

@@ -31,7 +31,7 @@ const COMMON = { told: {}, notBefore: 0, sentAt: null };
 const UNDER_WAY = {
   ...COMMON,
   id: 'n1',
-  content: { firing: [{ id: 'a', rank: 1 }], resolved: [], more: [] },
+  content: { firing: [{ id: 'a', rank: 1 }], resolved: [], more: [], was: {} },
   attempt: 1,
 };
 const STATES: Readonly<Record<GroupState['kind'], GroupState>> = {
@@ -110,6 +110,21 @@ describe('a group', () => {
     const { state: told } = transition(state, { kind: 'sent' }, 11, POLICY);
     expect(Object.keys(told.told)).toHaveLength(1000);
     expect(transition(told, look(firing(...ids)), 500, POLICY).effect).toBe('none');
+  });
+
+  it('knows as what it had told of each before, of what is over too', () => {
+    const told: GroupState = { kind: 'quiet', told: { a: 2, b: 1 }, notBefore: 0, sentAt: 0 };
+    const view = {
+      firing: [
+        { id: 'a', rank: 1 },
+        { id: 'new', rank: 1 },
+      ],
+      held: [],
+      ended: ['b'],
+    };
+    const waiting = transition(told, look(view), 100, POLICY).state;
+    const { state } = transition(waiting, look(view), 110, POLICY);
+    expect(state).toMatchObject({ kind: 'sending', content: { was: { a: 2, b: 1 } } });
   });
 
   it('tells again what still fires, and nothing of what somebody acknowledged', () => {

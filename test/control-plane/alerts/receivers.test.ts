@@ -2,6 +2,8 @@
 import type { Readable } from 'node:stream';
 import { SMTPServer } from 'smtp-server';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { systemClock } from '@runnel/shared/clock.ts';
+import { epochMs } from '@runnel/shared/ids.ts';
 import type { NotificationItem } from '@runnel/control-plane/http/alert-messages.ts';
 import { TestControlPlane } from '../../support/control-plane.ts';
 import { Device } from '../../support/device.ts';
@@ -13,8 +15,12 @@ import { runnel } from '../cli/cli-terminal.ts';
 let control: TestControlPlane;
 let device: Device;
 
+/** By how much the control plane's clock on the wall is ahead. */
+let aheadMs = 0;
+
 beforeAll(async () => {
-  control = await TestControlPlane.start();
+  const clock = { ...systemClock, now: () => epochMs(systemClock.now() + aheadMs) };
+  control = await TestControlPlane.start(undefined, { clock });
   device = await Device.join(control, { name: 'press <1>', labels: { site: 'lyon', '9x': 'y' } });
 });
 afterAll(async () => {
@@ -23,8 +29,12 @@ afterAll(async () => {
 });
 
 /** An alert step of a job says something of `key`. */
-async function say(key: string, status: 'firing' | 'resolved' = 'firing'): Promise<void> {
-  const value = { status, severity: 'critical', text: `<!channel> & ${key}` };
+async function say(
+  key: string,
+  status: 'firing' | 'resolved' = 'firing',
+  severity = 'critical',
+): Promise<void> {
+  const value = { status, severity, text: `<!channel> & ${key}` };
   const of = { kind: 'alert', job: 'press', step: 'hot', dataset: 'hot' } as const;
   await device.send([{ ...of, key, time: Date.now(), value }]);
 }
@@ -200,6 +210,35 @@ describe('a receiver of the kind', () => {
     expect(over.labels).toEqual(entry.labels);
     expect(Date.parse(over.endsAt)).toBeLessThanOrEqual(Date.now());
   });
+});
+
+it('alertmanager keeps one alert of each, whoever took it on and however bad it is', async () => {
+  const server = await httpServer(() => ({}));
+  await receiver('am', 'alertmanager', { url: server.url, groupInterval: '0s', repeat: '1m' });
+  /** By severity: does it fire there? */
+  const postOf = async (at: number): Promise<Record<string, boolean>> => {
+    const { body } = await waitFor('the post', () => server.asked[at], 20_000);
+    const entries = JSON.parse(body) as { labels: { severity: string }; endsAt: string }[];
+    const now = systemClock.now() + aheadMs;
+    return Object.fromEntries(
+      entries.map(({ labels, endsAt }) => [labels.severity, Date.parse(endsAt) > now]),
+    );
+  };
+  await say('am', 'firing', 'warning');
+  expect(await postOf(0)).toEqual({ warning: true });
+  await say('am');
+  expect(await postOf(1)).toEqual({ error: true, warning: false });
+  const { items } = (await control.get('/alerts?state=firing')).json;
+  const open = (items as { id: string; title: string }[]).find(({ title }) => title.endsWith('am'));
+  await control.post(`/alerts/${open?.id}/acknowledge`);
+  aheadMs += 61_000;
+  expect(await postOf(2)).toEqual({ error: true });
+  await say('am', 'firing', 'warning');
+  aheadMs += 61_000;
+  expect(await postOf(3)).toEqual({ warning: true, error: false });
+  await say('am', 'resolved', 'warning');
+  expect(await postOf(4)).toEqual({ warning: false });
+  expect(server.asked).toHaveLength(5);
 });
 
 describe('a receiver that fails', () => {
