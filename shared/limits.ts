@@ -155,6 +155,12 @@ export const limits = {
   /** Time without a loss after which the agent's condition `dropped` clears; causes it names. */
   lossQuietMs: 10 * 60_000,
   lossCausesToldMax: 10,
+  /**
+   * How long a device that is heard may take to report a desired state, before its rollout counts
+   * as behind; three heartbeats where that is longer. A push to ten thousand devices is no problem
+   * of any of them.
+   */
+  desiredTakenMsMax: 2 * 60_000,
   /** Silence of a device before it is an alert, beyond the verdict that it is offline. */
   offlineAlertAfterMs: 5 * 60_000,
   /** The longest that can be asked for; a longer one is refused. */

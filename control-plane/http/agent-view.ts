@@ -2,7 +2,8 @@
  * One agent as the API shows it. Desired and reported are kept apart: `desiredVersion` is what it
  * is to run, `version` what it says it runs, `attempted` what it last tried. Pure.
  */
-import { deviceHealth } from '@runnel/shared/health/device-health.ts';
+import { type BehindFacts, deviceHealth } from '@runnel/shared/health/device-health.ts';
+import { limits } from '@runnel/shared/limits.ts';
 import type { Condition } from '@runnel/shared/protocol/condition.ts';
 import type { Heartbeat, JobReport } from '@runnel/shared/protocol/heartbeat.ts';
 import type { BatchReport } from '@runnel/shared/protocol/runs.ts';
@@ -30,6 +31,7 @@ export interface AgentReport {
 
 export interface AgentDesired {
   readonly revision: number;
+  readonly issuedAt: number;
   readonly versions: ReadonlyMap<string, number>;
   /** Jobs that it was to have and cannot run. */
   readonly blocked: ReadonlyMap<string, BlockedJob>;
@@ -101,13 +103,33 @@ function fields(
     platform: heartbeat?.platform ?? record.platform,
     enrolledAt,
     lastSeenAt: report.lastSeenAt ?? record.lastSeenAt,
-    health: deviceHealth({ ...report, status, enrolledAt, jobs }),
+    health: deviceHealth({
+      ...{ ...report, status, enrolledAt, jobs },
+      behind: behindOf(report, desired),
+    }),
     conditions: report.conditions,
     outbox: heartbeat?.outbox ?? null,
     desiredRevision: desired.revision,
     observedRevision: heartbeat?.observedRevision ?? null,
   };
 }
+
+/**
+ * It was heard for long enough after the newest desired state was issued, and after it came back,
+ * and still reports an older one.
+ */
+export function behindOf(
+  { heartbeat, connectionSince, lastSeenAt }: AgentReport,
+  { revision, issuedAt }: Pick<AgentDesired, 'revision' | 'issuedAt'>,
+): BehindFacts | null {
+  if (heartbeat === undefined || lastSeenAt === null) return null;
+  if (heartbeat.observedRevision >= revision) return null;
+  const since = Math.max(issuedAt, connectionSince ?? 0);
+  const patienceMs = Math.max(limits.desiredTakenMsMax, BEATS_PATIENCE * heartbeat.intervalMs);
+  return lastSeenAt - since < patienceMs ? null : { revision, since };
+}
+
+const BEATS_PATIENCE = 3;
 
 /** Jobs that are desired, were to be or are reported, by name. */
 function jobNames(

@@ -33,7 +33,7 @@ import type { RolloutItem } from './rollout-messages.ts';
 export interface FleetViewParts {
   readonly db: Kysely<Schema>;
   readonly report: (agent: string) => AgentReport;
-  readonly desired: Pick<DesiredState, 'revisionOf' | 'versionsOf' | 'blockedOf'>;
+  readonly desired: Pick<DesiredState, 'revisionOf' | 'issuedAt' | 'versionsOf' | 'blockedOf'>;
   readonly newestHost: (agent: string) => HostPoint | null;
   /** The newest rollout of a job. */
   readonly rollout: (job: string) => RolloutItem | null;
@@ -167,6 +167,7 @@ export class FleetView {
   #desiredOf(id: string) {
     return {
       revision: this.#parts.desired.revisionOf(id),
+      issuedAt: this.#parts.desired.issuedAt(id),
       versions: this.#parts.desired.versionsOf(id),
       blocked: this.#parts.desired.blockedOf(id),
     };

@@ -111,6 +111,11 @@ export class DesiredState {
     return this.#revisions.get(agent)?.revision ?? 0;
   }
 
+  /** When that was issued, epoch ms; 0 when nothing was. */
+  issuedAt(agent: string): number {
+    return this.#revisions.get(agent)?.issuedAt ?? 0;
+  }
+
   /** Job name → version that the agent is to run. */
   versionsOf(agent: string): ReadonlyMap<string, number> {
     return this.#versions.get(agent) ?? NOTHING;

@@ -49,6 +49,13 @@ export interface JobFacts {
   readonly failedRun: { readonly partition: string; readonly endedAt: number } | null;
 }
 
+/** A desired state that the device, which was heard, has not taken for too long. */
+export interface BehindFacts {
+  readonly revision: number;
+  /** Since when it could have. */
+  readonly since: number;
+}
+
 export interface HealthFacts {
   readonly status: 'approved' | 'pending' | 'revoked';
   readonly connection: ConnectionState;
@@ -57,6 +64,8 @@ export interface HealthFacts {
   readonly enrolledAt: number;
   readonly conditions: readonly Condition[];
   readonly jobs: readonly JobFacts[];
+  /** Null: it has taken what it is to run, or has had no time to. */
+  readonly behind: BehindFacts | null;
 }
 
 /** Where what a device reports belongs. */
@@ -162,12 +171,18 @@ const bare = ({ state, since, cause }: AxisHealth): AxisHealth => ({ state, sinc
 
 type Told = AxisHealth & { readonly axis: HealthAxis };
 
-function toldBy({ conditions, jobs }: HealthFacts): Told[] {
+function toldBy({ conditions, jobs, behind }: HealthFacts): Told[] {
   const reported = new Set(conditions.map(({ type }) => type));
   const said = conditions.map(({ axis, severity, message, reason, since }) => {
     return { axis: AXIS_OF[axis], state: severity, since, cause: message || reason };
   });
-  return [...said, ...jobs.flatMap((job) => ofJob(job, reported.has(`jobs/${job.name}`)))];
+  const late: Told[] = behind === null ? [] : [ofBehind(behind)];
+  return [...said, ...jobs.flatMap((job) => ofJob(job, reported.has(`jobs/${job.name}`))), ...late];
+}
+
+function ofBehind({ revision, since }: BehindFacts): Told {
+  const cause = `It is connected and has not taken desired state ${revision}: see the agent's log`;
+  return { axis: 'rollout', state: 'warning', since, cause };
 }
 
 /** `said`: a condition of its own says why it does not run. */

@@ -19,7 +19,10 @@ export function sampleAgent(change: Partial<AgentItem> & { readonly id: string }
     observedRevision: 1,
     ...change,
   } as const;
-  return { ...agent, health: deviceHealth({ ...agent, connectionSince: agent.lastSeenAt }) };
+  return {
+    ...agent,
+    health: deviceHealth({ ...agent, connectionSince: agent.lastSeenAt, behind: null }),
+  };
 }
 
 export function sampleResult(change: Partial<ResultItem> & { readonly seq: number }): ResultItem {

@@ -19,6 +19,7 @@ const facts = (more: Partial<HealthFacts> = {}): HealthFacts => ({
   enrolledAt: 100,
   conditions: [],
   jobs: [],
+  behind: null,
   ...more,
 });
 const condition = (more: Partial<Condition> = {}): Condition => ({
@@ -160,5 +161,24 @@ describe('a job', () => {
     const said = condition({ type: 'jobs/press', axis: 'jobs', severity: 'warning', message: 'x' });
     const failing = facts({ jobs: [job({ phase: 'failed' })], conditions: [said] });
     expect(deviceHealth(failing).axes.jobs).toMatchObject({ state: 'warning', cause: 'x' });
+  });
+});
+
+describe('a desired state that is not taken', () => {
+  const behind = { revision: 7, since: 600 };
+
+  it('is a warning of the rollout, and of nothing else', () => {
+    const { axes, axis } = deviceHealth(facts({ behind, jobs: [job()] }));
+    expect(axes.rollout).toEqual({
+      state: 'warning',
+      since: 600,
+      cause: "It is connected and has not taken desired state 7: see the agent's log",
+    });
+    expect([axis, axes.jobs.state, axes.connection.state]).toEqual(['rollout', 'ok', 'ok']);
+  });
+
+  it('of a device that is not heard is unknown', () => {
+    const { axes } = deviceHealth(facts({ behind, connection: 'offline' }));
+    expect(axes.rollout.state).toBe('unknown');
   });
 });
