@@ -6,7 +6,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile, rm, rmdir } from 'node:fs/promises';
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import type { Clock } from '@runnel/shared/clock.ts';
 import { messageOf, RunnelError } from '@runnel/shared/errors.ts';
@@ -63,14 +63,41 @@ async function choose(
 ): Promise<Choice> {
   const asked: Choice | undefined = purge ? 'purge' : keepData ? 'keep' : undefined;
   if (yes || !process.stdin.isTTY || !process.stdout.isTTY) return asked ?? 'keep';
+  const loss = 'identity, state and results not yet sent go for ever';
+  const questions = [
+    `Remove the agent in ${prefix}?`,
+    ...(asked === undefined ? [`Delete its data in ${data} too? ${loss}`] : []),
+  ];
+  const answers = await answersTo(questions);
+  if (answers[0] !== true) return 'stop';
+  if (asked !== undefined) return asked;
+  // A question that was not answered is no leave to remove anything.
+  return answers[1] === undefined ? 'stop' : answers[1] ? 'purge' : 'keep';
+}
+
+/** Yes or no to each, until one is no answer at all (Ctrl-C, the end of the input). */
+async function answersTo(questions: readonly string[]): Promise<boolean[]> {
   const prompt = createInterface({ input: process.stdin, output: process.stdout });
-  const isYes = async (question: string): Promise<boolean> =>
-    /^y(es)?$/i.test((await prompt.question(`${question} [y/N] `)).trim());
+  // Kept from the first one on: who types ahead is heard.
+  const lines = prompt[Symbol.asyncIterator]();
+  const answers: boolean[] = [];
+  let isClosed = false;
+  prompt.once('close', () => (isClosed = true));
   try {
-    if (!(await isYes(`Remove the agent in ${prefix}?`))) return 'stop';
-    if (asked !== undefined) return asked;
-    const loss = 'identity, state and results not yet sent go for ever';
-    return (await isYes(`Delete its data in ${data} too? ${loss}`)) ? 'purge' : 'keep';
+    for (const question of questions) {
+      prompt.setPrompt(`${question} [y/N] `);
+      // A prompt that was closed would hold its input open for ever.
+      if (!isClosed) prompt.prompt();
+      const { value, done } = await lines.next();
+      if (done === true) {
+        process.stdout.write('\n');
+        break;
+      }
+      const isYes = /^y(es)?$/i.test(value.trim());
+      answers.push(isYes);
+      if (!isYes) break;
+    }
+    return answers;
   } finally {
     prompt.close();
   }

@@ -164,4 +164,35 @@ describeWith(['chromium'], 'people who change things on the page', () => {
     expect(layers.map(({ scope }: { scope: string }) => scope)).toEqual(['fleet', 'site:lyon']);
     expect(unexpected(errors)).toEqual([]);
   }, 120_000);
+
+  test.each([
+    ['viewer', { receivers: false, parameters: false }],
+    ['operator', { receivers: false, parameters: true }],
+    ['admin', { receivers: true, parameters: true }],
+  ] as const)(
+    'are offered what a %s may change, and nothing else',
+    async (role, offered) => {
+      const { control, page } = await open();
+      const settings = { url: 'http://127.0.0.1:9/hook' };
+      await control.request('PUT', '/api/v1/receivers/on-call', {
+        body: { kind: 'webhook', settings },
+      });
+      await page.route('**/api/v1/me', (route) => route.fulfill({ json: { role } }));
+      const count = (name: RegExp): Promise<number> => page.getByRole('button', { name }).count();
+
+      await page.goto(`${control.url}/alerts/receivers`);
+      await page.locator('[data-receiver=on-call]').waitFor();
+      const add = page.getByRole('button', { name: 'Add a receiver…' });
+      if (offered.receivers) await add.waitFor();
+      expect(await count(/Add a receiver|Change on-call|Delete on-call/)).toBe(
+        offered.receivers ? 3 : 0,
+      );
+
+      await page.goto(`${control.url}/jobs/ovens/parameters`);
+      await page.locator('[data-parameter=limit]').waitFor();
+      if (offered.parameters) await page.getByRole('button', { name: 'Set mode' }).waitFor();
+      expect(await count(/^(Set|Unset) /)).toBe(offered.parameters ? 2 : 0);
+    },
+    60_000,
+  );
 });
