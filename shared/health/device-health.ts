@@ -181,7 +181,7 @@ function toldBy({ conditions, jobs, behind }: HealthFacts): Told[] {
 }
 
 function ofBehind({ revision, since }: BehindFacts): Told {
-  const cause = `It is connected and has not taken desired state ${revision}: see the agent's log`;
+  const cause = `It is heard, and has not taken desired state ${revision}: see the agent's log`;
   return { axis: 'rollout', state: 'warning', since, cause };
 }
 

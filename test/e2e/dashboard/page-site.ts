@@ -42,9 +42,13 @@ export class PageSite {
     );
   }
 
-  /** SIGKILL: the page gets no goodbye. */
+  /** SIGKILL: the page gets no goodbye. Its nats-server, which nobody ends then, goes too. */
   async killControl(): Promise<void> {
     await this.#control?.end('SIGKILL');
+    const { pid } = JSON.parse(readFileSync(join(this.#data, 'nats/server.json'), 'utf8')) as {
+      readonly pid: number;
+    };
+    process.kill(pid, 'SIGKILL');
   }
 
   async stop(): Promise<void> {

@@ -172,7 +172,7 @@ describe('a desired state that is not taken', () => {
     expect(axes.rollout).toEqual({
       state: 'warning',
       since: 600,
-      cause: "It is connected and has not taken desired state 7: see the agent's log",
+      cause: "It is heard, and has not taken desired state 7: see the agent's log",
     });
     expect([axis, axes.jobs.state, axes.connection.state]).toEqual(['rollout', 'ok', 'ok']);
   });
