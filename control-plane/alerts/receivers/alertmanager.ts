@@ -23,9 +23,10 @@ export const alertmanager = defineReceiver({
   async send({ message, settings, secrets, signal }) {
     const until = message.at + REPEATS_MISSED * timesOf(TIMES, settings).repeatMs;
     const { authorization } = secrets;
+    // By alert: what it is and the end of what it was go together.
     const entries = [
-      ...message.firing.flatMap((alert) => firingOf(alert, until, message)),
-      ...message.resolved.map((alert) => endOf(alert, alert.endedAt ?? message.at, message)),
+      ...message.firing.map((alert) => firingOf(alert, until, message)),
+      ...message.resolved.map((alert) => [endOf(alert, alert.endedAt ?? message.at, message)]),
     ];
     const headers = {
       'content-type': 'application/json',
@@ -33,7 +34,8 @@ export const alertmanager = defineReceiver({
     };
     const url = `${settings.url.replace(/\/+$/, '')}/api/v2/alerts`;
     for (let start = 0; start < entries.length; start += limits.notificationAlertsMax) {
-      const body = JSON.stringify(entries.slice(start, start + limits.notificationAlertsMax));
+      const part = entries.slice(start, start + limits.notificationAlertsMax);
+      const body = JSON.stringify(part.flat());
       await post({ url, headers, body, ca: settings.ca }, signal);
     }
   },
