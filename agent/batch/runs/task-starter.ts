@@ -7,7 +7,6 @@
  * made counts in the commit of its success, or not at all. An attempt that was ended because the
  * agent stops leaves its task `running` in the store: it is made again.
  */
-import type { Logger } from 'pino';
 import type { Clock } from '@runnel/shared/clock.ts';
 import type { BatchJob } from '@runnel/shared/definitions/batch-job.ts';
 import { amountOf } from '@runnel/shared/definitions/job-share.ts';
@@ -16,39 +15,29 @@ import { randomId } from '@runnel/shared/ids.ts';
 import type { Random } from '@runnel/shared/random.ts';
 import type { BatchBudget } from '../batch-budget.ts';
 import { admitTasks, type JobLoad, type TaskCandidate, type TaskLoad } from '../dag/admission.ts';
-import type { Surroundings } from '../dag/cheap-window.ts';
 import { readyInstances } from '../dag/ready-instances.ts';
-import type { EngineTime } from '../schedule/engine-time.ts';
 import type { TableFiles } from '../tables/table-files.ts';
 import { TaskError, taskErrorOf } from '../tasks/task-error.ts';
 import type { TaskLog, TaskSuccess } from '../tasks/task.ts';
 import type { ActiveRun } from './active-run.ts';
 import type { AttemptDeps } from './attempt.ts';
-import type { BatchJobs } from './batch-jobs.ts';
 import type { BatchStore, BatchTx } from './batch-store.ts';
 import type { DatasetUpdate } from './datasets.ts';
 import { type CursorPlace, cursorPlace } from './cursor-place.ts';
 import { QuotaUsage } from './quota-usage.ts';
 import type { RunSet } from './run-set.ts';
-import { RunStarter } from './run-starter.ts';
+import { RunStarter, type RunStarterOptions } from './run-starter.ts';
 import type { CursorRecord, HistoryRecord, SuccessEffects } from './success-effects.ts';
 import { TaskBreakers } from './task-breakers.ts';
 
-export interface TaskStarterOptions {
+export interface TaskStarterOptions extends Omit<RunStarterOptions, 'usage'> {
   readonly store: BatchStore;
-  readonly jobs: BatchJobs;
   readonly effects: SuccessEffects;
   readonly files: TableFiles;
   readonly clock: Clock;
-  readonly time: EngineTime;
   readonly random: Random;
-  readonly log: Logger;
   readonly budget: BatchBudget;
   readonly attempts: AttemptDeps;
-  /** There is no room for what runs leave behind: none starts. */
-  readonly isHeld: () => boolean;
-  readonly backfillMaxOf: (backfill: string) => number | undefined;
-  readonly surroundings: () => Surroundings;
   /** In the commit that holds the updates. */
   readonly updated: (tx: BatchTx, updates: readonly DatasetUpdate[]) => void;
 }

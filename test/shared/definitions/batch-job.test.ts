@@ -5,28 +5,10 @@ import { batchFacts } from '@runnel/shared/definitions/check-tasks.ts';
 import { compileBatchJob } from '@runnel/shared/definitions/compile-batch-job.ts';
 import { parseJob, parseJobDocument } from '@runnel/shared/definitions/parse-job.ts';
 import { sampleScope } from '@runnel/shared/definitions/sample-scope.ts';
-import { DefinitionError, type DefinitionIssue } from '@runnel/shared/errors.ts';
+import type { DefinitionIssue } from '@runnel/shared/errors.ts';
 import { datasetsOf } from '@runnel/control-plane/definitions/datasets-of.ts';
 import { checkDefinition } from '@runnel/control-plane/definitions/check-definition.ts';
-
-const HEAD = 'apiVersion: runnel/v1\nkind: BatchJob\nmetadata: { name: x }\n';
-const TASK = 'tasks: [{ id: a, value: { value: 1 } }]\n';
-
-function batchJob(text: string): BatchJob {
-  const { job } = parseJob(text);
-  if (job.kind !== 'BatchJob') throw new Error('no batch job');
-  return job;
-}
-
-function issuesOf(text: string): readonly DefinitionIssue[] {
-  try {
-    parseJob(text);
-  } catch (error) {
-    if (error instanceof DefinitionError) return error.issues;
-    throw error;
-  }
-  return [];
-}
+import { batchJob, HEAD, issuesOf, TASK } from './batch-documents.ts';
 
 /** The one issue of a document that has one. */
 function issueOf(text: string): DefinitionIssue {

@@ -1,29 +1,9 @@
 /** What a batch job may take of a device, and when: `share` and `cheapWindow`. */
 import { describe, expect, test } from 'vitest';
-import { parseJob } from '@runnel/shared/definitions/parse-job.ts';
-import { DefinitionError, type DefinitionIssue } from '@runnel/shared/errors.ts';
-
-const HEAD = 'apiVersion: runnel/v1\nkind: BatchJob\nmetadata: { name: x }\n';
-const TASK = 'tasks: [{ id: a, value: { value: 1 } }]\n';
-
-function batchJob(body: string) {
-  const { job } = parseJob(`${HEAD}${TASK}${body}`);
-  if (job.kind !== 'BatchJob') throw new Error('no batch job');
-  return job;
-}
-
-function issuesOf(text: string): readonly DefinitionIssue[] {
-  try {
-    parseJob(text);
-  } catch (error) {
-    if (error instanceof DefinitionError) return error.issues;
-    throw error;
-  }
-  return [];
-}
+import { batchJob, HEAD, issuesOf, TASK } from './batch-documents.ts';
 
 test('a share and a cheap window are read, the hours by the clock of the schedule', () => {
-  const job = batchJob(`schedule: { every: 1d, timezone: Europe/Paris }
+  const job = batchJob(`${HEAD}${TASK}schedule: { every: 1d, timezone: Europe/Paris }
 share: { cpu: 50%, memory: 640MiB }
 cheapWindow: { hours: "22:00-06:00", power: mains, network: unmetered }
 `);
@@ -36,7 +16,7 @@ cheapWindow: { hours: "22:00-06:00", power: mains, network: unmetered }
   };
   const hours = { from: 22 * 60, to: 6 * 60, timezone: 'Europe/Paris' };
   expect(job.cheapWindow).toEqual({ ...cheap, hours });
-  const plain = batchJob('');
+  const plain = batchJob(`${HEAD}${TASK}`);
   expect([plain.share, plain.cheapWindow]).toEqual([null, null]);
 });
 
